@@ -1,0 +1,59 @@
+# Trivium. `make repro` and `make test` build the environment themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env env-dev repro test ui report bench lint docs clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+env: $(VENV)/.installed  ## the environment of the pipeline (pinned)
+
+env-dev: $(VENV)/.installed-dev  ## the same with the tools of the tests
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+repro: env  ## everything: data, pretraining, probes, comparison, report
+	$(BIN)/dvc repro
+	@echo "The report: outputs/report/index.html  (make report opens it, make ui shows the runs)"
+
+test: env-dev  ## the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+ui: env  ## MLflow on http://127.0.0.1:5000
+	$(BIN)/python -m trivium.tracking.server
+
+report: env  ## open the report in a browser
+	$(BIN)/python -m webbrowser -t "file://$(abspath outputs/report/index.html)"
+
+bench: env-dev  ## speed, as ratios
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/views.py
+	$(BIN)/python benchmarks/probes.py
+
+lint: env-dev  ## ruff, mypy, import-linter
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: env-dev  ## check that the README's results are the report's
+	$(BIN)/python docs/results.py --check
+
+clean:  ## remove everything generated; the environment stays
+	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis .dvc/cache .dvc/tmp
+	find mlruns -mindepth 1 ! -name README.md -delete

@@ -1,0 +1,118 @@
+"""Probe a frozen encoder: python pipelines/probe.py checkpoint=DIR data=NAME."""
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from _house import clear_errors
+from trivium.config import plain, register
+
+register()
+RAW = "raw"
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="probe")
+@clear_errors
+def main(config: DictConfig) -> None:
+    values = plain(config)
+    checkpoint = values["checkpoint"]
+    if checkpoint != RAW:
+        from trivium.embedding import find_encoder
+
+        source = find_encoder(checkpoint)
+    else:
+        source = None
+    from trivium.data.catalogue import prepare
+    from trivium.probes.protocol import evaluate, write_evaluation
+
+    store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
+    features, facts, digest = embedded(values, source, store)
+    task = store.task(values["task"])
+    evaluation = evaluate(
+        features,
+        store,
+        instantiate(values["probe"]),
+        {**facts, "task": task},
+        checkpoint=digest,
+        task=task,
+    )
+    label = f"{facts['dataset']}-{facts['objective']}" + (f"-{facts['seed']}" if source else "")
+    if facts["dataset"] != store.meta.name:
+        label += f"-on-{store.meta.name}"
+    folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
+    write_evaluation(evaluation, folder)
+    track(evaluation, label, store, folder)
+    for record in evaluation.records:
+        if record["split"] == "test" and record["metric"] == "accuracy" and record["draw"] == 0:
+            print(
+                f"{label}: {record['probe']} probe, {record['fraction']:.0%} of labels: "
+                f"test accuracy {record['value']:.4f}"
+            )
+
+
+def embedded(
+    values: dict[str, Any], source: Path | None, store: Any
+) -> tuple[Any, dict[str, Any], str]:
+    """Features of every item, the facts of the encoder, and the hash of its checkpoint."""
+    from trivium.embedding import cached_features, embed
+    from trivium.encoders.checkpoint import checkpoint_hash, read_facts
+
+    if source is not None:
+        features = cached_features(source, store, Path(values["features"]))
+        facts = read_facts(source)
+        keys = (
+            "dataset",
+            "modality",
+            "paradigm",
+            "objective",
+            "encoder",
+            "seed",
+            "flops",
+            "samples",
+        )
+        return features, {key: facts[key] for key in keys}, checkpoint_hash(source)
+    from trivium.encoders.raw import Raw
+
+    encoder = Raw(store.spec())
+    facts = {
+        "dataset": store.meta.name,
+        "modality": store.meta.modality,
+        "paradigm": "control",
+        "objective": RAW,
+        "encoder": encoder.name,
+        "seed": 0,
+        "flops": 0,
+        "samples": 0,
+    }
+    return embed(encoder, store), facts, f"raw-{store.fingerprint}"
+
+
+def track(evaluation: Any, label: str, store: Any, folder: Path) -> None:
+    """Add the results to the encoder's run in MLflow, or to a run of their own."""
+    from trivium.tracking.lifecycle import find_run, reopen, start_run
+
+    run_id = find_run({"checkpoint": evaluation.checkpoint})
+    if run_id is None:
+        tags = {
+            key: evaluation.facts[key]
+            for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed")
+        }
+        tags |= {
+            "protocol": evaluation.protocol,
+            "checkpoint": evaluation.checkpoint,
+            "kind": "probe",
+        }
+        writer = start_run(label, tags, {})
+    else:
+        writer = reopen(run_id)
+    with writer:
+        writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
+        writer.log_metrics(evaluation.summary(), 0)
+        writer.log_artifacts(folder, to=f"probe/{store.meta.name}")
+
+
+if __name__ == "__main__":
+    main()

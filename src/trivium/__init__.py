@@ -1,0 +1,1 @@
+"""Trivium: how do models learn, and which way of learning is worth its price?"""

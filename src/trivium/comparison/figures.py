@@ -1,0 +1,241 @@
+"""Plotly figures of the report, as plain Plotly JSON (`data` and `layout`).
+
+Colours are those of the light theme; the page exchanges them by `palette.darkened`.
+"""
+
+import json
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from trivium.comparison.palette import CLASSES, GRID, INK, Shades
+from trivium.comparison.runs import Run
+from trivium.comparison.tables import Entry, Row, Table, fraction, label
+
+Figure = dict[str, Any]
+"""A Plotly figure as JSON."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None:
+    """Accuracy against the label fraction (log axis) with intervals; controls are dashed."""
+    import plotly.graph_objects as go
+
+    columns = [(i, f) for i, (name, f) in enumerate(table.columns) if name == probe]
+    lines = [(row, [(f, e) for i, f in columns if (e := row.entries[i])]) for row in table.rows]
+    lines = [(row, points) for row, points in lines if points]
+    if not lines:
+        return None
+    figure = go.Figure()
+    for index, (row, points) in enumerate(lines):
+        dodge = 1.035 ** (index - (len(lines) - 1) / 2)
+        figure.add_trace(_line(row, points, colours[row.paradigm, row.objective], dodge))
+    shares = sorted({share for _, points in lines for share, _ in points})
+    figure.update_xaxes(
+        type="log", title="labels used by the probe", tickvals=shares,
+        ticktext=[fraction(share) for share in shares],
+    )  # fmt: skip
+    figure.update_yaxes(title=f"test {table.metric.replace('_', ' ')} (%)")
+    return _finished(figure, height=500)
+
+
+def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
+    """The online probe's validation accuracy against training FLOPs, a thin line per seed."""
+    import plotly.graph_objects as go
+
+    figure, shown = go.Figure(), set()
+    for run in runs:
+        watched = (run.curves or {}).get("monitor") or {}
+        if not watched.get("step"):
+            continue
+        key = key_of(run)
+        colour, name = colours[key][0], label(key[1])
+        figure.add_trace(
+            go.Scatter(
+                x=_flops(run, watched["step"]),
+                y=[100 * value for value in watched["accuracy"]],
+                name=name, legendgroup=name, showlegend=key not in shown,
+                mode="lines", line={"color": colour, "width": 1.8}, opacity=0.85,
+                hovertemplate=f"{name}, seed {run.facts.seed}: %{{y:.1f}} %<br>"
+                "%{x:.3s} FLOPs<extra></extra>",
+            )
+        )  # fmt: skip
+        shown.add(key)
+    if not shown:
+        return None
+    figure.update_xaxes(title="training FLOPs", exponentformat="power")
+    figure.update_yaxes(title="online monitor, validation accuracy (%)")
+    return _finished(figure, height=440)
+
+
+def losses(runs: Sequence[Run], colours: Shades) -> Figure | None:
+    """Each objective's pretraining loss against FLOPs in a panel of its own scale."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    drawn = [run for run in runs if ((run.curves or {}).get("terms") or {}).get("loss")]
+    keys = list(dict.fromkeys(key_of(r) for r in drawn))
+    if not keys:
+        return None
+    columns = min(3, len(keys))
+    rows = -(-len(keys) // columns)
+    figure = make_subplots(
+        rows=rows, cols=columns, subplot_titles=[label(name) for _, name in keys],
+        horizontal_spacing=0.08, vertical_spacing=0.28 / rows,
+    )  # fmt: skip
+    for run in drawn:
+        key = key_of(run)
+        place = divmod(keys.index(key), columns)
+        curves = run.curves or {}
+        trace = go.Scatter(
+            x=curves["flops"], y=curves["terms"]["loss"], mode="lines", showlegend=False,
+            line={"color": colours[key][0], "width": 1.6}, opacity=0.85,
+            hovertemplate=f"seed {run.facts.seed}: %{{y:.4g}}<br>%{{x:.3s}} FLOPs<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(trace, row=place[0] + 1, col=place[1] + 1)
+    figure.update_xaxes(exponentformat="power", nticks=4)
+    return _finished(figure, height=80 + 210 * rows)
+
+
+def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:
+    """Bars of what each objective cost, mean over seeds: FLOPs, seconds, memory, data wait."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    panels = [panel for panel in COSTS if any(price(run, panel[1]) is not None for run in runs)]
+    trained = [run for run in runs if run.facts.paradigm != "control"]
+    if not panels or not trained:
+        return None
+    keys = list(dict.fromkeys(key_of(run) for run in trained))[::-1]
+    figure = make_subplots(
+        rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.035,
+        subplot_titles=[title for title, _, _ in panels],
+    )  # fmt: skip
+    for column, (_, name, scale) in enumerate(panels, start=1):
+        means = [_mean_price(trained, key, name, scale) for key in keys]
+        bars = go.Bar(
+            x=means, y=[label(name) for _, name in keys], orientation="h", showlegend=False,
+            marker={"color": [colours[key][0] for key in keys]},
+            hovertemplate="%{y}: %{x:.4s}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(bars, row=1, col=column)
+    figure.update_xaxes(nticks=4, rangemode="tozero", exponentformat="power")
+    figure.update_layout(bargap=0.35)
+    return _finished(figure, height=110 + 34 * len(keys))
+
+
+def embedding(run: Run) -> Figure | None:
+    """A map of validation items, coloured by class; near points look alike to the encoder."""
+    import plotly.graph_objects as go
+
+    found = run.embedding
+    if not found or not found.get("x"):
+        return None
+    figure = go.Figure()
+    labels = [int(value) for value in found["label"]]
+    for index, (name, colour) in zip(sorted(set(labels)), classes(run), strict=True):
+        chosen = [i for i, value in enumerate(labels) if value == index]
+        trace = go.Scatter(
+            x=[found["x"][i] for i in chosen], y=[found["y"][i] for i in chosen], name=name,
+            mode="markers", marker={"size": 5, "color": colour},
+            hovertemplate=f"{name}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(trace)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    finished = _finished(figure, height=300)
+    finished["layout"] |= {"showlegend": False, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}}
+    return finished
+
+
+def classes(run: Run) -> tuple[tuple[str, str], ...]:
+    """Name and colour of each class on an embedding map."""
+    found = run.embedding or {}
+    present = sorted({int(value) for value in found.get("label", ())})
+    names = found.get("classes") or list(range(max(present, default=-1) + 1))
+    return tuple((str(names[index]), CLASSES[index % len(CLASSES)]) for index in present)
+
+
+COSTS = (
+    ("training FLOPs", "flops", 1.0),
+    ("seconds", "seconds", 1.0),
+    ("peak memory (MB)", "peak_memory_mb", 1.0),
+    ("data wait (%)", "data_wait_share", 100.0),
+)
+"""Panels of the cost figure: title, key and scale."""
+
+
+def price(run: Run, name: str) -> float | None:
+    """One figure of a run's price, from its metrics or its wall-clock cost; None if unknown."""
+    for document in (run.metrics, run.cost):
+        if document and document.get(name) is not None:
+            return float(document[name])
+    if name in ("flops", "samples"):
+        return float(getattr(run.facts, name))
+    return None
+
+
+def _mean_price(runs: Sequence[Run], key: tuple[str, str], name: str, scale: float) -> float | None:
+    mine = [r for r in runs if key_of(r) == key]
+    prices = [found for run in mine if (found := price(run, name)) is not None]
+    return scale * fmean(prices) if prices else None
+
+
+def _line(
+    row: Row, points: Sequence[tuple[float, Entry]], shade: tuple[str, str], dodge: float
+) -> Any:
+    import plotly.graph_objects as go
+
+    colour, symbol = shade
+    means = [100 * entry.mean for _, entry in points]
+    bounds = [entry.bounds or (entry.mean, entry.mean) for _, entry in points]
+    control = row.paradigm == "control"
+    texts = [f"{low * 100:.1f} to {high * 100:.1f}" for low, high in bounds]
+    return go.Scatter(
+        x=[share * dodge for share, _ in points], y=means, name=row.label,
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": "dash" if control else "solid"},
+        marker={"symbol": symbol, "size": 8, "color": colour},
+        error_y={
+            "type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": colour,
+            "array": [100 * high - mean for mean, (_, high) in zip(means, bounds, strict=True)],
+            "arrayminus": [mean - 100 * low for mean, (low, _) in zip(means, bounds, strict=True)],
+        },
+        customdata=[[fraction(p[0]), text] for p, text in zip(points, texts, strict=True)],
+        hovertemplate=f"<b>{row.label}</b>, %{{customdata[0]}} labels<br>%{{y:.1f}} % "
+        "(%{customdata[1]})<extra></extra>",
+    )  # fmt: skip
+
+
+def key_of(run: Run) -> tuple[str, str]:
+    """The paradigm and objective that give a run its colour."""
+    return run.facts.paradigm, run.facts.objective
+
+
+def _flops(run: Run, steps: Sequence[float]) -> list[float]:
+    """Training FLOPs at steps: proportional to the step, as every step costs the same."""
+    curves = run.curves or {}
+    if run.metrics and run.metrics.get("flops_per_step"):
+        return [step * float(run.metrics["flops_per_step"]) for step in steps]
+    if curves.get("step") and curves["step"][-1]:
+        each = float(curves["flops"][-1]) / float(curves["step"][-1])
+        return [step * each for step in steps]
+    return list(steps)
+
+
+def _finished(figure: Any, *, height: int) -> Figure:
+    axis = {"gridcolor": GRID[0], "zeroline": False, "linecolor": GRID[0], "automargin": True}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_layout(
+        template="none", height=height, autosize=True,
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": INK[0]},
+        margin={"l": 56, "r": 12, "t": 32, "b": 48},
+        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
+        hoverlabel={"font": {"family": FONT}},
+    )  # fmt: skip
+    figure.update_annotations(font={"size": 13, "color": INK[0]})
+    found: Figure = json.loads(figure.to_json())
+    return found

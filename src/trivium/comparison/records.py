@@ -1,0 +1,228 @@
+"""What the probe folders say: one record per measured number, with its per-item predictions."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Integer
+
+
+class Entry(NamedTuple):
+    """One pretraining run of the grid and where its results lie.
+
+    `probe_folder` holds `probe.json` and `predictions.npz`; `run_folder` (curves, cost,
+    pictures) and `run_id` (tracking) may be missing. One entry stands for one task.
+    """
+
+    cell: str
+    seed: int
+    probe_folder: Path
+    run_folder: Path | None = None
+    run_id: str | None = None
+
+
+class Facts(NamedTuple):
+    """What was pretrained, at which price (training FLOPs and samples; 0 for controls)."""
+
+    dataset: str
+    task: str
+    modality: str
+    paradigm: str
+    objective: str
+    encoder: str
+    seed: int
+    flops: int
+    samples: int
+
+
+class Record(NamedTuple):
+    """One measured number, as `comparison.json` lists it."""
+
+    dataset: str
+    task: str
+    modality: str
+    paradigm: str
+    objective: str
+    encoder: str
+    seed: int
+    probe: str
+    fraction: float
+    draw: int
+    split: str
+    metric: str
+    value: float
+    flops: int
+    samples: int
+    run_id: str | None
+
+
+class Prediction(NamedTuple):
+    """Which fitted probe predicted: its name, label fraction and label draw."""
+
+    probe: str
+    fraction: float
+    draw: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One probe folder: facts, records, and the predicted class of every test item."""
+
+    entry: Entry
+    protocol: str
+    facts: Facts
+    records: tuple[Record, ...]
+    predictions: Mapping[Prediction, Integer[np.ndarray, " item"]]
+    labels: Integer[np.ndarray, " item"]
+
+
+PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
+
+
+def read_entries(entries: Sequence[Entry]) -> tuple[Measured, ...]:
+    """Read the probe folders that the grid names, in the grid's order.
+
+    Raises:
+        ValueError: if there are none, one is missing or broken, two carry different protocol
+            versions, two claim the same run, or two disagree about the test labels of a task.
+    """
+    if not entries:
+        raise ValueError("No entry was given: the grid must name at least one cell and seed.")
+    measured = tuple(_read(entry) for entry in entries)
+    _check_protocol(measured)
+    _check_unique(measured)
+    _check_labels(measured)
+    return measured
+
+
+def _read(entry: Entry) -> Measured:
+    document = _document(entry.probe_folder / "probe.json")
+    try:
+        facts = _facts(document["facts"], entry)
+        records = tuple(_record(row, facts, entry.run_id) for row in document["records"])
+        protocol = str(document["protocol"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
+            "records as trivium.probes.protocol writes them; run the probe stage again."
+        ) from error
+    predictions, labels = _predictions(entry.probe_folder / "predictions.npz")
+    return Measured(entry, protocol, facts, records, predictions, labels)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist: run the probe stage of this cell.") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): run the probe stage again.") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} holds {type(document).__name__}, expected a JSON object.")
+    return document
+
+
+def _facts(facts: object, entry: Entry) -> Facts:
+    if not isinstance(facts, dict):
+        raise TypeError("'facts'")
+    found = Facts(
+        **{name: str(facts[name]) for name in Facts._fields[:6]},
+        seed=int(facts["seed"]),
+        flops=int(facts.get("flops") or 0),
+        samples=int(facts.get("samples") or 0),
+    )
+    if found.seed != entry.seed:
+        raise ValueError(
+            f"{entry.probe_folder} was probed from seed {found.seed}, but the grid names it as "
+            f"seed {entry.seed} of {entry.cell}: run the probe stage again."
+        )
+    if found.paradigm not in PARADIGMS:
+        raise ValueError(
+            f"{entry.probe_folder} names the paradigm {found.paradigm!r}, expected one of "
+            f"{', '.join(PARADIGMS)}."
+        )
+    return found
+
+
+def _record(row: Mapping[str, Any], facts: Facts, run_id: str | None) -> Record:
+    shared = facts._asdict() | {"task": str(row.get("task", facts.task))}
+    return Record(
+        **shared,
+        probe=str(row["probe"]),
+        fraction=float(row["fraction"]),
+        draw=int(row["draw"]),
+        split=str(row["split"]),
+        metric=str(row["metric"]),
+        value=float(row["value"]),
+        run_id=run_id,
+    )
+
+
+def _predictions(
+    path: Path,
+) -> tuple[dict[Prediction, Integer[np.ndarray, " item"]], Integer[np.ndarray, " item"]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist: run the probe stage of this cell.") from error
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
+    if "labels" not in found:
+        raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
+    labels = found.pop("labels")
+    predictions = {_parse(name, path): array for name, array in found.items()}
+    for key, array in predictions.items():
+        if array.shape != labels.shape:
+            raise ValueError(
+                f"{path}: {'/'.join(map(str, key))} predicts {len(array)} items, but there are "
+                f"{len(labels)} labels: run the probe stage again."
+            )
+    return predictions, labels
+
+
+def _parse(name: str, path: Path) -> Prediction:
+    try:
+        probe, fraction, draw = name.rsplit("/", 2)
+        return Prediction(probe, float(fraction), int(draw))
+    except ValueError as error:
+        raise ValueError(f"{path}: array {name!r}, expected 'probe/fraction/draw'.") from error
+
+
+def _check_protocol(measured: Sequence[Measured]) -> None:
+    first = measured[0]
+    for other in measured[1:]:
+        if other.protocol != first.protocol:
+            raise ValueError(
+                f"Results of two protocols cannot be compared: {first.entry.probe_folder} is of "
+                f"protocol {first.protocol}, {other.entry.probe_folder} of {other.protocol}; run "
+                "the probe stage of the older ones again."
+            )
+
+
+def _check_unique(measured: Sequence[Measured]) -> None:
+    seen: dict[tuple[object, ...], Path] = {}
+    for one in measured:
+        key = one.facts[:7]
+        if key in seen:
+            raise ValueError(
+                f"{seen[key]} and {one.entry.probe_folder} both hold seed {one.facts.seed} of "
+                f"{one.facts.dataset} x {one.facts.objective}: name each run once in the grid."
+            )
+        seen[key] = one.entry.probe_folder
+
+
+def _check_labels(measured: Sequence[Measured]) -> None:
+    first: dict[tuple[str, str], Measured] = {}
+    for one in measured:
+        reference = first.setdefault((one.facts.dataset, one.facts.task), one)
+        if not np.array_equal(reference.labels, one.labels):
+            raise ValueError(
+                f"{reference.entry.probe_folder} and {one.entry.probe_folder} were tested on "
+                f"different items of {one.facts.dataset} ({one.facts.task}): probe both on the "
+                "same store."
+            )

@@ -1,0 +1,81 @@
+"""The report's files: one self-contained page, `comparison.json`, `report.md`, `results.md`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from trivium.comparison.content import Report, assemble
+from trivium.comparison.page import render
+from trivium.comparison.records import Entry
+from trivium.comparison.tables import label, markdown, narrowed
+
+__all__ = ["Entry", "write_report"]
+
+
+def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None:
+    """Compare what the grid's probe folders hold and write the report.
+
+    Args:
+        entries: each pretraining run and control of the grid, once per task.
+        folder: where `index.html`, `comparison.json`, `report.md` and `results.md` go.
+        commit: the code's version, shown on the page.
+
+    Raises:
+        ValueError: if a probe folder is missing or broken, or if they cannot be compared; see
+            `read_entries` and `group`.
+    """
+    report = assemble(entries, commit=commit)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
+    _write(folder / "report.md", as_markdown(report))
+    _write(folder / "results.md", results(report))
+    _write(folder / "index.html", render(report))
+
+
+def document(report: Report) -> dict[str, object]:
+    """The content of `comparison.json`."""
+    return {
+        "protocol": report.protocol,
+        "commit": report.commit,
+        "records": report.records,
+        "cells": [one.row() for one in report.scores],
+        "comparisons": [one.row() for one in report.comparisons],
+    }
+
+
+def as_markdown(report: Report) -> str:
+    """The content of `report.md`: the answer, the tables and the comparisons."""
+    lines = ["# Which way of learning is worth its price?", ""]
+    for section in report.sections:
+        lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
+        lines += [section.headline, ""]
+        lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
+        for table in section.tables:
+            lines += [f"### {label(table.metric)}", "", markdown(table), ""]
+    lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
+    return "\n".join(lines) + "\n"
+
+
+def results(report: Report) -> str:
+    """The content of `results.md`: test accuracy of the linear probe, for a README."""
+    lines: list[str] = []
+    for section in report.sections:
+        for table in section.tables:
+            probes = [name for name, _ in table.probes]
+            if table.metric == "accuracy" and probes:
+                probe = "linear" if "linear" in probes else probes[0]
+                title = f"**{table.dataset}** ({table.task}), {probe} probe, test accuracy in %:"
+                lines += [title, "", markdown(narrowed(table, probe)), ""]
+    return "\n".join([*lines, LEGEND]) + "\n"
+
+
+LEGEND = (
+    "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
+    "that cannot be told from it (on the same test items, Holm-corrected)."
+)
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

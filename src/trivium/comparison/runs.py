@@ -1,0 +1,90 @@
+"""What a pretraining run left to look at: price, curves, cost, pictures and an embedding."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trivium.comparison.records import Facts, Measured
+
+Document = dict[str, Any]
+"""One of the run folder's JSON files."""
+
+
+class Picture(NamedTuple):
+    """A drawn grid at one step of pretraining, as its PNG file."""
+
+    name: str
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pretraining run; whatever its folder lacks is None or empty.
+
+    `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
+    num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
+    `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
+    `embedding`: x, y, label of some validation items, and the classes' names.
+    """
+
+    facts: Facts
+    run_id: str | None
+    metrics: Document | None
+    curves: Document | None
+    cost: Document | None
+    embedding: Document | None
+    pictures: tuple[Picture, ...]
+
+
+def read_runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
+    """Read the run folders beside the probe folders, each run once.
+
+    Raises:
+        ValueError: if a file in a run folder is not a JSON object.
+    """
+    runs: dict[tuple[object, ...], Run] = {}
+    for one in measured:
+        facts, folder = one.facts, one.entry.run_folder
+        key = (facts.dataset, facts.objective, facts.encoder, facts.seed)
+        if key not in runs:
+            runs[key] = _read(facts, folder, one.entry.run_id)
+    return tuple(runs.values())
+
+
+def _read(facts: Facts, folder: Path | None, run_id: str | None) -> Run:
+    if folder is None:
+        return Run(facts, run_id, None, None, None, None, ())
+    return Run(
+        facts,
+        run_id,
+        _document(folder / "metrics.json"),
+        _document(folder / "curves.json"),
+        _document(folder / "cost.json"),
+        _document(folder / "embedding.json"),
+        _pictures(folder / "pictures"),
+    )
+
+
+def _document(path: Path) -> Document | None:
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): pretrain this cell again.") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} holds {type(document).__name__}, expected a JSON object.")
+    return document
+
+
+def _pictures(folder: Path) -> tuple[Picture, ...]:
+    found = []
+    for path in sorted(folder.glob("*.png")) if folder.is_dir() else ():
+        named = re.fullmatch(r"(?P<name>.+)-step(?P<step>\d+)", path.stem)
+        if named:
+            found.append(Picture(named["name"], int(named["step"]), path))
+    return tuple(sorted(found))

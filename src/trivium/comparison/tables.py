@@ -1,0 +1,194 @@
+"""Tables of cells: rows are objectives, columns are probes and label fractions."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from trivium.comparison.cells import Cell, Scores
+from trivium.comparison.pairwise import Comparison, Verdict
+
+
+class Entry(NamedTuple):
+    """A table entry; `best` has its column's highest accuracy, `tied` cannot be told from it."""
+
+    scores: Scores
+    best: bool
+    tied: bool
+
+    @property
+    def mean(self) -> float:
+        """The cell's mean."""
+        return self.scores.interval.mean
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The cell's interval, if anything measures one."""
+        low, high = self.scores.interval.low, self.scores.interval.high
+        return None if math.isnan(low) else (low, high)
+
+
+class Row(NamedTuple):
+    """One objective on one encoder; an entry is None where it was not measured."""
+
+    paradigm: str
+    objective: str
+    encoder: str
+    label: str
+    num_seeds: int
+    entries: tuple[Entry | None, ...]
+
+
+class Table(NamedTuple):
+    """All cells of one dataset and task, under one metric on the test split."""
+
+    dataset: str
+    task: str
+    modality: str
+    metric: str
+    columns: tuple[tuple[str, float], ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def probes(self) -> tuple[tuple[str, int], ...]:
+        """Each probe and the number of its columns, in order."""
+        names = [probe for probe, _ in self.columns]
+        return tuple((name, names.count(name)) for name in dict.fromkeys(names))
+
+
+def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
+    """One table per dataset, task and metric, in the order of `scores`."""
+    groups: dict[tuple[str, str, str, str], list[Scores]] = {}
+    for one in scores:
+        if one.cell.split == "test":
+            cell = one.cell
+            key = (cell.dataset, cell.task, cell.modality, cell.metric)
+            groups.setdefault(key, []).append(one)
+    verdicts = {(one.first, one.second): one for one in comparisons}
+    return tuple(_table(key, members, verdicts) for key, members in groups.items())
+
+
+def beats(
+    first: Cell, second: Cell, verdicts: dict[tuple[Cell, Cell], Comparison]
+) -> Comparison | None:
+    """The comparison of two cells seen from the first; None if they were not compared."""
+    if (first, second) in verdicts:
+        return verdicts[first, second]
+    found = verdicts.get((second, first))
+    if found is None:
+        return None
+    turned: dict[Verdict, Verdict] = {"better": "worse", "worse": "better"}
+    return found._replace(
+        first=first,
+        second=second,
+        difference=-found.difference,
+        low=-found.high,
+        high=-found.low,
+        verdict=turned.get(found.verdict, found.verdict),
+    )
+
+
+def percent(value: float) -> str:
+    """A share as a figure in percent with one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def figure(value: float, metric: str) -> str:
+    """A metric's value: in percent if it is a share, else to four digits."""
+    shares = ("accuracy", "macro_f1", "ece")
+    return percent(value) if metric in shares or "recall" in metric else f"{value:.4g}"
+
+
+def fraction(value: float) -> str:
+    """A label fraction as the tables head it."""
+    return f"{100 * value:g} %"
+
+
+def label(name: str) -> str:
+    """An objective's, probe's or metric's name for the eye."""
+    named = {
+        "raw": "raw input",
+        "untrained": "untrained encoder",
+        "knn": "kNN",
+        "macro_f1": "macro-F1",
+        "ece": "calibration error (ECE, lower is better)",
+    }
+    return named.get(name, name.replace("_", " "))
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown: mean [low, high]; bold are the best and all tied with it."""
+    heads = [f"{label(probe)} {fraction(value)}" for probe, value in table.columns]
+    lines = [
+        "| paradigm | objective | seeds | " + " | ".join(heads) + " |",
+        "|-|-|-|" + "-|" * len(heads),
+    ]
+    for row in table.rows:
+        texts = [_markdown(entry, table.metric) for entry in row.entries]
+        first = f"| {row.paradigm.replace('_', '-')} | {row.label} | {row.num_seeds} | "
+        lines.append(first + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def narrowed(table: Table, probe: str) -> Table:
+    """The table with the columns of one probe only."""
+    kept = [index for index, (name, _) in enumerate(table.columns) if name == probe]
+    rows = tuple(
+        row._replace(entries=tuple(row.entries[index] for index in kept)) for row in table.rows
+    )
+    return table._replace(columns=tuple(table.columns[index] for index in kept), rows=rows)
+
+
+def _markdown(entry: Entry | None, metric: str) -> str:
+    if entry is None:
+        return "-"
+    mean = figure(entry.mean, metric)
+    mean = f"**{mean}**" if entry.best or entry.tied else mean
+    if entry.bounds is None:
+        return mean
+    return f"{mean} [{figure(entry.bounds[0], metric)}, {figure(entry.bounds[1], metric)}]"
+
+
+def _table(
+    key: tuple[str, str, str, str],
+    members: Sequence[Scores],
+    verdicts: dict[tuple[Cell, Cell], Comparison],
+) -> Table:
+    columns = tuple(dict.fromkeys((one.cell.probe, one.cell.fraction) for one in members))
+    found = {
+        (
+            one.cell.paradigm,
+            one.cell.objective,
+            one.cell.encoder,
+            one.cell.probe,
+            one.cell.fraction,
+        ): one
+        for one in members
+    }
+    best = {
+        column: max(
+            (one for one in members if (one.cell.probe, one.cell.fraction) == column),
+            key=lambda one: one.interval.mean,
+        )
+        for column in columns
+    }
+    encoders = {one.cell.encoder for one in members if one.cell.paradigm != "control"}
+    names = dict.fromkeys((o.cell.paradigm, o.cell.objective, o.cell.encoder) for o in members)
+    rows = []
+    for paradigm, objective, encoder in names:
+        mine = [found.get((paradigm, objective, encoder, *column)) for column in columns]
+        entries = tuple(
+            None if one is None else _entry(one, best[column], verdicts)
+            for one, column in zip(mine, columns, strict=True)
+        )
+        shown = label(objective)
+        if len(encoders) > 1 and objective != "raw":
+            shown += f" · {encoder}"
+        num_seeds = max(len(one.seeds) for one in mine if one)
+        rows.append(Row(paradigm, objective, encoder, shown, num_seeds, entries))
+    return Table(*key, columns, tuple(rows))
+
+
+def _entry(one: Scores, best: Scores, verdicts: dict[tuple[Cell, Cell], Comparison]) -> Entry:
+    comparison = beats(best.cell, one.cell, verdicts)
+    tied = comparison is not None and comparison.verdict != "better"
+    return Entry(one, one is best and one.cell.metric == "accuracy", tied)

@@ -1,0 +1,47 @@
+"""What Trivium adds to Hydra: a resolver, and plain values out of a config."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+IDENTITY_FREE = ("run_dir", "overwrite", "stores", "tracking", "launcher")
+"""Keys that do not change what a run computes."""
+
+
+def register() -> None:
+    """Make `${basename:a/b}` known to OmegaConf."""
+    OmegaConf.register_new_resolver("basename", lambda path: path.rsplit("/", 1)[-1], replace=True)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A config as resolved plain values.
+
+    Raises:
+        omegaconf.errors.MissingMandatoryValue: if a `???` was left open.
+    """
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return cast(dict[str, Any], values)
+
+
+def prune(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A pretraining config with only the views recipe that its objective asks for.
+
+    Raises:
+        ValueError: if there is no such recipe.
+    """
+    modality, wanted = values["data"]["modality"], values["objective_views"]
+    recipes = values["views"].get(modality, {})
+    if wanted not in recipes:
+        known = ", ".join(recipes) or "none"
+        raise ValueError(f"objective_views={wanted} is unknown; recipes for {modality}: {known}.")
+    return {**values, "views": {modality: {wanted: recipes[wanted]}}}
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that name what a run computes."""
+    kept = {key: value for key, value in values.items() if key not in IDENTITY_FREE}
+    text = json.dumps(kept, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

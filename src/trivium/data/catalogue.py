@@ -1,0 +1,146 @@
+"""From a dataset's config to its store, and to its `DataSpec` before any data is there."""
+
+import importlib
+import pkgutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from filelock import FileLock
+
+from trivium.data.checksum import content_sum
+from trivium.data.config import check_config, check_facts, config_digest, entries, section
+from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
+from trivium.data.fetch import Fetched, fetch
+from trivium.data.progress import announce
+from trivium.data.sources.folder import FolderSource
+from trivium.data.store import Store, resolve_task
+from trivium.data.writer import Origin, Parsed, write_store
+from trivium.types import DataSpec, Modality
+
+PARSERS = "trivium.data.datasets"
+
+
+Parse = Callable[[Path | None, Mapping[str, object], Path], Parsed]
+"""`parse(folder, config, scratch)` of a module below `trivium.data.datasets`."""
+
+
+def prepare(config: Mapping[str, object], folder: Path, *, force: bool = False) -> Store:
+    """Fetch, parse and store a dataset; a valid store of the same config is used again.
+
+    Args:
+        config: The dataset's yaml as plain values.
+        folder: Where the store lies, usually `outputs/stores/NAME`.
+        force: Prepare anew even if a valid store is there.
+
+    Raises:
+        ConfigError: the config has an unknown, missing or contradicting key.
+        DataError: no source answered, an archive is corrupt, or the files are not as expected.
+    """
+    check_config(config)
+    parse = load_parser(str(config["parser"]))
+    digest = config_digest(config)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        store = None if force else _reusable(config, folder, digest)
+        if store is not None:
+            announce(f"{config['name']}: the store in {folder} is up to date")
+            return store
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            store = _build(config, parse, folder, Path(scratch), digest)
+    announce(f"{config['name']}: {dict(store.meta.counts)} samples in {folder}")
+    return store
+
+
+def spec_from_config(
+    config: Mapping[str, object], task: str | None = None, folder: Path | None = None
+) -> DataSpec:
+    """What encoders and objectives may know, from the yaml's recorded facts alone.
+
+    Facts that the yaml leaves open (a folder of the user's own) come from the store in
+    `folder`, if it is prepared already. `num_classes` is 0 on unlabelled data (`tasks: {}`).
+
+    Raises:
+        ConfigError: facts are open and there is no store yet, or the config is wrong.
+        DataError: the dataset has no such task, or no labels at all.
+    """
+    check_config(config)
+    name, facts = str(config["name"]), section(config, "spec")
+    if any(facts.get(key) is None for key in ("shape", "tasks", "num_samples", "mean", "std")):
+        if folder is None or not (folder / "meta.json").is_file():
+            raise ConfigError(
+                f"{name}: its facts are not all in the yaml; prepare data={name} first"
+            )
+        store = Store.open(folder)
+        check_facts(facts, store.meta)
+        return store.spec(task)
+    tasks = section(facts, "tasks")
+    num_classes = 0
+    if tasks or task is not None:
+        num_classes = int(cast(int, tasks[resolve_task(name, tuple(tasks), task)]))
+    return DataSpec(
+        name=name,
+        modality=cast(Modality, config["modality"]),
+        shape=tuple(int(n) for n in cast(Sequence[int], facts["shape"])),
+        num_classes=num_classes,
+        num_samples=int(cast(int, facts["num_samples"])),
+        mean=tuple(float(v) for v in cast(Sequence[float], facts["mean"])),
+        std=tuple(float(v) for v in cast(Sequence[float], facts["std"])),
+    )
+
+
+def load_parser(path: str) -> Parse:
+    """The `parse` of the module of a dotted path, which must lie below `trivium.data.datasets`.
+
+    Raises:
+        ConfigError: it lies elsewhere or is no parser; lists the known ones.
+    """
+    package = importlib.import_module(PARSERS)
+    parent, _, name = path.rpartition(".")
+    if parent == PARSERS and name in (m.name for m in pkgutil.iter_modules(package.__path__)):
+        module = importlib.import_module(path)
+        if hasattr(module, "parse"):
+            return cast(Parse, module.parse)
+    known = ", ".join(_known(package.__path__))
+    raise ConfigError(f"unknown parser {path!r}; {PARSERS} has: {known}")
+
+
+def _known(paths: Sequence[str]) -> list[str]:
+    names = [module.name for module in pkgutil.iter_modules(paths)]
+    return [n for n in names if hasattr(importlib.import_module(f"{PARSERS}.{n}"), "parse")]
+
+
+def _reusable(config: Mapping[str, object], folder: Path, digest: str) -> Store | None:
+    """The store in `folder` if it is whole, of this config, and its own folder is unchanged."""
+    if not folder.exists():
+        return None
+    try:
+        store = Store.open(folder, verify=True)
+    except StoreError as error:
+        announce(f"{config['name']}: preparing anew, because {error}")
+        return None
+    if store.meta.config != digest:
+        return None
+    if store.meta.source.startswith("folder "):
+        source = FolderSource(store.meta.source.removeprefix("folder "))
+        try:
+            changed = content_sum(source.fetch(folder)) != store.meta.sha256
+        except SourceUnavailable:
+            return store
+        return None if changed else store
+    return store
+
+
+def _build(
+    config: Mapping[str, object], parse: Parse, folder: Path, scratch: Path, digest: str
+) -> Store:
+    name = str(config["name"])
+    fetched = Fetched(scratch, "generated", "", "")
+    if config.get("sources"):
+        fetched = fetch(name, entries(config), scratch)
+    parsed = parse(fetched.folder, config, scratch)
+    origin = Origin(fetched.source, fetched.version, fetched.sha256, str(config["licence"]), digest)
+    return write_store(folder, name, parsed, origin, partial(check_facts, section(config, "spec")))

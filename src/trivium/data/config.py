@@ -1,0 +1,156 @@
+"""Reading a dataset's config: plain mappings in, clear sentences out."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from trivium.data.errors import ConfigError
+from trivium.data.meta import Meta
+
+KEYS = {
+    "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
+    "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
+    "num_train", "num_test", "seed", "visible",
+}  # fmt: skip
+REQUIRED = ("name", "modality", "licence", "parser", "spec")
+TOLERANCE = 0.01
+"""How far a recorded mean or std may lie from the store's own."""
+FACTS = {"shape", "tasks", "num_samples", "mean", "std"}
+
+
+def check_config(config: Mapping[str, object]) -> None:
+    """Refuse unknown, missing and unset (`???`) keys.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    name = config.get("name", "the data config")
+    if missing := [key for key in REQUIRED if config.get(key) is None]:
+        raise ConfigError(f"{name}: missing {', '.join(missing)}")
+    if unknown := sorted(set(config) - KEYS):
+        raise ConfigError(
+            f"{name}: unknown {', '.join(unknown)}; keys are: {', '.join(sorted(KEYS))}"
+        )
+    if unset := [key for key, value in config.items() if value == "???"]:
+        raise ConfigError(f"{name}: please set {', '.join(f'data.{key}' for key in unset)}")
+    spec = section(config, "spec")
+    if unknown := sorted(set(spec) - FACTS):
+        raise ConfigError(
+            f"{name}: unknown spec.{unknown[0]}; facts are: {', '.join(sorted(FACTS))}"
+        )
+
+
+def check_facts(facts: Mapping[str, object], meta: Meta) -> None:
+    """The recorded facts must be true of the data, since encoders are built on them.
+
+    Raises:
+        ConfigError: a recorded shape, class count, train size, mean or std is not the data's.
+    """
+    true: dict[str, object] = {
+        "shape": list(meta.shape),
+        "tasks": {task: len(names) for task, names in meta.tasks.items()},
+        "num_samples": meta.counts["train"],
+        "mean": list(meta.statistics["mean"]),
+        "std": list(meta.statistics["std"]),
+    }
+    for key, recorded in facts.items():
+        if recorded is not None and not _equal(recorded, true[key]):
+            raise ConfigError(
+                f"{meta.name}: the config says spec.{key}: {recorded}, the data have {true[key]}; "
+                "correct it, or set it to null to read it from the store"
+            )
+
+
+def _equal(recorded: object, true: object) -> bool:
+    if isinstance(recorded, float) and isinstance(true, float):
+        return abs(recorded - true) <= TOLERANCE
+    if isinstance(recorded, Sequence) and isinstance(true, Sequence):
+        pairs = zip(recorded, true, strict=False)
+        return len(recorded) == len(true) and all(_equal(*pair) for pair in pairs)
+    return recorded == true
+
+
+def config_digest(config: Mapping[str, object]) -> str:
+    """Sha256 of a config of plain values, whatever the order of its keys.
+
+    Raises:
+        ConfigError: a value is neither plain nor a list or mapping of plain ones.
+    """
+    try:
+        text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    except TypeError as error:
+        raise ConfigError(f"the data config must hold plain values only ({error})") from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def section(config: Mapping[str, object], key: str) -> dict[str, object]:
+    """A mapping inside of the config; empty if it is absent.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    value = config.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{config.get('name')}: {key} must be a mapping, not {value!r}")
+    return dict(value)
+
+
+def entries(config: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The list of sources.
+
+    Raises:
+        ConfigError: it is no list of mappings.
+    """
+    value = config.get("sources") or []
+    if not isinstance(value, Sequence) or not all(isinstance(e, Mapping) for e in value):
+        raise ConfigError(f"{config.get('name')}: sources must be a list of mappings")
+    return list(value)
+
+
+def image_shape(config: Mapping[str, object]) -> tuple[int, int, int]:
+    """`spec.shape` of a picture dataset: (channel, height, width) with 1 or 3 channels.
+
+    Raises:
+        ConfigError: it is absent or something else.
+    """
+    shape = section(config, "spec").get("shape")
+    fits = (
+        isinstance(shape, Sequence)
+        and len(shape) == 3
+        and all(isinstance(n, int) and n > 0 for n in shape)
+        and shape[0] in (1, 3)
+    )
+    if not fits:
+        raise ConfigError(
+            f"{config.get('name')}: spec.shape is {shape!r}; expected [channel, height, width] "
+            "with 1 (grey) or 3 (RGB) channels"
+        )
+    channels, height, width = cast(Sequence[int], shape)
+    return channels, height, width
+
+
+def plain_option(config: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:
+    """One of a few words; the first is the default.
+
+    Raises:
+        ConfigError: another word.
+    """
+    value = config.get(key) or choices[0]
+    if value not in choices:
+        raise ConfigError(
+            f"{config.get('name')}: {key} is {value!r}; choose of {', '.join(choices)}"
+        )
+    return str(value)
+
+
+def number(config: Mapping[str, object], key: str, default: int | float) -> int | float:
+    """A number of the config, or its default.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{config.get('name')}: {key} is {value!r}; expected a number")
+    return value

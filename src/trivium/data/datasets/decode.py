@@ -1,0 +1,59 @@
+"""Pictures from outside: decoded within bounds, brought to one shape."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from trivium.data.errors import DataError
+
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused before they are decoded (a decompression bomb)."""
+
+
+def decode(
+    source: Path | bytes, shape: tuple[int, ...], name: str
+) -> UInt8[np.ndarray, "channel height width"]:
+    """Decode one picture: shorter side resized (bicubic, antialiased), then cropped centrally.
+
+    Args:
+        source: A file, or the encoded bytes.
+        shape: (channel, height, width) with 1 (grey) or 3 (RGB) channels; transparency lies on
+            white, and the camera's orientation is applied.
+        name: What to call it in messages.
+
+    Raises:
+        DataError: broken, of no known format or too large; the message names the picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the bound below replaces Pillow's own warning
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DataError(f"{name}: {image.width} x {image.height} pixels are too many")
+                return _fit(image, shape)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds on broken input
+        raise DataError(
+            f"{name} is no readable picture ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _fit(image: Image.Image, shape: tuple[int, ...]) -> np.ndarray:
+    channels, height, width = shape
+    upright = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.new("RGBA", layer.size, "white")
+        upright.alpha_composite(layer)
+    elif upright.mode.startswith("I;16"):
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    upright = upright.convert("L" if channels == 1 else "RGB")
+    if upright.size != (width, height):
+        upright = ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(upright, dtype=np.uint8)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

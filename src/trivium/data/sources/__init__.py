@@ -1,0 +1,51 @@
+"""Where archives come from: one small file per kind of source."""
+
+from collections.abc import Mapping, Sequence
+
+from trivium.data.errors import ConfigError
+from trivium.data.sources.base import Source
+from trivium.data.sources.cache import CacheSource
+from trivium.data.sources.debian import DebianSource
+from trivium.data.sources.folder import FolderSource
+from trivium.data.sources.hub import HubSource
+from trivium.data.sources.npm import NpmSource
+from trivium.data.sources.pip import PipSource
+from trivium.data.sources.url import UrlSource
+
+KINDS: Mapping[str, type[Source]] = {
+    "folder": FolderSource,
+    "npm": NpmSource,
+    "pip": PipSource,
+    "debian": DebianSource,
+    "hub": HubSource,
+    "url": UrlSource,
+}
+
+
+def build_sources(dataset: str, entries: Sequence[Mapping[str, object]]) -> list[Source]:
+    """The sources of a yaml's list, in its order; `cache` expands to every other one's cache.
+
+    Raises:
+        ConfigError: an unknown kind, or keys that do not fit a kind.
+    """
+    built = [None if _kind(e) == "cache" else _build(dataset, e) for e in entries]
+    remote = [source for source in built if source is not None and source.key is not None]
+    ordered: list[Source] = []
+    for source in built:
+        ordered += [CacheSource(other) for other in remote] if source is None else [source]
+    return ordered
+
+
+def _kind(entry: Mapping[str, object]) -> object:
+    return entry.get("kind")
+
+
+def _build(dataset: str, entry: Mapping[str, object]) -> Source:
+    kind = _kind(entry)
+    if kind not in KINDS:
+        known = ", ".join(["cache", *KINDS])
+        raise ConfigError(f"{dataset}: unknown kind of source {kind!r}; kinds are: {known}")
+    try:
+        return KINDS[str(kind)](**{k: v for k, v in entry.items() if k != "kind"})
+    except TypeError as error:
+        raise ConfigError(f"{dataset}: source {kind}: {error}") from error

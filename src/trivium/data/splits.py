@@ -1,0 +1,89 @@
+"""The protocol's splits: validation out of train, and nested label fractions."""
+
+import numpy as np
+from jaxtyping import Int64
+
+from trivium.data.errors import DataError
+
+SEED = 20260
+"""Fixed by the evaluation protocol: every dataset and run shares the same validation split."""
+VALIDATION = 0.1
+"""Share of each class of train that becomes validation."""
+
+
+def carve(
+    pool: Int64[np.ndarray, " pool"],
+    labels: Int64[np.ndarray, " sample"] | None,
+    share: float = VALIDATION,
+    stream: int = 0,
+) -> tuple[Int64[np.ndarray, " kept"], Int64[np.ndarray, " carved"]]:
+    """Split a pool of indices in two, stratified by label; the same input gives the same split.
+
+    Args:
+        pool: Indices to divide.
+        labels: Class ids of all samples, or None to divide without strata.
+        share: Share of each class that is carved, rounded, but at least one sample of every
+            class on both sides wherever the class has two.
+        stream: Tells independent carvings apart (validation is 0, a missing test split 1).
+
+    Returns:
+        Ascending indices that stay, ascending indices that were carved.
+    """
+    carved = [
+        members[_shuffle(len(members), stream, group)[: _count(len(members), share)]]
+        for group, members in _strata(pool, labels)
+    ]
+    part = np.sort(np.concatenate([*carved, np.empty(0, np.int64)])).astype(np.int64)
+    return np.setdiff1d(pool, part), part
+
+
+def label_fraction(
+    pool: Int64[np.ndarray, " pool"],
+    labels: Int64[np.ndarray, " sample"],
+    *,
+    fraction: float,
+    draw: int,
+) -> Int64[np.ndarray, " chosen"]:
+    """A stratified share of a pool; shares of one draw are nested, each class has at least one.
+
+    Args:
+        pool: Indices to choose from.
+        labels: Class ids of all samples.
+        fraction: Share in (0, 1] of each class, rounded; 1.0 is the whole pool.
+        draw: Number of the draw, from 0.
+
+    Returns:
+        Ascending indices.
+
+    Raises:
+        DataError: a fraction outside of (0, 1] or a negative draw.
+    """
+    if not 0 < fraction <= 1 or draw < 0:
+        raise DataError(
+            f"fraction {fraction}, draw {draw}: expected a fraction in (0, 1], draw >= 0"
+        )
+    chosen = [
+        members[
+            _shuffle(len(members), 1000 + draw, group)[: max(1, round(fraction * len(members)))]
+        ]
+        for group, members in _strata(pool, labels)
+    ]
+    return np.sort(np.concatenate([*chosen, np.empty(0, np.int64)])).astype(np.int64)
+
+
+def _strata(
+    pool: np.ndarray, labels: np.ndarray | None
+) -> list[tuple[int, Int64[np.ndarray, " members"]]]:
+    if labels is None:
+        return [(0, pool)]
+    of_pool = labels[pool]
+    return [(int(group), pool[of_pool == group]) for group in np.unique(of_pool)]
+
+
+def _count(size: int, share: float) -> int:
+    return min(max(round(share * size), 1), size - 1)
+
+
+def _shuffle(size: int, stream: int, group: int) -> np.ndarray:
+    # SeedSequence takes no negative words; labels are ids >= 0 by construction of a store.
+    return np.random.Generator(np.random.PCG64([SEED, stream, group])).permutation(size)

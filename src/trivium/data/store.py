@@ -1,0 +1,150 @@
+"""A dataset on disk as memory-mapped arrays: decoded once, gathered by index ever after."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn, cast
+
+import numpy as np
+from jaxtyping import Int64
+
+from trivium.data.checksum import file_sum
+from trivium.data.errors import DataError, StoreError
+from trivium.data.meta import Meta
+from trivium.data.splits import label_fraction
+from trivium.types import DataSpec
+
+META = "meta.json"
+SPLITS = ("train", "validation", "test")
+
+
+class Store:
+    """One dataset on disk: columns, labels per task, split indices and `meta.json`.
+
+    Open it with `Store.open`; write it with `trivium.data.writer.write_store`. Arrays are
+    read-only memory maps of .npy files; pickled content is never loaded.
+    """
+
+    def __init__(self, folder: Path, meta: Meta, fingerprint: str) -> None:
+        self.folder = folder
+        self.meta = meta
+        self.fingerprint = fingerprint
+        self._arrays: dict[str, np.memmap] = {}
+
+    @classmethod
+    def open(cls, folder: Path, verify: bool = False) -> "Store":
+        """Open a store; sizes are always checked, contents (sha256) if `verify`.
+
+        Raises:
+            StoreError: no store there, another format, or a file missing, of another size or
+                (with `verify`) altered; the message names the file.
+        """
+        path = folder / META
+        if not path.is_file():
+            raise StoreError(f"there is no store in {folder}: prepare the dataset first")
+        text = path.read_bytes()
+        try:
+            meta = Meta.from_json(text.decode())
+        except StoreError as error:
+            raise StoreError(f"{folder}: {error}; prepare the dataset again") from error
+        for name, facts in meta.files.items():
+            _check(folder / name, facts.bytes, facts.sha256 if verify else None)
+        return cls(folder, meta, hashlib.sha256(text).hexdigest())
+
+    def task(self, name: str | None = None) -> str:
+        """The task of that name; None or `label` mean the main task where none is called so.
+
+        Raises:
+            DataError: the dataset has no labels, or no such task.
+        """
+        return resolve_task(self.meta.name, tuple(self.meta.tasks), name)
+
+    def spec(self, task: str | None = None) -> DataSpec:
+        """What encoders and objectives may know; `num_classes` is 0 on unlabelled data.
+
+        `num_samples` counts the train split alone.
+        """
+        classes: tuple[str, ...] = ()
+        if self.meta.tasks or task is not None:
+            classes = self.meta.tasks[self.task(task)]
+        return DataSpec(
+            name=self.meta.name,
+            modality=self.meta.modality,
+            shape=self.meta.shape,
+            num_classes=len(classes),
+            num_samples=self.meta.counts["train"],
+            mean=self.meta.statistics["mean"],
+            std=self.meta.statistics["std"],
+        )
+
+    def column(self, name: str) -> np.memmap:
+        """The whole column as a read-only memory map (`image`: uint8 [sample, c, h, w])."""
+        if name not in self.meta.columns:
+            known = ", ".join(self.meta.columns)
+            raise DataError(f"{self.meta.name} has no column {name!r}; it has: {known}")
+        return self._array(self.meta.columns[name])
+
+    def labels(self, task: str | None = "label") -> Int64[np.ndarray, " sample"]:
+        """Class ids of every sample (all splits), in the order of the columns."""
+        return self._array(f"labels.{self.task(task)}.npy")
+
+    def split(self, name: str) -> Int64[np.ndarray, " index"]:
+        """Ascending indices of `train`, `validation` or `test`; the three are disjoint."""
+        if name not in SPLITS:
+            raise DataError(f"there is no split {name!r}; splits are: {', '.join(SPLITS)}")
+        return self._array(f"split.{name}.npy")
+
+    def fraction(
+        self, fraction: float, draw: int, task: str | None = "label"
+    ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " validation"]]:
+        """The labelled (train, validation) indices of one draw of a label fraction.
+
+        Args:
+            fraction: Share of the labels in (0, 1]; 1.0 gives everything.
+            draw: 0, 1, ...; fractions of one draw are nested.
+            task: Whose labels are stratified.
+        """
+        labels = self.labels(task)
+        train, validation = (
+            label_fraction(self.split(part), labels, fraction=fraction, draw=draw)
+            for part in ("train", "validation")
+        )
+        return train, validation
+
+    @cached_property
+    def num_samples(self) -> int:
+        """Samples in all splits together."""
+        return sum(self.meta.counts.values())
+
+    def _array(self, file: str) -> np.memmap:
+        if file not in self._arrays:
+            try:
+                array = np.load(self.folder / file, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                _broken(self.folder / file, f"cannot be read ({error})")
+            self._arrays[file] = cast(np.memmap, array)
+        return self._arrays[file]
+
+
+def resolve_task(dataset: str, tasks: tuple[str, ...], name: str | None) -> str:
+    """The task meant by `name`: itself, or the main (first) task for None and `label`."""
+    if not tasks:
+        raise DataError(f"{dataset} has no labels: choose a task of another dataset")
+    if name in tasks:
+        return name
+    if name in (None, "label"):
+        return tasks[0]
+    raise DataError(f"{dataset} has no task {name!r}; it has: {', '.join(tasks)}")
+
+
+def _check(path: Path, size: int, digest: str | None) -> None:
+    if not path.is_file():
+        _broken(path, "is missing")
+    if path.stat().st_size != size:
+        _broken(path, f"has {path.stat().st_size} bytes instead of {size}")
+    if digest is not None and file_sum(path) != digest:
+        _broken(path, "was altered (its sha256 is not the recorded one)")
+
+
+def _broken(path: Path, how: str) -> NoReturn:
+    raise StoreError(f"{path.parent}: column file {path.name} {how}; prepare the dataset again")

@@ -1,0 +1,134 @@
+"""Writing a store: a temporary folder, then one rename, so that no half store is ever seen."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trivium.data.checksum import file_sum
+from trivium.data.errors import DataError
+from trivium.data.meta import File, Meta
+from trivium.data.splits import carve
+from trivium.data.statistics import channel_statistics
+from trivium.data.store import META, Store
+
+
+class Parsed(NamedTuple):
+    """What a dataset's parser returns: every sample in one order, and who is train and test.
+
+    `columns` are arrays with the samples on the first axis; `labels` maps a task (the main one
+    first) to int64 class ids, `tasks` maps it to its class names; `train` still contains what
+    will become validation; `notes` goes into the store's meta.
+    """
+
+    columns: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    tasks: dict[str, tuple[str, ...]]
+    train: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+class Origin(NamedTuple):
+    """Where a dataset came from: source, version, sha256, licence and the config's digest."""
+
+    source: str
+    version: str
+    sha256: str
+    licence: str
+    config: str = ""
+
+
+def write_store(
+    folder: Path,
+    name: str,
+    parsed: Parsed,
+    origin: Origin,
+    check: Callable[[Meta], None] | None = None,
+) -> Store:
+    """Write a dataset as a store, replacing an older one only when the new one is complete.
+
+    Validation is carved from train by the protocol, stratified by the main task. The same
+    input gives the same bytes. Only pictures (`image`) are known so far. `check` may refuse the
+    facts by raising, before anything is written.
+
+    Raises:
+        DataError: lengths, ids or splits do not fit together.
+    """
+    _check(name, parsed)
+    main = next(iter(parsed.labels.values()), None)
+    train, validation = carve(parsed.train.astype(np.int64), main)
+    splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
+    images = parsed.columns["image"]
+    mean, std = channel_statistics(images, train)
+    arrays = {f"{column}.{array.dtype}.npy": array for column, array in parsed.columns.items()}
+    columns = dict(zip(parsed.columns, arrays, strict=True))
+    arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
+    arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
+    meta = Meta(
+        name=name,
+        modality="image",
+        shape=tuple(int(n) for n in images.shape[1:]),
+        columns=columns,
+        tasks=dict(parsed.tasks),
+        statistics={"mean": mean, "std": std},
+        counts={s: len(v) for s, v in splits.items()},
+        notes=parsed.notes,
+        **origin._asdict(),
+    )
+    if check is not None:
+        check(meta)
+    with replacing(folder) as temporary:
+        files = {file: _save(temporary / file, array) for file, array in arrays.items()}
+        (temporary / META).write_text(replace(meta, files=files).to_json(), encoding="utf-8")
+    return Store.open(folder)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`; take its place on success, remove it on failure."""
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            old = temporary.with_suffix(".old")
+            folder.rename(old)
+            temporary.rename(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _save(path: Path, array: np.ndarray) -> File:
+    np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+    return File(path.stat().st_size, file_sum(path))
+
+
+def _check(name: str, parsed: Parsed) -> None:
+    num_samples = len(parsed.columns["image"])
+    if len(parsed.train) < 2 or len(parsed.test) < 1:
+        found = f"{len(parsed.train)} train and {len(parsed.test)} test samples"
+        raise DataError(f"{name}: {found} are too few: at least 2 and 1 are needed")
+    used = np.concatenate([parsed.train, parsed.test])
+    if len(np.unique(used)) != len(used) or used.min() < 0 or used.max() >= num_samples:
+        raise DataError(
+            f"{name}: train and test indices overlap or leave the {num_samples} samples"
+        )
+    if parsed.labels.keys() != parsed.tasks.keys():
+        raise DataError(f"{name}: labels {[*parsed.labels]} do not match tasks {[*parsed.tasks]}")
+    for task, ids in parsed.labels.items():
+        if len(ids) != num_samples or ids.min() < 0 or ids.max() >= len(parsed.tasks[task]):
+            raise DataError(
+                f"{name}: task {task!r} needs {num_samples} class ids in "
+                f"[0, {len(parsed.tasks[task])}), got {len(ids)} in [{ids.min()}, {ids.max()}]"
+            )

@@ -1,0 +1,153 @@
+"""Frozen features of any checkpoint: what probes and reports see of an encoder."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from trivium.data.store import Store
+from trivium.types import Encoder
+
+LAYER = "pooled"
+
+
+def embed(
+    encoder: Encoder,
+    data: Store | Shaped[np.ndarray, "item ..."],
+    indices: np.ndarray | None = None,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+    modality: str = "image",
+) -> Float[np.ndarray, "item channel"]:
+    """Pooled features of a frozen encoder, in the order of `indices`.
+
+    The encoder runs in eval mode without gradients and returns as it came: mode and device are
+    restored. uint8 values are scaled to [0, 1].
+
+    Args:
+        encoder: Any encoder.
+        data: A store, or an array of raw values [item, ...].
+        indices: Which items; all if None.
+        batch_size: Items at a time.
+        device: Where to run.
+        modality: Which column of the store.
+
+    Raises:
+        ValueError: There is nothing to embed, or a feature is not finite.
+    """
+    values = data if isinstance(data, np.ndarray) else data.column(modality)
+    chosen = np.arange(len(values)) if indices is None else np.asarray(indices)
+    if len(chosen) == 0:
+        raise ValueError("there are no items to embed")
+    features = np.empty((len(chosen), encoder.width), dtype=np.float32)
+    modes = {module: module.training for module in encoder.modules()}
+    home = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    encoder.eval().to(device)
+    try:
+        with torch.inference_mode():
+            for first in range(0, len(chosen), batch_size):
+                part = slice(first, first + batch_size)
+                batch = torch.from_numpy(np.ascontiguousarray(values[chosen[part]])).to(device)
+                features[part] = encoder(_floating(batch)).pooled.float().cpu().numpy()
+    finally:
+        encoder.to(home)
+        for module, mode in modes.items():
+            module.training = mode
+    if not np.isfinite(features).all():
+        raise ValueError("the encoder gives NaN or infinite features: its training diverged")
+    return features
+
+
+def cached_features(
+    checkpoint: Path,
+    store: Store,
+    cache: Path,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+) -> Float[np.ndarray, "item channel"]:
+    """Features of every item of a store, computed once per checkpoint, store and layer.
+
+    The file is named by the checkpoint's hash and the store's fingerprint, written in one step,
+    and read as a memory map.
+
+    Args:
+        checkpoint: Folder of an encoder.
+        store: Whose items.
+        cache: Folder of the cached files; made if it is missing.
+        batch_size: Items at a time.
+        device: Where to run.
+
+    Raises:
+        FileNotFoundError: The folder holds no encoder.
+        ValueError: The encoder is damaged or gives features that are not finite.
+    """
+    from trivium.encoders.checkpoint import checkpoint_hash, load_encoder
+
+    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, LAYER])
+    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    if not path.is_file():
+        encoder = load_encoder(checkpoint)
+        modality = store.meta.modality
+        features = embed(encoder, store, batch_size=batch_size, device=device, modality=modality)
+        _save(features, path)
+    cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return cached
+
+
+def load_encoder(source: str | Path) -> Encoder:
+    """An encoder from a folder, an MLflow run (`runs:/ID/PATH`) or registry (`models:/NAME@ALIAS`).
+
+    Returns:
+        The encoder with its weights, in eval mode.
+
+    Raises:
+        FileNotFoundError: There is no encoder.
+        ValueError: The encoder is damaged.
+    """
+    from trivium.encoders import checkpoint
+
+    return checkpoint.load_encoder(find_encoder(source))
+
+
+def find_encoder(source: str | Path) -> Path:
+    """The local folder of an encoder: a folder as it is, an MLflow URI downloaded.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    if isinstance(source, str) and source.startswith(("runs:/", "models:/")):
+        from trivium.tracking.artifacts import download
+
+        return download(source)
+    if not Path(source).is_dir():
+        raise FileNotFoundError(
+            f"there is no run folder {source}: give a folder that holds encoder.safetensors, "
+            "runs:/ID/encoder or models:/NAME@ALIAS"
+        )
+    return Path(source)
+
+
+def _floating(values: Tensor) -> Tensor:
+    """uint8 as floats in [0, 1], as the view `plain`; anything else as it is."""
+    return values.float() / 255 if values.dtype == torch.uint8 else values
+
+
+def _save(array: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

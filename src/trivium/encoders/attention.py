@@ -1,0 +1,53 @@
+"""Multi-head self-attention."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from trivium.encoders.kernels import attend
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (1706.03762, section 3.2.2) with one fused projection.
+
+    The rows of `qkv` are laid out as query, key, value, and by head within each.
+
+    Args:
+        width: Channels of the tokens; a multiple of `num_heads`.
+        num_heads: Attention heads.
+        causal: Whether a token sees only itself and the tokens before it.
+    """
+
+    def __init__(self, width: int, num_heads: int, *, causal: bool = False):
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(
+                f"width {width} does not split into num_heads {num_heads}: "
+                "choose a width that is a multiple of num_heads."
+            )
+        self.num_heads = num_heads
+        self.causal = causal
+        self.qkv = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token channel"]:
+        """Mix the tokens; a key where `valid` is False is seen by nobody."""
+        batch, length, width = tokens.shape
+        qkv = self.qkv(tokens).view(batch, length, 3, self.num_heads, width // self.num_heads)
+        mixed = attend(qkv.permute(2, 0, 3, 1, 4), self._mask(length, valid, tokens.device))
+        projected: Tensor = self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
+        return projected
+
+    def _mask(self, length: int, valid: Tensor | None, device: torch.device) -> Tensor | None:
+        mask = None if valid is None else valid[:, None, None, :]
+        if not self.causal:
+            return mask
+        past = torch.ones(1, 1, length, length, dtype=torch.bool, device=device).tril()
+        if mask is None:
+            return past
+        # A query at padding before the first valid key still sees itself: no empty softmax.
+        return mask & past | torch.eye(length, dtype=torch.bool, device=device)

@@ -1,0 +1,108 @@
+"""The transformer trunk that images, text and audio share."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from trivium.encoders.attention import Attention
+
+
+class Transformer(nn.Module):
+    """Pre-norm transformer blocks (2010.11929, eq. 2-3) and a final LayerNorm.
+
+    Weights are drawn from a normal of standard deviation 0.02 truncated at 2 (so practically
+    untruncated, as in timm); biases are zero.
+
+    Args:
+        width: Channels of the tokens.
+        depth: Number of blocks.
+        num_heads: Attention heads of each block.
+        mlp_ratio: Hidden channels of the MLP over `width`.
+        causal: Whether a token sees only itself and the tokens before it.
+        drop_path: Stochastic depth (1603.09382) of the last block; it rises linearly from 0.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        num_heads: int,
+        *,
+        mlp_ratio: float = 4.0,
+        causal: bool = False,
+        drop_path: float = 0.0,
+    ):
+        super().__init__()
+        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
+        self.blocks = nn.ModuleList(
+            Block(width, num_heads, mlp_ratio=mlp_ratio, causal=causal, drop_path=rate)
+            for rate in rates
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.apply(init_linear)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token channel"]:
+        """Contextualise tokens; `valid` None means that all of them are valid."""
+        for block in self.blocks:
+            tokens = block(tokens, valid)
+        normalised: Tensor = self.norm(tokens)
+        return normalised
+
+
+class Block(nn.Module):
+    """One pre-norm block: attention and MLP, each with a residual.
+
+    Args:
+        width: Channels of the tokens.
+        num_heads: Attention heads.
+        mlp_ratio: Hidden channels of the MLP over `width`.
+        causal: Whether a token sees only itself and the tokens before it.
+        drop_path: Probability that a sample skips a residual branch during training.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        *,
+        mlp_ratio: float = 4.0,
+        causal: bool = False,
+        drop_path: float = 0.0,
+    ):
+        super().__init__()
+        hidden = int(width * mlp_ratio)
+        self.attention_norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention = Attention(width, num_heads, causal=causal)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.drop_path = _stochastic_depth(drop_path)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token channel"]:
+        """Contextualise tokens; `valid` None means that all of them are valid."""
+        tokens = tokens + self.drop_path(self.attention(self.attention_norm(tokens), valid))
+        updated: Tensor = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
+        return updated
+
+
+def init_linear(module: nn.Module) -> None:
+    """Draw a Linear's weight from a truncated normal of 0.02 and zero its bias."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _stochastic_depth(rate: float) -> nn.Module:
+    if rate == 0:
+        return nn.Identity()
+    from torchvision.ops import StochasticDepth
+
+    module: nn.Module = StochasticDepth(rate, mode="row")
+    return module

@@ -1,0 +1,109 @@
+"""The vision transformer."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from trivium.encoders.patches import PatchStem, Positions
+from trivium.encoders.pooling import Pooling, pool
+from trivium.encoders.transformer import Transformer
+from trivium.encoders.validity import every_token, is_every_token
+from trivium.types import DataSpec, Encoder, Features, Tokens
+
+
+class ViT(Encoder):
+    """Vision transformer (2010.11929): patches, positions, pre-norm blocks, final LayerNorm.
+
+    `Features.tokens` are the patches' tokens after the LayerNorm; the cls token, where the
+    pooling has one, is seen in `Features.pooled` only.
+
+    Args:
+        data: An image dataset's facts.
+        name: The encoder's yaml name.
+        patch: Side of a patch in pixels; must divide height and width.
+        width: Channels of the tokens; a multiple of `num_heads`.
+        depth: Number of blocks.
+        num_heads: Attention heads of each block.
+        mlp_ratio: Hidden channels of each MLP over `width`.
+        positions: Fixed sine-cosine positions or learned ones.
+        pooling: `mean` over the tokens, `cls` token, or `both` concatenated (then
+            `Features.pooled` is twice as wide as the tokens).
+        drop_path: Stochastic depth of the last block; it rises linearly from 0.
+
+    Raises:
+        ValueError: If the data are not images, or a size does not divide as it must.
+    """
+
+    contextual: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        name: str,
+        patch: int,
+        width: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        positions: Positions = "sincos",
+        pooling: Pooling = "mean",
+        drop_path: float = 0.0,
+    ):
+        super().__init__()
+        if pooling not in ("mean", "cls", "both"):
+            raise ValueError(f"pooling is {pooling!r}; choose mean, cls or both.")
+        self.name = name
+        self.arguments = {
+            "data": data._asdict(),
+            "name": name,
+            "patch": patch,
+            "width": width,
+            "depth": depth,
+            "num_heads": num_heads,
+            "mlp_ratio": mlp_ratio,
+            "positions": positions,
+            "pooling": pooling,
+            "drop_path": drop_path,
+        }
+        self.pooling: Pooling = pooling
+        self.token_width = width
+        self.width = 2 * width if pooling == "both" else width
+        self.stem: PatchStem = PatchStem(data, patch=patch, width=width, positions=positions)
+        self.trunk = Transformer(width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path)
+        self.cls = None if pooling == "mean" else nn.Parameter(torch.empty(1, 1, width))
+        if self.cls is not None:
+            nn.init.trunc_normal_(self.cls, std=0.02)
+
+    def forward(
+        self,
+        values: Float[Tensor, "batch channel height width"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Features:
+        """Encode images in [0, 1]; `valid` None means that every patch counts."""
+        return self.contextualise(self.embed(values, valid))
+
+    def embed(
+        self,
+        values: Float[Tensor, "batch channel height width"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Patches as tokens with positions, before any context."""
+        tokens = self.stem(values)
+        return Tokens(tokens, every_token(tokens) if valid is None else valid)
+
+    def contextualise(self, tokens: Tokens) -> Features:
+        """Run trunk and pooling over all tokens, or over any subset of them."""
+        values, valid = tokens
+        mask = None if is_every_token(valid) else valid
+        if self.cls is None:
+            encoded = self.trunk(values, mask)
+            return Features(encoded, pool(self.pooling, encoded, None, mask), valid)
+        cls = self.cls.expand(len(values), -1, -1).to(values.dtype)
+        if mask is not None:
+            seen = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
+        encoded = self.trunk(torch.cat([cls, values], dim=1), None if mask is None else seen)
+        patches = encoded[:, 1:]
+        return Features(patches, pool(self.pooling, patches, encoded[:, 0], mask), valid)

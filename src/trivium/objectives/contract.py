@@ -1,0 +1,42 @@
+"""Whether an objective, an encoder and a dataset fit: asked before anything is loaded."""
+
+from trivium.types import DataSpec, Encoder, Needs
+
+
+def check(
+    needs: Needs,
+    objective: str,
+    encoder: type[Encoder] | Encoder,
+    data: DataSpec,
+    num_views: int,
+) -> None:
+    """Refuse a combination that cannot work, in one sentence.
+
+    Works on classes as well as on instances, so that no weight is built for a wrong choice.
+
+    Args:
+        needs: What the objective declares.
+        objective: The objective's name, for the message.
+        encoder: The encoder, or its class.
+        data: What is known of the dataset.
+        num_views: How many views the chosen recipe makes of each sample.
+
+    Raises:
+        ValueError: Labels, tokens or the number of views do not meet the needs.
+    """
+    kind = encoder if isinstance(encoder, type) else type(encoder)
+    if needs.labels and data.num_classes == 0:
+        raise ValueError(
+            f"{objective} needs labels, but the dataset {data.name} has none: choose a labelled "
+            "dataset, or an unsupervised or self-supervised objective."
+        )
+    if needs.tokens and not kind.contextual:
+        raise ValueError(
+            f"{objective} hides tokens from the encoder, but {kind.__name__} cannot encode a "
+            "subset of tokens: choose an encoder with a transformer trunk, such as vit_nano."
+        )
+    if needs.num_views != num_views:
+        raise ValueError(
+            f"{objective} needs {needs.num_views} view(s) of each sample, but the chosen views "
+            f"make {num_views}: choose a recipe of objective_views with {needs.num_views}."
+        )

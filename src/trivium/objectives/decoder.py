@@ -1,0 +1,67 @@
+"""From one latent vector back to a prediction for every token, and how likely it is."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trivium.types import Stem
+
+
+class TokenDecoder(nn.Module):
+    """Unfolds a latent vector into tokens and refines each of them with shared residual MLPs.
+
+    Every token reads the latent through a linear map of its own, whose bias acts as the learned
+    position; this is the dense layer that opens a convolutional decoder, with patches in place
+    of pixels. All tokens see the whole latent, so no attention is needed.
+    """
+
+    def __init__(
+        self,
+        latent_width: int,
+        num_tokens: int,
+        target_width: int,
+        *,
+        width: int,
+        depth: int,
+    ) -> None:
+        super().__init__()
+        self.unfold = nn.Sequential(
+            nn.Linear(latent_width, num_tokens * width), nn.Unflatten(1, (num_tokens, width))
+        )
+        self.blocks = nn.ModuleList(_block(width) for _ in range(depth))
+        self.predict = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, target_width))
+
+    def forward(
+        self, latent: Float[Tensor, "batch latent"]
+    ) -> Float[Tensor, "batch token target_width"]:
+        """Predict every token's target from the latent."""
+        tokens = self.unfold(latent)
+        for block in self.blocks:
+            tokens = tokens + block(tokens)
+        prediction: Tensor = self.predict(tokens)
+        return prediction
+
+
+def _block(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+    )
+
+
+def negative_log_likelihood(
+    stem: Stem, distance: Float[Tensor, "batch token"]
+) -> Float[Tensor, ""]:
+    """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
+
+    Categorical: the cross-entropies. Gaussian: one variance for all values, at its maximum
+    likelihood, which is the batch's mean squared error (sigma-VAE, arXiv 2006.13202); the
+    gradient is then that of the squared error divided by twice this variance.
+    """
+    distance = distance.float()
+    if stem.likelihood == "categorical":
+        return distance.sum(1).mean()
+    variance = distance.mean().clamp(min=1e-6)
+    num_values = stem.num_tokens * stem.target_width
+    return 0.5 * num_values * (torch.log(2 * math.pi * variance) + 1)

@@ -1,0 +1,104 @@
+"""VAE: auto-encoding variational Bayes."""
+
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
+
+
+@final
+class VAE(Objective):
+    r"""Maximise the evidence lower bound (Kingma and Welling 2013).
+
+    arXiv 1312.6114, Eq. 10 with one sample of z, in nats, summed over dimensions and averaged
+    over the batch: $L = -\log p(x | z) + \beta_t \sum_j \max(KL_j, \lambda)$ with
+    $KL_j = \frac{1}{2} (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$ averaged over the batch.
+
+    Likelihood: the stem's. Categorical is the cross-entropy of the tokens; gaussian has one
+    variance for all values, set to its optimum, the batch's mean squared error (sigma-VAE,
+    arXiv 2006.13202), so that beta = 1 is a true bound and nothing is tuned by hand.
+    `beta` weighs the KL (beta-VAE, arXiv 1804.03599) and grows from 0 over the first `warmup`
+    share of training (arXiv 1511.06349); `free_bits` is lambda, in nats per unit of z
+    (arXiv 1606.04934, C.8). Reference: github.com/orybkin/sigma-vae-pytorch.
+
+    The encoder's pooled features are probed, never a sample of z; mu is a linear map of them,
+    so that a linear probe on them sees all of mu.
+
+    Terms: `loss`, `reconstruction` (-log p(x | z)), `kl` (before beta and free bits), all in
+    nats per sample; `active_units` (units with Var(mu) > 0.01, arXiv 1509.00519).
+    """
+
+    paradigm: ClassVar[Paradigm] = "unsupervised"
+    needs: ClassVar[Needs] = Needs(target=True)
+    strength: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        latent_width: int,
+        decoder_width: int,
+        decoder_depth: int,
+        beta: float,
+        warmup: float,
+        free_bits: float,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
+        self.mu = nn.Linear(encoder.width, latent_width)
+        self.log_variance = nn.Linear(encoder.width, latent_width)
+        stem = encoder.stem
+        self.decoder = TokenDecoder(
+            latent_width,
+            stem.num_tokens,
+            stem.target_width,
+            width=decoder_width,
+            depth=decoder_depth,
+        )
+        self.register_buffer("strength", torch.tensor(0.0 if warmup > 0 else beta))
+
+    def forward(self, views: Views) -> Terms:
+        """One step on the first view; see the class for the terms."""
+        view = views.views[0]
+        mu, log_variance = self.posterior(view)
+        z = mu + torch.exp(0.5 * log_variance) * torch.randn_like(mu)
+        stem = self.encoder.stem
+        distance = stem.distance(self.decoder(z).float(), stem.target(view.values))
+        reconstruction = negative_log_likelihood(stem, distance)
+        kl = divergence(mu, log_variance).mean(0)
+        loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
+        active = (mu.detach().var(0, correction=0) > 0.01).float().sum()
+        terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach().sum()}
+        return {"loss": loss, **terms, "active_units": active}
+
+    def posterior(self, view: View) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each [batch, latent]."""
+        pooled = self.encoder(view.values, view.valid).pooled
+        return self.mu(pooled).float(), self.log_variance(pooled).float()
+
+    def after_step(self, progress: float) -> None:
+        """Let beta grow over the first `warmup` share of training."""
+        if self.warmup > 0:
+            self.strength.fill_(self.beta * min(1.0, progress / self.warmup))
+
+    @torch.no_grad()
+    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+        """The first view, its reconstruction from mu, and samples from the prior."""
+        view = views.views[0]
+        mu, _ = self.posterior(view)
+        render = self.encoder.stem.render
+        rebuilt, sample = (self.decoder(z).float() for z in (mu, torch.randn_like(mu)))
+        return {"input": view.values, "reconstruction": render(rebuilt), "sample": render(sample)}
+
+
+def divergence(
+    mu: Float[Tensor, "batch latent"], log_variance: Float[Tensor, "batch latent"]
+) -> Float[Tensor, "batch latent"]:
+    """KL of each unit's posterior from the standard normal, in nats."""
+    return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1)

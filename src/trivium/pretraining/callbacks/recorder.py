@@ -1,0 +1,80 @@
+"""What a run measured of itself: terms, gradient norm and learning rate against the budget."""
+
+from typing import Any
+
+import pytorch_lightning as lightning
+from torch import Tensor
+
+from trivium.pretraining.module import Pretraining, Step
+from trivium.tracking.writer import RunWriter
+
+NUM_POINTS = 200
+"""Most points that a curve keeps."""
+
+
+class Recorder(lightning.Callback):
+    """Reads the terms every few steps, keeps their curves, and hands them to the tracker.
+
+    A curve holds at most 200 points evenly spread over the steps; between them nothing is moved
+    off the device. The curves are part of the checkpoint, so a resumed run keeps them.
+    `flops_per_step` and `samples_per_step` turn steps into the other currencies.
+
+    Raises:
+        FloatingPointError: at the first recorded loss that is not finite.
+    """
+
+    def __init__(
+        self, *, every: int, flops_per_step: int, samples_per_step: int, writer: RunWriter | None
+    ) -> None:
+        self.every = every
+        self.flops_per_step = flops_per_step
+        self.samples_per_step = samples_per_step
+        self.writer = writer
+        self.steps: list[int] = []
+        self.terms: dict[str, list[float]] = {}
+
+    def curves(self) -> dict[str, Any]:
+        """Steps, FLOPs, samples, and every term's values at them."""
+        return {
+            "step": self.steps,
+            "flops": [step * self.flops_per_step for step in self.steps],
+            "samples": [step * self.samples_per_step for step in self.steps],
+            "terms": self.terms,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curves so far."""
+        return {"steps": list(self.steps), "terms": {k: list(v) for k, v in self.terms.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint's curves."""
+        self.steps, self.terms = state_dict["steps"], state_dict["terms"]
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Step,
+        batch_idx: int,
+    ) -> None:
+        """Record every few steps, and at the last."""
+        assert isinstance(pl_module, Pretraining)
+        step = trainer.global_step
+        if step % self.every and step != pl_module.num_steps:
+            return
+        values = {name: float(term) for name, term in outputs.items() if isinstance(term, Tensor)}
+        self.steps.append(step)
+        for name, value in values.items():
+            self.terms.setdefault(name, []).append(value)
+        if values["loss"] != values["loss"] or abs(values["loss"]) == float("inf"):
+            raise FloatingPointError(
+                f"The loss of {type(pl_module.objective).__name__} is {values['loss']} at step {step}: "
+                "lower optimizer.lr, clip gradients (trainer.gradient_clip) or use trainer.precision=32-true."
+            )
+        if self.writer is not None and trainer.is_global_zero:
+            tracked = {f"train/{name}": value for name, value in values.items()}
+            tracked["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+            tracked["cost/flops"] = float(step * self.flops_per_step)
+            tracked["cost/samples"] = float(step * self.samples_per_step)
+            self.writer.log_metrics(tracked, step)

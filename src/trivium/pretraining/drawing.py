@@ -1,0 +1,73 @@
+"""Arrays into pictures: rows of images, and maps of features."""
+
+import io
+
+import numpy as np
+from jaxtyping import Float, Int64, UInt8
+
+
+def project(features: Float[np.ndarray, "item channel"]) -> Float[np.ndarray, "item 2"]:
+    """The first two principal components, with signs fixed by their largest loading."""
+    centred = features - features.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    plane = axes[:2] if len(axes) > 1 else np.vstack([axes, np.zeros_like(axes)])
+    largest = np.abs(plane).argmax(axis=1)
+    plane = plane * np.sign(plane[np.arange(2), largest] + 1e-30)[:, None]
+    return np.asarray(centred @ plane.T, dtype=np.float32)
+
+
+def draw_rows(
+    rows: dict[str, np.ndarray], *, scale: int = 2
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Rows of images (each [column, channel, height, width] in [0, 1]) under one another."""
+    strips = []
+    for images in rows.values():
+        coloured = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images[:, :3]
+        padded = np.pad(coloured, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1.0)
+        strips.append(np.concatenate(list(padded), axis=2))
+    width = max(strip.shape[2] for strip in strips)
+    strips = [
+        np.pad(s, ((0, 0), (0, 0), (0, width - s.shape[2])), constant_values=1.0) for s in strips
+    ]
+    sheet = np.concatenate(strips, axis=1).transpose(1, 2, 0)
+    pixels = (np.clip(sheet, 0, 1) * 255).round().astype(np.uint8)
+    enlarged: np.ndarray = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    return enlarged
+
+
+def draw_map(
+    points: Float[np.ndarray, "item 2"],
+    labels: Int64[np.ndarray, " item"] | None,
+    classes: tuple[str, ...],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """A scatter of points, coloured by class where labels are known."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    figure = Figure(figsize=(5, 4), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    if labels is None:
+        axes.scatter(points[:, 0], points[:, 1], s=5, linewidths=0)
+    else:
+        for number, name in enumerate(classes[:20]):
+            chosen = labels == number
+            axes.scatter(
+                points[chosen, 0],
+                points[chosen, 1],
+                s=5,
+                linewidths=0,
+                color=f"C{number}",
+                label=name,
+            )
+        if len(classes) <= 20:
+            axes.legend(
+                markerscale=3, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+            )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel("first principal component", fontsize=8)
+    axes.set_ylabel("second principal component", fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    buffer.seek(0)
+    return np.asarray(Image.open(buffer).convert("RGB"))

@@ -1,0 +1,122 @@
+"""Training itself: Lightning's trainer with everything that watches it."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as lightning
+
+from trivium.pretraining.callbacks.cost import Cost
+from trivium.pretraining.callbacks.online_probe import OnlineProbe
+from trivium.pretraining.callbacks.pictures import Pictures
+from trivium.pretraining.callbacks.progress import ProgressBar
+from trivium.pretraining.callbacks.recorder import NUM_POINTS, Recorder
+from trivium.pretraining.callbacks.sentinels import Sentinels
+from trivium.pretraining.checkpoints import AtomicCheckpointIO, Resumable
+from trivium.pretraining.data import StoreData
+from trivium.pretraining.drawing import project
+from trivium.pretraining.folder import RunFolder
+from trivium.pretraining.module import Pretraining
+from trivium.tracking.lifecycle import install_sigterm
+from trivium.tracking.writer import RunWriter
+
+if TYPE_CHECKING:
+    from trivium.pretraining.run import Recipe
+
+NUM_MAPPED = 500
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What was seen of a training that ended."""
+
+    num_steps: int
+    final: dict[str, float]
+    curves: dict[str, Any]
+    ledger: dict[str, Any]
+    embedding: dict[str, Any] | None
+
+
+def fit(
+    module: Pretraining,
+    recipe: "Recipe",
+    data: StoreData,
+    folder: RunFolder,
+    *,
+    flops_per_step: int,
+    writer: RunWriter,
+) -> Watch:
+    """Train to the end of the budget, from the folder's checkpoint if there is one."""
+    settings, monitor = recipe.trainer, recipe.monitor
+    cost = Cost(stream=data.stream, batch_size=settings.batch_size)
+    recorder = Recorder(
+        every=max(1, (module.num_steps or 10 * NUM_POINTS) // NUM_POINTS),
+        flops_per_step=flops_per_step,
+        samples_per_step=settings.batch_size,
+        writer=writer,
+    )
+    probe = OnlineProbe(
+        store=data.store,
+        task=recipe.task,
+        num_items=monitor.num_items,
+        num_glances=monitor.num_glances,
+        seed=0,
+        writer=writer,
+    )
+    sentinels = Sentinels(recorder=recorder, probe=probe, **vars(monitor.sentinels))
+    bar = ProgressBar(label=folder.path.name, batch_size=settings.batch_size)
+    resumable = Resumable(
+        path=folder.checkpoint,
+        seconds=settings.checkpoint_seconds,
+        steps=settings.checkpoint_steps,
+        run_id=writer.run_id,
+    )
+    watchers: list[lightning.Callback] = [cost, recorder, probe, sentinels, bar]
+    if monitor.pictures:
+        watchers.append(Pictures(folder=folder.path / "pictures", probe=probe, writer=writer))
+    trainer = lightning.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        strategy=settings.strategy,
+        precision=settings.chosen_precision(),  # type: ignore[arg-type]
+        max_steps=-1 if module.num_steps is None else module.num_steps,
+        max_epochs=-1,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=[*watchers, resumable],
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,
+    )
+    install_sigterm(writer)
+    with warnings.catch_warnings():
+        # Lightning advises on worker processes, which a memory-mapped gather does not need.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        trainer.fit(
+            module, datamodule=data, ckpt_path=folder.checkpoint if folder.resumable else None
+        )
+    return Watch(
+        num_steps=trainer.global_step,
+        final={name: values[-1] for name, values in recorder.terms.items() if values},
+        curves={**recorder.curves(), "monitor": probe.history},
+        ledger=cost.ledger(),
+        embedding=embedding_map(probe),
+    )
+
+
+def embedding_map(probe: OnlineProbe) -> dict[str, Any] | None:
+    """Some validation features on their first two principal components, with their classes."""
+    if probe.features is None or probe.task is None:
+        return None
+    chosen = probe.features[:NUM_MAPPED]
+    points = project(chosen)
+    meta = probe.store.meta
+    return {
+        "x": [round(float(x), 4) for x in points[:, 0]],
+        "y": [round(float(y), 4) for y in points[:, 1]],
+        "label": probe.store.labels(probe.task)[probe.validation[:NUM_MAPPED]].tolist(),
+        "classes": list(meta.tasks[probe.store.task(probe.task)]),
+    }

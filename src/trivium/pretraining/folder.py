@@ -1,0 +1,70 @@
+"""The folder of one run."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trivium.tracking.writer import RunWriter
+
+EXPORTED = ("encoder.safetensors", "encoder.yaml")
+
+
+class RunFolder:
+    """Where a run keeps its checkpoint, encoder, metrics, curves and pictures.
+
+    `digest` names what the run computes: a checkpoint of another digest is never resumed.
+    """
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.path = path
+        self.digest = digest
+        self.checkpoint = path / f"resume-{digest}.ckpt"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether an interrupted run of the same configuration left its state here."""
+        return self.checkpoint.is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether a run of the same configuration ended here."""
+        facts = self.path / "encoder.yaml"
+        if not facts.is_file() or not (self.path / "metrics.json").is_file():
+            return False
+        return bool(yaml.safe_load(facts.read_text())["facts"].get("digest") == self.digest)
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration and remove what other configurations left."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for stale in self.path.glob("resume-*.ckpt"):
+            if stale != self.checkpoint:
+                stale.unlink()
+        if not self.resumable:
+            for name in ("metrics.json", "curves.json", "cost.json", "embedding.json", *EXPORTED):
+                (self.path / name).unlink(missing_ok=True)
+            for picture in (self.path / "pictures").glob("*.png"):
+                picture.unlink()
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        (self.path / "config.yaml").write_text(text)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a result atomically."""
+        beside = self.path / f".{name}"
+        beside.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        beside.replace(self.path / name)
+
+    def keep_encoder(self, writer: RunWriter) -> None:
+        """Hand the exported encoder to the tracker."""
+        import shutil
+
+        copy = self.path / "tracked"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for name in EXPORTED:
+            shutil.copy(self.path / name, copy / name)
+        writer.log_artifacts(copy, to="encoder")
+        writer.flush()
+        shutil.rmtree(copy, ignore_errors=True)

@@ -1,0 +1,153 @@
+"""The Lightning modules of the three paradigms: thin, over one base."""
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from trivium.pretraining.optimisers import OptimiserFactory, decay_groups
+from trivium.types import Batch, Objective, Paradigm, Terms, View, Views
+
+ViewsRecipe = Callable[[Tensor, torch.Generator], tuple[View, ...]]
+
+
+class Step(NamedTuple):
+    """What one training step works on: the objective sees `views`, monitors may see `batch`."""
+
+    views: Views
+    batch: Batch
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """One 63-bit seed for a step of a run on a rank: all randomness of the step follows from it."""
+    import numpy as np
+
+    return int(
+        np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+    )
+
+
+class Pretraining(lightning.LightningModule):
+    """Runs an objective over views of a batch; everything else is a callback.
+
+    All randomness of a step (views, masks, noise) follows from (seed, step, rank), and the learning
+    rate from the progress alone, so that a resumed run repeats an uninterrupted one bit by bit.
+    """
+
+    paradigm: ClassVar[Paradigm]
+
+    def __init__(
+        self,
+        objective: Objective,
+        *,
+        views: ViewsRecipe,
+        optimiser: OptimiserFactory,
+        schedule: Callable[[float], float],
+        weight_decay: float,
+        num_steps: int | None,
+        seconds: float | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if objective.paradigm != self.paradigm:
+            raise ValueError(
+                f"{type(objective).__name__} is {objective.paradigm}; {type(self).__name__} runs "
+                f"{self.paradigm} objectives."
+            )
+        self.objective = objective
+        self.views = views
+        self.optimiser_factory = optimiser
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.num_steps = num_steps
+        self.seconds = seconds
+        self.seed = seed
+        self.trained_seconds = 0.0
+        self.view_seconds = 0.0
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is spent, in [0, 1]."""
+        if self.num_steps is not None:
+            return self.global_step / max(1, self.num_steps)
+        assert self.seconds is not None
+        return min(1.0, self.trained_seconds / self.seconds)
+
+    def let_through(self, batch: Batch) -> Tensor | None:
+        """The labels that this paradigm lets its objective see."""
+        return None
+
+    def make_views(self, batch: Batch, step: int) -> Views:
+        """Views of a batch at a step, on the batch's device."""
+        (values,) = batch.inputs.values()
+        generator = torch.Generator(values.device)
+        generator.manual_seed(step_seed(self.seed, step, self.global_rank))
+        return Views(self.views(values, generator), self.let_through(batch))
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Step:
+        """Make the views on the training device."""
+        started = time.perf_counter()
+        views = self.make_views(batch, self.global_step)
+        self.view_seconds += time.perf_counter() - started
+        return Step(views, batch)
+
+    def on_train_batch_start(self, batch: Step, batch_idx: int) -> None:
+        """Seed the step and set its learning rate."""
+        torch.manual_seed(step_seed(self.seed, self.global_step, self.global_rank))
+        factor = self.schedule(self.progress)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def training_step(self, batch: Step, batch_idx: int) -> Terms:
+        """The objective's terms."""
+        terms: Terms = self.objective(batch.views)
+        return {name: term if name == "loss" else term.detach() for name, term in terms.items()}
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then let the objective move its averages."""
+        super().optimizer_step(*args, **kwargs)
+        self.objective.after_step(self.progress)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One optimiser over decayed and undecayed parameters."""
+        optimiser = self.optimiser_factory(decay_groups(self.objective, self.weight_decay))
+        for group in optimiser.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimiser
+
+
+class SupervisedPretraining(Pretraining):
+    """Learning from labels: the only paradigm whose objective sees them."""
+
+    paradigm = "supervised"
+
+    def let_through(self, batch: Batch) -> Tensor | None:
+        """The labels.
+
+        Raises:
+            ValueError: if the data has none.
+        """
+        if batch.labels is None:
+            raise ValueError(f"{type(self.objective).__name__} needs labels and the data has none.")
+        return batch.labels
+
+
+class UnsupervisedPretraining(Pretraining):
+    """Learning by modelling the data itself: no labels pass."""
+
+    paradigm = "unsupervised"
+
+
+class SelfSupervisedPretraining(Pretraining):
+    """Learning from targets made of the data: no labels pass."""
+
+    paradigm = "self_supervised"
+
+
+PARADIGMS: dict[Paradigm, type[Pretraining]] = {
+    module.paradigm: module
+    for module in (SupervisedPretraining, UnsupervisedPretraining, SelfSupervisedPretraining)
+}

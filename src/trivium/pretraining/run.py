@@ -1,0 +1,174 @@
+"""One pretraining run from its parts to its folder."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trivium.data.store import Store
+from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
+from trivium.pretraining.budget import Budget, count_flops
+from trivium.pretraining.checkpoints import saved_progress
+from trivium.pretraining.data import StoreData
+from trivium.pretraining.fitting import Watch, fit
+from trivium.pretraining.folder import RunFolder
+from trivium.pretraining.module import PARADIGMS, Pretraining, ViewsRecipe
+from trivium.pretraining.optimisers import OptimiserFactory
+from trivium.pretraining.settings import MonitorSettings, TrainerSettings
+from trivium.pretraining.validation import validation_accuracy
+from trivium.tracking.lifecycle import resume, start_run
+from trivium.tracking.writer import RunWriter
+from trivium.types import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that one pretraining run is made of.
+
+    `objective` holds the encoder; `views` makes its views; `schedule` maps progress to a learning
+    rate factor; `task` names the labels, None on unlabelled data; `facts` are written beside the
+    encoder; `config` is the whole resolved configuration, for the record.
+    """
+
+    objective: Objective
+    views: ViewsRecipe
+    optimiser: OptimiserFactory
+    schedule: Any
+    weight_decay: float
+    budget: Budget
+    trainer: TrainerSettings
+    monitor: MonitorSettings
+    seed: int
+    task: str | None
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+
+def pretrain(
+    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str
+) -> float | None:
+    """Run it, or go on with what an interrupted run left in `folder`, and export the encoder.
+
+    Returns:
+        Validation accuracy of a linear probe on the frozen encoder, None on unlabelled data.
+
+    Raises:
+        ValueError: if the budget does not buy a step.
+        FloatingPointError: if the loss is not finite.
+        CollapseError: if a sentinel stops the run.
+    """
+    if recipe.trainer.num_threads is not None:
+        torch.set_num_threads(recipe.trainer.num_threads)
+    data = StoreData(
+        store, batch_size=recipe.trainer.batch_size, seed=recipe.seed, task=recipe.task
+    )
+    module, flops_per_step = (None, 0)
+    if recipe.objective.paradigm != "control":
+        module, flops_per_step = build_module(recipe, data)
+    writer = open_writer(recipe, store, folder, name=name, experiment=experiment)
+    with writer:
+        if module is None:
+            num_steps, watch = 0, None
+        else:
+            watch = fit(module, recipe, data, folder, flops_per_step=flops_per_step, writer=writer)
+            num_steps = watch.num_steps
+        flops = num_steps * flops_per_step
+        samples = num_steps * recipe.trainer.batch_size
+        facts = {
+            **recipe.facts,
+            "num_steps": num_steps,
+            "flops": flops,
+            "samples": samples,
+            "trivium": importlib.metadata.version("trivium"),
+        }
+        save_encoder(recipe.objective.encoder.cpu(), folder.path, facts)
+        metrics = {
+            "num_steps": num_steps,
+            "flops": flops,
+            "flops_per_step": flops_per_step,
+            "samples": samples,
+            "num_parameters": sum(p.numel() for p in recipe.objective.encoder.parameters()),
+            "final": watch.final if watch else {},
+        }
+        accuracy = validation_accuracy(recipe.objective.encoder, store, recipe.task)
+        finish(folder, metrics, watch, accuracy, writer)
+    return accuracy
+
+
+def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, int]:
+    """The Lightning module, its steps already counted, and the FLOPs of one step."""
+    objective = recipe.objective
+    module = PARADIGMS[objective.paradigm](
+        objective,
+        views=recipe.views,
+        optimiser=recipe.optimiser,
+        schedule=recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        num_steps=None,
+        seconds=recipe.budget.seconds,
+        seed=recipe.seed,
+    )
+    flops_per_step = count_flops(objective, module.make_views(data.batch(0), 0))
+    module.num_steps = recipe.budget.num_steps(
+        flops_per_step=flops_per_step, samples_per_step=recipe.trainer.batch_size
+    )
+    return module, flops_per_step
+
+
+def open_writer(
+    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str
+) -> RunWriter:
+    """Start the tracked run, or go on with the one in the checkpoint."""
+    if folder.resumable:
+        step, run_id = saved_progress(folder.checkpoint)
+        return resume(run_id, step, folder=folder.path)
+    tags = {
+        key: recipe.facts[key]
+        for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed", "protocol")
+    }
+    writer = start_run(
+        name,
+        {**tags, "kind": "pretraining"},
+        recipe.config,
+        folder=folder.path,
+        experiment=experiment,
+    )
+    writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="pretraining")
+    writer.log_text((folder.path / "config.yaml").read_text(), "config.yaml")
+    return writer
+
+
+def finish(
+    folder: RunFolder,
+    metrics: dict[str, Any],
+    watch: Watch | None,
+    accuracy: float | None,
+    writer: RunWriter,
+) -> None:
+    """Write the run's results to its folder and to the tracker."""
+    step = metrics["num_steps"]
+    if watch is not None:
+        folder.write_json("curves.json", watch.curves)
+        folder.write_json("cost.json", watch.ledger)
+        writer.log_metrics(
+            {f"cost/{k}": v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step
+        )
+        if watch.embedding:
+            folder.write_json("embedding.json", watch.embedding)
+    if accuracy is not None:
+        metrics["validation_accuracy"] = accuracy
+        writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
+    writer.log_metrics(
+        {
+            "cost/flops": metrics["flops"],
+            "cost/samples": metrics["samples"],
+            "cost/num_parameters": metrics["num_parameters"],
+        },
+        step,
+    )
+    folder.write_json("metrics.json", metrics)
+    writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
+    folder.keep_encoder(writer)
+    folder.checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""The result of one probe stage: records and predictions, in memory and in a folder."""
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RECORDS = "probe.json"
+PREDICTIONS = "predictions.npz"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+Record = dict[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that the protocol measured on one checkpoint.
+
+    Attributes:
+        protocol: Version of the protocol.
+        checkpoint: Hash of the checkpoint.
+        facts: dataset, modality, paradigm, objective, encoder, seed, flops, samples, task.
+        records: One measured number each: task, probe, fraction, draw, split, metric, value,
+            num_test (items of that split that were predicted), and C or k.
+        predictions: int16 class indices of the test items by `probe/fraction/draw`, and `labels`.
+    """
+
+    protocol: str
+    checkpoint: str
+    facts: Mapping[str, Any]
+    records: tuple[Record, ...]
+    predictions: Mapping[str, np.ndarray]
+
+    def summary(self) -> dict[str, float]:
+        """Mean over the draws of every metric, named `SPLIT/PROBE_METRIC/FRACTION`."""
+        groups: dict[str, list[float]] = {}
+        for record in self.records:
+            name = f"{record['split']}/{record['probe']}_{record['metric']}/{record['fraction']}"
+            groups.setdefault(name, []).append(float(record["value"]))
+        return {name: float(np.mean(values)) for name, values in groups.items()}
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Write `probe.json` and `predictions.npz`; equal evaluations give equal bytes.
+
+    Each file is replaced in one step, the predictions first.
+
+    Raises:
+        ValueError: A record or fact that is no plain, finite value.
+    """
+    content = {
+        "protocol": evaluation.protocol,
+        "checkpoint": evaluation.checkpoint,
+        "facts": dict(evaluation.facts),
+        "records": list(evaluation.records),
+    }
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"records and facts must be plain, finite values: {error}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / PREDICTIONS, _archive(evaluation.predictions))
+    _replace(folder / RECORDS, (text + "\n").encode())
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Read what `write_evaluation` wrote.
+
+    Raises:
+        FileNotFoundError: The folder holds no evaluation.
+        ValueError: A file is damaged.
+    """
+    for name in (RECORDS, PREDICTIONS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name} does not exist: run the probe stage first")
+    try:
+        content = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
+        with np.load(folder / PREDICTIONS, allow_pickle=False) as archive:
+            predictions = {name: archive[name] for name in archive.files}
+        return Evaluation(
+            content["protocol"],
+            content["checkpoint"],
+            content["facts"],
+            tuple(content["records"]),
+            predictions,
+        )
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{folder} holds a damaged evaluation ({error}): probe again") from error
+
+
+def _archive(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An npz whose bytes depend on its arrays alone (NumPy's own carry the time of writing)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w") as file:
+                np.lib.format.write_array(file, np.asarray(arrays[name]), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

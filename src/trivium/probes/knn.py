@@ -1,0 +1,143 @@
+"""The k-nearest-neighbours probe: no training, so nothing of the probe's own hides the encoder."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, Shaped
+from torch import Tensor
+
+from trivium.probes.inputs import check_features, check_labels, class_indices, training_classes
+
+CHUNK = 256
+GROUPS = 16
+
+
+class KNNProbe:
+    """Weighted vote of the nearest training items by cosine similarity.
+
+    A neighbour of similarity s votes for its class with weight `exp(s / temperature)` (Wu et al.
+    2018, 1805.01978, Sec. 3.4). With a validation set, k is the one of the highest validation
+    accuracy (the smaller one in a tie), and the validation items then become neighbours too.
+    A k above the number of training items is dropped.
+
+    Args:
+        neighbours: Values of k, ascending.
+        temperature: Softness of the vote.
+
+    Attributes:
+        k_: The chosen k; without validation the largest usable one.
+        classes_: Sorted labels.
+        validation_scores_: Validation accuracy of each usable k; empty without validation.
+        neighbours_: The usable values of k.
+    """
+
+    def __init__(
+        self, neighbours: Sequence[int] = (1, 5, 20, 200), *, temperature: float = 0.07
+    ) -> None:
+        if not neighbours or min(neighbours) < 1 or list(neighbours) != sorted(set(neighbours)):
+            raise ValueError(f"neighbours must be positive and ascending, got {list(neighbours)}")
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.neighbours = tuple(neighbours)
+        self.temperature = temperature
+
+    def fit(
+        self,
+        features: Shaped[np.ndarray, "item channel"],
+        labels: Shaped[np.ndarray, " item"],
+        *,
+        validation: tuple[Shaped[np.ndarray, "held_out channel"], Shaped[np.ndarray, " held_out"]]
+        | None = None,
+    ) -> Self:
+        """Keep the items; with validation, choose k and keep its items as well.
+
+        Raises:
+            ValueError: features that are not finite, lengths that do not match, fewer than two
+                classes, a validation label that no training item has, or no usable k.
+        """
+        features = check_features(features)
+        labels = check_labels(labels, len(features))
+        self.classes_ = training_classes(labels)
+        self.neighbours_ = tuple(k for k in self.neighbours if k <= len(features))
+        if not self.neighbours_:
+            raise ValueError(f"no k of {self.neighbours} fits {len(features)} training items")
+        self.k_, self.validation_scores_ = self.neighbours_[-1], np.empty(0)
+        self._items = _normalised(features)
+        self._targets = torch.from_numpy(class_indices(labels, self.classes_))
+        if validation is not None:
+            held_out = check_features(validation[0], features.shape[1])
+            labels = check_labels(validation[1], len(held_out))
+            targets = class_indices(labels, self.classes_)
+            votes = self._votes(held_out, self.neighbours_)
+            hits = votes.argmax(2) == torch.from_numpy(targets)
+            self.validation_scores_ = hits.double().mean(1).numpy()
+            self.k_ = self.neighbours_[int(np.argmax(self.validation_scores_))]
+            self._items = torch.cat([self._items, _normalised(held_out)])
+            self._targets = torch.cat([self._targets, torch.from_numpy(targets)])
+        return self
+
+    def predict(self, features: Shaped[np.ndarray, "item channel"]) -> np.ndarray:
+        """The class with the most votes for each item."""
+        predictions: np.ndarray = self.classes_[self.predict_proba(features).argmax(1)]
+        return predictions
+
+    def predict_proba(
+        self, features: Shaped[np.ndarray, "item channel"]
+    ) -> Float[np.ndarray, "item class"]:
+        """Shares of the vote in the order of `classes_`."""
+        features = check_features(features, self._items.shape[1])
+        shares: np.ndarray = self._votes(features, (self.k_,))[0].numpy()
+        return shares
+
+    def score(
+        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, " item"]
+    ) -> float:
+        """Accuracy."""
+        return float(np.mean(self.predict(features) == check_labels(labels, len(features))))
+
+    def _votes(
+        self, features: np.ndarray, neighbours: Sequence[int]
+    ) -> Float[Tensor, "k item class"]:
+        """Shares of the vote for several k, from one sorted list of neighbours."""
+        num_classes, parts = len(self.classes_), []
+        for queries in torch.split(_normalised(features), CHUNK):
+            similarity, index = _nearest(queries @ self._items.mT, max(neighbours))
+            weights = ((similarity - similarity[:, :1]).double() / self.temperature).exp()
+            targets = self._targets[index]
+            votes = [
+                weights.new_zeros(len(queries), num_classes).scatter_add_(
+                    1, targets[:, :k], weights[:, :k]
+                )
+                for k in neighbours
+            ]
+            parts.append(torch.stack(votes))
+        counted = torch.cat(parts, 1)
+        return counted / counted.sum(2, keepdim=True)
+
+
+def _normalised(features: Shaped[np.ndarray, "item channel"]) -> Float[Tensor, "item channel"]:
+    return torch.nn.functional.normalize(torch.from_numpy(features.astype(np.float32)), dim=1)
+
+
+def _nearest(
+    similarity: Float[Tensor, "query item"], k: int
+) -> tuple[Float[Tensor, "query k"], Int64[Tensor, "query k"]]:
+    """The k largest of each row, sorted; many columns are first reduced to groups.
+
+    The k largest values lie in the k groups with the largest maxima, so only those are sorted.
+    """
+    num_items = similarity.shape[1]
+    width = num_items // GROUPS
+    if width <= 2 * k:
+        top = similarity.topk(k)
+        return top.values, top.indices
+    grouped = similarity[:, : width * GROUPS].reshape(len(similarity), GROUPS, width)
+    groups = grouped.amax(1).topk(k).indices
+    offsets = torch.arange(0, width * GROUPS, width, device=similarity.device)
+    candidates = (groups[:, :, None] + offsets).flatten(1)
+    rest = torch.arange(width * GROUPS, num_items, device=similarity.device)
+    candidates = torch.cat([candidates, rest.expand(len(similarity), -1)], 1)
+    top = similarity.gather(1, candidates).topk(k)
+    return top.values, candidates.gather(1, top.indices)

@@ -1,0 +1,152 @@
+"""L-BFGS over many smooth convex problems at once, each with its own metric and step size."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from trivium.probes.memory import Memory, Metric
+
+SUFFICIENT = 1e-4
+PATIENCE = 2
+MAX_TRIALS = 20
+REFRESHES = frozenset({0, 2, 5, 10, 20, 40, 80, 160, 320, 640})
+
+
+class Objective(Protocol):
+    """Several independent functions that are evaluated together.
+
+    `noise` is the relative size of rounding errors in the values.
+    """
+
+    noise: float
+
+    def __call__(self, points: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
+        """Values [active] and gradients [active, parameter] of `problems` at `points`."""
+
+    def metric(self, points: Tensor, problems: Tensor) -> Metric:
+        """The approximate inverse Hessians of `problems` at `points`."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where each problem ended.
+
+    `decrement` estimates how far the value lies above its minimum, relative to the value;
+    `converged` says that this stayed below the tolerance.
+    """
+
+    points: Float[Tensor, "problem parameter"]
+    values: Float[Tensor, " problem"]
+    decrement: Float[Tensor, " problem"]
+    converged: Bool[Tensor, " problem"]
+    num_iterations: Int64[Tensor, " problem"]
+
+
+def minimise(
+    objective: Objective,
+    start: Float[Tensor, "problem parameter"],
+    *,
+    tolerance: float,
+    max_iterations: int,
+    memory_size: int = 20,
+) -> Solution:
+    """Minimise several smooth, strictly convex functions together.
+
+    Limited-memory BFGS (Liu and Nocedal 1989) whose start is the objective's own metric,
+    computed anew ever more seldom, with a backtracking line search for each problem. A problem
+    is done when its Newton decrement `-g.d / 2`, an estimate of the distance to the minimum,
+    stays below `tolerance` times its value; from then on it costs nothing.
+
+    Args:
+        objective: The functions.
+        start: Where each one begins, float64.
+        tolerance: Relative distance to the minimum.
+        max_iterations: After so many the remaining problems are returned as not converged.
+        memory_size: Pairs of steps and gradient changes that are remembered.
+
+    Returns:
+        The last and best point of each problem.
+    """
+    count = torch.zeros(len(start), dtype=torch.int64, device=start.device)
+    final = Solution(start.clone(), start[:, 0] * 0, start[:, 0] * 0, count > 0, count.clone())
+    problems, calm = torch.arange(len(start), device=start.device), count
+    points, (values, gradients) = start, objective(start, problems)
+    memory = Memory(objective.metric(points, problems), points, memory_size)
+    for iteration in range(max_iterations + 1):
+        if iteration in REFRESHES and iteration > 0:
+            memory.renew(objective.metric(points, problems))
+        directions = memory.direction(gradients)
+        slopes = (directions * gradients).sum(1)
+        decrement = -slopes / 2 / values.abs().clamp_min(torch.finfo(values.dtype).tiny)
+        calm = torch.where(decrement <= tolerance, calm + 1, 0)
+        final.points[problems], final.values[problems] = points, values
+        final.decrement[problems], final.num_iterations[problems] = decrement, iteration
+        final.converged[problems] = calm >= PATIENCE
+        if iteration == max_iterations or bool((calm >= PATIENCE).all()):
+            break
+        moved = _search(objective, problems, points, values, gradients, directions, slopes)
+        final.converged[problems[~moved.found]] = decrement[~moved.found] <= 10 * tolerance
+        memory.append(moved.points - points, moved.gradients - gradients)
+        rows = ((calm < PATIENCE) & moved.found).nonzero()[:, 0]
+        if len(rows) == 0:
+            break
+        points, values, gradients = moved.points[rows], moved.values[rows], moved.gradients[rows]
+        if len(rows) < len(problems):
+            memory.keep(rows)
+            problems, calm = problems[rows], calm[rows]
+    return final
+
+
+@dataclass(frozen=True)
+class _Moved:
+    points: Tensor
+    values: Tensor
+    gradients: Tensor
+    found: Tensor
+
+
+def _search(
+    objective: Objective,
+    problems: Tensor,
+    points: Tensor,
+    values: Tensor,
+    gradients: Tensor,
+    directions: Tensor,
+    slopes: Tensor,
+) -> _Moved:
+    """Backtrack from step size 1, each problem on its own; accepted ones are not evaluated again.
+
+    A step is also taken where the decrease is lost in rounding but the slope has shrunk: the
+    approximate Wolfe conditions of Hager and Zhang (2005).
+    """
+    moved = _Moved(points.clone(), values.clone(), gradients.clone(), problems >= 0)
+    sizes, waiting = torch.ones_like(values), torch.arange(len(problems), device=points.device)
+    for _ in range(MAX_TRIALS):
+        size, slope, before = sizes[waiting], slopes[waiting], values[waiting]
+        trial = points[waiting] + size[:, None] * directions[waiting]
+        value, gradient = objective(trial, problems[waiting])
+        after = (gradient * directions[waiting]).sum(1)
+        fine = value <= before + SUFFICIENT * size * slope
+        level = value <= before + objective.noise * before.abs()
+        fine |= level & (after.abs() <= (1 - 2 * SUFFICIENT) * slope.abs())
+        rows = waiting[fine]
+        moved.points[rows], moved.values[rows] = trial[fine], value[fine]
+        moved.gradients[rows] = gradient[fine]
+        sizes[waiting] = _shorter(size, before, slope, value, after)
+        waiting = waiting[~fine]
+        if len(waiting) == 0:
+            break
+    moved.found[waiting] = False
+    return moved
+
+
+def _shorter(size: Tensor, before: Tensor, slope: Tensor, value: Tensor, after: Tensor) -> Tensor:
+    """The minimum of the cubic through both ends, kept within 0.1 and 0.5 of the step."""
+    bend = slope + after - 3 * (value - before) / size
+    root = (bend.square() - slope * after).clamp_min(0).sqrt()
+    cubic = size * (1 - (after + root - bend) / (after - slope + 2 * root))
+    cubic = torch.nan_to_num(cubic, nan=0.0, posinf=0.0, neginf=0.0)
+    return torch.minimum(torch.maximum(cubic, 0.1 * size), 0.5 * size)

@@ -1,0 +1,177 @@
+"""How runs begin, go on, are found again and end, however their process ended."""
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from trivium.tracking.experiment import EXPERIMENT, connect
+from trivium.tracking.journal import FILE, PENDING, STATE, Journal
+from trivium.tracking.location import database, journal_root
+from trivium.tracking.provenance import is_dead, provenance
+from trivium.tracking.writer import FLUSH_SECONDS, RunWriter, now
+
+log = logging.getLogger(__name__)
+
+PARENT = "TRIVIUM_PARENT_RUN"
+PARENT_TAG = "mlflow.parentRunId"
+START_SECONDS = 120.0
+SIGTERM_SECONDS = 10.0
+PAGE = 1000
+
+
+def start_run(
+    name: str,
+    tags: Mapping[str, object],
+    params: Mapping[str, object],
+    parent: str | None = None,
+    *,
+    folder: Path | None = None,
+    experiment: str = EXPERIMENT,
+    interval: float = FLUSH_SECONDS,
+) -> RunWriter:
+    """Start a run; with a dead tracking store it starts in its journal alone.
+
+    Args:
+        name: the run's name in the UI.
+        tags: what the run is (dataset, objective, seed, protocol, ...); the process and the
+            commit are added.
+        params: settings, nested or dotted.
+        parent: id of the parent run; by default the one of the sweep that this process is in.
+        folder: the run's folder, for its journal; a journal that another run left there is set
+            aside to be sent later.
+        experiment: the MLflow experiment.
+        interval: seconds between deliveries to the tracking store.
+    """
+    folder = folder or journal_root() / uuid.uuid4().hex
+    _set_aside(folder)
+    parent = parent or os.environ.get(PARENT)
+    all_tags = {key: str(value) for key, value in tags.items()} | provenance()
+    if parent:
+        all_tags[PARENT_TAG] = parent
+    journal = Journal(folder)
+    facts = {"name": name, "tags": all_tags, "experiment": experiment, "time": now()}
+    journal.append({"start": facts})
+    writer = RunWriter(journal, owner=True, interval=interval)
+    if params:
+        writer.log_params(params)
+    writer.flush(START_SECONDS)
+    return writer
+
+
+def resume(
+    run_id: str | None, step: int, *, folder: Path, interval: float = FLUSH_SECONDS
+) -> RunWriter:
+    """Go on with an interrupted run, without logging any point twice.
+
+    Args:
+        run_id: the id in the checkpoint; None if the store had not answered when it was written.
+        step: the restored optimiser step.
+        folder: the run's folder, which holds its journal.
+        interval: seconds between deliveries to the tracking store.
+
+    Raises:
+        LookupError: if neither the checkpoint nor the folder knows the run.
+    """
+    journal = Journal(folder)
+    if run_id and run_id != journal.run_id:
+        if journal.run_id:
+            _set_aside(folder)
+            journal = Journal(folder)
+        journal.update(run_id=run_id)
+    if not journal.run_id and not any("start" in entry for entry, _ in journal.read()):
+        raise LookupError(f"no run to resume: {folder} has no journal; begin one with start_run")
+    journal.append({"tags": provenance() | {"resumed_at": str(step)}})
+    journal.append({"status": "RUNNING"})
+    writer = RunWriter(journal, owner=True, interval=interval)
+    writer.resume(step)
+    return writer
+
+
+def reopen(run_id: str, *, folder: Path | None = None) -> RunWriter:
+    """A writer that appends to a run which has ended, and leaves its status as it is.
+
+    Args:
+        run_id: the run, e.g. from `find_run`.
+        folder: where the journal of these additions lies.
+    """
+    folder = folder or journal_root() / uuid.uuid4().hex
+    _set_aside(folder)
+    journal = Journal(folder)
+    journal.update(run_id=run_id)
+    return RunWriter(journal, owner=False)
+
+
+def find_run(tags: Mapping[str, object]) -> str | None:
+    """The id of the newest finished run that has all these tags, or None.
+
+    Args:
+        tags: names and values, e.g. `{"checkpoint": HASH}`.
+    """
+    from mlflow.entities import ViewType
+
+    client = connect()
+    wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+    found = client.search_runs(
+        [item.experiment_id for item in client.search_experiments()],
+        " and ".join(["attributes.status = 'FINISHED'", *wanted]),
+        run_view_type=ViewType.ACTIVE_ONLY,
+        max_results=1,
+        order_by=["attributes.end_time DESC"],
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+def reap() -> list[str]:
+    """Mark the runs of this host whose process is gone as KILLED.
+
+    Returns:
+        The ids of those runs. Runs of other hosts are left alone.
+    """
+    file = database()
+    if file and not file.exists():
+        return []
+    client = connect()
+    experiments = [item.experiment_id for item in client.search_experiments()]
+    running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=PAGE)
+    dead = [run.info.run_id for run in running if is_dead(run.data.tags)]
+    for run_id in dead:
+        client.set_terminated(run_id, "KILLED")
+    return dead
+
+
+def install_sigterm(writer: RunWriter) -> None:
+    """Make SIGTERM end the run as KILLED and the process with code 143.
+
+    Call it before Lightning's `fit`, which calls an existing handler after its own; Lightning's
+    alone lets the process end with code 0, and DVC would take that for success.
+
+    Args:
+        writer: the run that ends.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        writer.finish("KILLED", timeout=SIGTERM_SECONDS)
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _set_aside(folder: Path) -> None:
+    """Move the journal of an earlier run out of a folder: deleted if sent, kept if not."""
+    if not (folder / FILE).exists():
+        return
+    complete = Journal(folder).complete
+    kept = journal_root() / uuid.uuid4().hex
+    if not complete:
+        kept.mkdir(parents=True)
+    for name in (FILE, STATE, PENDING):
+        old = folder / name
+        if complete and old.is_file():
+            old.unlink()
+        elif not complete and old.exists():
+            old.rename(kept / name)

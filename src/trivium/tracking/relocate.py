@@ -1,0 +1,96 @@
+"""Repairs the absolute artifact paths of a moved project: `python -m trivium.tracking.relocate`."""
+
+import argparse
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from trivium.tracking.location import project_root
+
+MARK = "/mlruns/artifacts"
+COLUMNS = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+    "trace_tags": ("value",),
+}
+
+
+def relocate(root: Path) -> int:
+    """Point every artifact path that lies in a project's own `mlruns/` to where it is now.
+
+    Args:
+        root: the project's folder, which holds mlruns/mlflow.db.
+
+    Returns:
+        How many values were rewritten; paths outside of `mlruns/` stay as they are.
+
+    Raises:
+        FileNotFoundError: if there is no tracking database.
+    """
+    root = root.resolve()
+    file = root / "mlruns" / "mlflow.db"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} does not exist: {root} is not a project that has tracked runs"
+        )
+    here = f"{root}{MARK}"
+    num_changed = 0
+    with closing(sqlite3.connect(file, timeout=60)) as connection, connection:
+        for table, column in _columns(connection):
+            for (value,) in connection.execute(
+                f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE ?", (f"%{MARK}%",)
+            ).fetchall():
+                moved = _moved(value, here)
+                if moved != value:
+                    num_changed += connection.execute(
+                        f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (moved, value)
+                    ).rowcount
+    return num_changed
+
+
+def misplaced(file: Path) -> bool:
+    """Whether a tracking database names artifacts of another place than its own.
+
+    Args:
+        file: mlflow.db.
+    """
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        rows = connection.execute(
+            "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?",
+            (f"%{MARK}%",),
+        ).fetchall()
+    here = f"{file.resolve().parent.parent}{MARK}"
+    return any(_moved(value, here) != value for (value,) in rows)
+
+
+def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Those of the known columns that this version of MLflow's schema has."""
+    present = []
+    for table, columns in COLUMNS.items():
+        names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        present += [(table, column) for column in columns if column in names]
+    return present
+
+
+def _moved(value: str, here: str) -> str:
+    """A path or file URI whose part up to `mlruns/artifacts` is replaced; others as they are."""
+    before, mark, after = value.rpartition(MARK)
+    local = before.startswith(("/", "file:"))
+    if not mark or not local or (after and not after.startswith("/")):
+        return value
+    scheme = "file://" if before.startswith("file:") else ""
+    return f"{scheme}{here}{after}"
+
+
+def main() -> None:
+    """Relocate the project in the current folder, or the given one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", nargs="?", type=Path, default=None, help="the project's folder")
+    root = parser.parse_args().root or project_root()
+    print(f"rewrote {relocate(root)} artifact paths under {root}")
+
+
+if __name__ == "__main__":
+    main()

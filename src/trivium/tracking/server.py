@@ -1,0 +1,74 @@
+"""Opens the tracking UI with two light processes: `python -m trivium.tracking.server`."""
+
+import argparse
+import os
+import socket
+import sys
+
+from trivium.tracking.experiment import ensure_experiment, quieten
+from trivium.tracking.lifecycle import reap
+from trivium.tracking.location import artifact_root, database, tracking_uri
+from trivium.tracking.relocate import misplaced
+
+
+def command(host: str, port: int) -> list[str]:
+    """MLflow's server on the project's own database: one worker, no job runners.
+
+    Args:
+        host: the address to listen on.
+        port: its port.
+    """
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", tracking_uri(), "--default-artifact-root", str(artifact_root())),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+    ]
+
+
+def page(host: str, port: int, experiment_id: str) -> str:
+    """The address of the runs' charts, in the UI's mode for model training.
+
+    Args:
+        host: the server's address.
+        port: its port.
+        experiment_id: the experiment that opens.
+    """
+    query = "compareRunsMode=CHART&workflowType=machine_learning"
+    return f"http://{host}:{port}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nothing listens on a port yet."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def main() -> None:
+    """Reap dead runs, then become the server."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--host", default="127.0.0.1", help="others than loopback are unprotected")
+    arguments = parser.parse_args()
+    file = database()
+    if file is None:
+        sys.exit(f"MLFLOW_TRACKING_URI={tracking_uri()} is a server already: open it in a browser")
+    if not is_free(arguments.host, arguments.port):
+        sys.exit(f"port {arguments.port} is in use: choose another one with --port")
+    experiment_id = ensure_experiment()
+    if killed := reap():
+        print(f"{len(killed)} runs whose process is gone are now KILLED")
+    if misplaced(file):
+        print("artifacts are recorded elsewhere: run `python -m trivium.tracking.relocate`")
+    quieten()
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    print(f"MLflow: {page(arguments.host, arguments.port, experiment_id)}", flush=True)
+    os.execv(sys.executable, command(arguments.host, arguments.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The few types that every room of Trivium shares."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+Paradigm = Literal["supervised", "unsupervised", "self_supervised", "control"]
+Modality = Literal["image", "text", "audio"]
+Split = Literal["train", "validation", "test"]
+
+Terms = dict[str, Tensor]
+"""Named scalars of one objective step; `loss` is the one that is minimised."""
+
+
+class Batch(NamedTuple):
+    """What a store hands out for a set of indices.
+
+    `inputs` maps a modality to its raw values as they lie in the store (image: uint8
+    [batch, channel, height, width]); `valid` maps a variable-length modality to a bool
+    [batch, length], True where there is data; `labels` is None on unlabelled data.
+    """
+
+    inputs: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    labels: Int64[Tensor, " batch"] | None
+    index: Int64[Tensor, " batch"]
+
+
+class View(NamedTuple):
+    """One version of a batch of inputs, ready for an encoder (image: float in [0, 1])."""
+
+    values: Tensor
+    valid: Bool[Tensor, "batch length"] | None = None
+
+
+class Views(NamedTuple):
+    """What an objective sees: one or more views, and labels only if it declared them."""
+
+    views: tuple[View, ...]
+    labels: Int64[Tensor, " batch"] | None = None
+
+
+class Tokens(NamedTuple):
+    """Embedded inputs before any context: positions are already added."""
+
+    values: Float[Tensor, "batch token channel"]
+    valid: Bool[Tensor, "batch token"]
+
+
+class Features(NamedTuple):
+    """What every encoder returns."""
+
+    tokens: Float[Tensor, "batch token channel"]
+    pooled: Float[Tensor, "batch channel"]
+    valid: Bool[Tensor, "batch token"]
+
+
+class DataSpec(NamedTuple):
+    """What encoders and objectives may know about a dataset before any of it is loaded.
+
+    `shape` is one sample's shape (image: channel, height, width); `num_classes` is 0 on
+    unlabelled data; `mean` and `std` are per-channel statistics of the train split in the
+    range that the encoder receives.
+    """
+
+    name: str
+    modality: Modality
+    shape: tuple[int, ...]
+    num_classes: int
+    num_samples: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Needs(NamedTuple):
+    """What an objective asks of data and encoder, checked before any data is loaded.
+
+    `tokens`: an encoder that can embed tokens and contextualise a subset of them (a stem
+    with a transformer trunk). `target`: a stem that says what predicting its input means.
+    `num_views`: 1 for one view of each sample, 2 for a contrastive pair, and so on.
+    """
+
+    labels: bool = False
+    tokens: bool = False
+    target: bool = False
+    num_views: int = 1
+
+
+class Stem(nn.Module, ABC):
+    """Turns raw values into tokens, and owns what predicting the input means.
+
+    `likelihood` names the matching observation model of `target`: gaussian (squared error on
+    real values) or categorical (cross-entropy on ids).
+    """
+
+    num_tokens: int
+    """Tokens per sample (the maximum for variable lengths)."""
+    target_width: int
+    """Values that a prediction holds per token (patch pixels, or vocabulary size)."""
+    likelihood: ClassVar[Literal["gaussian", "categorical"]]
+
+    @abstractmethod
+    def target(self, values: Tensor, *, normalise: bool = False) -> Tensor:
+        """What is predicted, per token; `normalise` standardises each token's values."""
+
+    @abstractmethod
+    def distance(self, prediction: Tensor, target: Tensor) -> Float[Tensor, "batch token"]:
+        """Per-token loss: mean squared error over the token's values, or cross-entropy."""
+
+    @abstractmethod
+    def render(self, prediction: Tensor) -> Tensor:
+        """A prediction back in the space of the inputs (image: [batch, channel, height, width])."""
+
+
+class Encoder(nn.Module, ABC):
+    """Stem, trunk and pooling: the only thing that a probe ever sees.
+
+    Receives raw values in the range of a `View` (image: float in [0, 1]; the encoder itself
+    standardises them with the statistics that it was built with).
+    """
+
+    name: str
+    """The encoder's yaml name, e.g. `vit_nano`."""
+    width: int
+    """Channels of `Features.pooled` (and of tokens)."""
+    stem: Stem
+    arguments: dict[str, object]
+    """Plain constructor arguments: what `encoder.yaml` stores to build the encoder again."""
+    contextual: ClassVar[bool]
+    """Whether `embed` and `contextualise` work on subsets of tokens (Needs.tokens)."""
+
+    @abstractmethod
+    def forward(self, values: Tensor, valid: Tensor | None = None) -> Features:
+        """Encode a batch."""
+
+    def embed(self, values: Tensor, valid: Tensor | None = None) -> Tokens:
+        """Embed the input as tokens with positions; only where `contextual`."""
+        raise NotImplementedError(f"{type(self).__name__} has no token embedding")
+
+    def contextualise(self, tokens: Tokens) -> Features:
+        """Run trunk and pooling over any subset of embedded tokens; only where `contextual`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot encode a subset of tokens")
+
+
+class Objective(nn.Module, ABC):
+    """What is minimised: owns its heads and targets, returns named scalars, never logs.
+
+    `encoder` is the one that is exported and probed. Subclasses are final; their constructor
+    takes `(encoder, data, *, ...)` with keyword-only settings equal to the yaml's keys.
+    """
+
+    paradigm: ClassVar[Paradigm]
+    needs: ClassVar[Needs]
+    encoder: Encoder
+
+    @abstractmethod
+    def forward(self, views: Views) -> Terms:
+        """Named scalars of one step; `loss` is minimised, the others are watched."""
+
+    def after_step(self, progress: float) -> None:
+        """Called after each optimiser step (moving averages); progress is in [0, 1]."""
+
+    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+        """Named rows of pictures for the eye, aligned over the batch; empty if there are none."""
+        return {}
+
+    def plateau(self, batch_size: int) -> float | None:
+        """The loss of an objective that learnt nothing (ln N and the like); None if unknown."""
+        return None

@@ -1,0 +1,127 @@
+"""Random resized crop, with the flip in the same resampling."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from trivium.views.draw import check_interval, check_probability, chosen, uniform
+from trivium.views.image.resample import crop_weights, resample
+from trivium.views.op import Op, Shape, to_device
+
+_ATTEMPTS = 10
+
+
+class CropParameters(NamedTuple):
+    """The box that each sample keeps, in pixels, and whether it is mirrored."""
+
+    top: Int64[Tensor, " batch"]
+    left: Int64[Tensor, " batch"]
+    height: Int64[Tensor, " batch"]
+    width: Int64[Tensor, " batch"]
+    flip: Bool[Tensor, " batch"]
+
+
+class RandomResizedCrop(Op[CropParameters]):
+    """Cut a random box, scale it to one size, and mirror it: one resampling for all three.
+
+    Boxes are distributed as in torchvision's RandomResizedCrop: area uniform in `scale`,
+    aspect ratio log-uniform in `ratio`, ten attempts, then a central box. Interpolation is
+    bilinear with antialiasing (torchvision's `antialias=True`).
+
+    Args:
+        size: Height and width of the result in pixels; None keeps the size of the input.
+        scale: Smallest and largest share of the area that a box covers, in (0, 1].
+        ratio: Smallest and largest width / height of a box.
+        flip: Probability of mirroring, per sample.
+        p: Probability of cropping, per sample; the others keep the whole picture.
+
+    Raises:
+        ValueError: a bound or probability is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int | Sequence[int] | None = None,
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        flip: float = 0.0,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.size = (size, size) if isinstance(size, int) else size and (size[0], size[1])
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size must be positive, got {size}")
+        self.scale = check_interval("scale", scale, 1e-6, 1.0)
+        self.ratio = check_interval("ratio", ratio, 1e-6, 1e6)
+        self.flip = check_probability("flip", flip)
+        self.p = check_probability("p", p)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Sizes after the crop."""
+        return (*shape[:2], *(self.size or shape[2:]))
+
+    def sample(self, shape: Shape, generator: torch.Generator | None = None) -> CropParameters:
+        """Draw a box and a mirror for every sample."""
+        batch, _, height, width = shape
+        area = uniform((batch, _ATTEMPTS), *self.scale, generator).mul_(height * width)
+        bounds = math.log(self.ratio[0]), math.log(self.ratio[1])
+        ratio = uniform((batch, _ATTEMPTS), *bounds, generator).exp_()
+        place = uniform((2, batch), 0.0, 1.0, generator)
+        flip = chosen(batch, self.flip, generator)
+        cropped = chosen(batch, self.p, generator)
+
+        widths = (area * ratio).sqrt_().round_()
+        heights = (area / ratio).sqrt_().round_()
+        fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
+        first = fits.byte().argmax(1, keepdim=True)
+        found = fits.gather(1, first).flatten()
+        central = _central_box(height, width, self.ratio)
+        box_height = heights.gather(1, first).flatten().where(found, float(central[0]))
+        box_width = widths.gather(1, first).flatten().where(found, float(central[1]))
+        box_height = box_height.where(cropped, float(height))
+        box_width = box_width.where(cropped, float(width))
+        return CropParameters(
+            top=_offset(place[0], height - box_height, found),
+            left=_offset(place[1], width - box_width, found),
+            height=box_height.long(),
+            width=box_width.long(),
+            flip=flip,
+        )
+
+    def transform_(
+        self,
+        images: Float[Tensor, "batch channel height width"],
+        parameters: CropParameters,
+    ) -> Float[Tensor, "batch channel out_height out_width"]:
+        """Cut, scale and mirror."""
+        height, width = images.shape[2:]
+        _, _, out_height, out_width = self.output_shape(tuple(images.shape))
+        top, left, box_height, box_width, flip = to_device(parameters, images.device)
+        upright = torch.zeros_like(flip)
+        return resample(
+            images,
+            rows=crop_weights(top, box_height, upright, height, out_height),
+            columns=crop_weights(left, box_width, flip, width, out_width),
+        )
+
+
+def _central_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int]:
+    """Height and width of the largest box whose aspect ratio is allowed."""
+    if width / height < ratio[0]:
+        return max(1, min(height, round(width / ratio[0]))), width
+    if width / height > ratio[1]:
+        return height, max(1, min(width, round(height * ratio[1])))
+    return height, width
+
+
+def _offset(
+    place: Float[Tensor, " batch"], slack: Float[Tensor, " batch"], found: Bool[Tensor, " batch"]
+) -> Int64[Tensor, " batch"]:
+    """A whole number in [0, slack]: uniform as `place` is in [0, 1), or central if not found."""
+    random = place.mul(slack + 1).floor_().minimum(slack)
+    return random.where(found, (slack / 2).floor_()).long()

@@ -1,0 +1,81 @@
+"""Random masking of tokens."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int64, Shaped
+from torch import Tensor, nn
+
+
+class Mask(NamedTuple):
+    """Which tokens of each sample are kept and which are hidden; indices ascend."""
+
+    keep: Int64[Tensor, "batch kept"]
+    hidden: Int64[Tensor, "batch hidden"]
+    mask: Bool[Tensor, "batch token"]
+    """True where a token is hidden."""
+
+
+class RandomMasking(nn.Module):
+    """Hide a fixed share of every sample's tokens, chosen uniformly (MAE, 2111.06377, 3.1).
+
+    Args:
+        ratio: Share of tokens that are hidden, in (0, 1).
+
+    Raises:
+        ValueError: `ratio` is outside (0, 1).
+    """
+
+    def __init__(self, ratio: float) -> None:
+        super().__init__()
+        if not 0.0 < ratio < 1.0:
+            raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
+        self.ratio = ratio
+
+    def num_hidden(self, num_tokens: int) -> int:
+        """Tokens that are hidden of `num_tokens`: the rounded share, but one is always kept.
+
+        Raises:
+            ValueError: there is no token.
+        """
+        if num_tokens < 1:
+            raise ValueError(f"masking needs at least one token, got {num_tokens}")
+        return min(round(self.ratio * num_tokens), num_tokens - 1)
+
+    def forward(
+        self,
+        batch_size: int,
+        num_tokens: int,
+        device: torch.device | str = "cpu",
+        generator: torch.Generator | None = None,
+    ) -> Mask:
+        """Draw a mask with its own permutation for every sample.
+
+        Args:
+            batch_size: Samples.
+            num_tokens: Tokens per sample.
+            device: Where the mask is wanted.
+            generator: Source of randomness; its device is where the mask is drawn.
+
+        Raises:
+            ValueError: there is no token.
+        """
+        num_hidden = self.num_hidden(num_tokens)
+        source = torch.device(device) if generator is None else generator.device
+        noise = torch.rand(batch_size, num_tokens, generator=generator, device=source)
+        order = noise.argsort(dim=1).to(device)
+        hidden = order[:, :num_hidden].sort(dim=1).values
+        keep = order[:, num_hidden:].sort(dim=1).values
+        mask = torch.zeros(batch_size, num_tokens, dtype=torch.bool, device=order.device)
+        return Mask(keep, hidden, mask.scatter_(1, hidden, True))
+
+
+def gather_tokens(
+    tokens: Shaped[Tensor, "batch token *channel"], index: Int64[Tensor, "batch chosen"]
+) -> Shaped[Tensor, "batch chosen *channel"]:
+    """Take some tokens of each sample, in the order of `index`; gradients flow through.
+
+    `tokens` may be [batch, token, channel] or any per-token values, such as a mask.
+    """
+    shape = index.shape + (1,) * (tokens.ndim - 2)
+    return tokens.gather(1, index.view(shape).expand(-1, -1, *tokens.shape[2:]))

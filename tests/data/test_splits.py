@@ -1,0 +1,73 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from trivium.data.errors import DataError
+from trivium.data.splits import carve, label_fraction
+
+labellings = st.integers(4, 300).flatmap(lambda n: arrays(np.int64, n, elements=st.integers(0, 5)))
+
+
+@given(labellings)
+def test_carving_divides_every_class_by_its_share(labels):
+    pool = np.arange(len(labels))
+    kept, carved = carve(pool, labels)
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, carved])), pool)
+    for group in np.unique(labels):
+        size, part = np.sum(labels == group), np.sum(labels[carved] == group)
+        assert abs(part - 0.1 * size) <= 1
+        assert part < size
+        assert part >= 1 or size == 1
+
+
+@given(labellings, st.integers(0, 4), st.lists(st.floats(0.001, 1), min_size=2, max_size=4))
+def test_fractions_are_nested_and_leave_no_class_out(labels, draw, fractions):
+    pool = np.arange(0, len(labels), 2)
+    parts = [label_fraction(pool, labels, fraction=f, draw=draw) for f in sorted(fractions)]
+    for small, large in pairwise(parts):
+        assert set(small.tolist()) <= set(large.tolist())
+    for fraction, part in zip(sorted(fractions), parts, strict=True):
+        assert set(part.tolist()) <= set(pool.tolist())
+        for group, size in zip(*np.unique(labels[pool], return_counts=True), strict=True):
+            expected = max(1, fraction * size)
+            assert abs(np.sum(labels[part] == group) - expected) <= 0.5
+
+
+@given(labellings)
+def test_the_whole_fraction_is_the_pool(labels):
+    pool = np.arange(1, len(labels))
+    np.testing.assert_array_equal(label_fraction(pool, labels, fraction=1.0, draw=3), pool)
+
+
+def test_draws_differ_and_repeat():
+    labels = np.zeros(1000, np.int64)
+    pool = np.arange(1000)
+    first, again, other = (label_fraction(pool, labels, fraction=0.1, draw=d) for d in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert len(np.intersect1d(first, other)) < 40  # 10 expected by chance
+
+
+def test_an_unlabelled_pool_is_divided_without_strata():
+    kept, carved = carve(np.arange(50), None)
+    assert (len(kept), len(carved)) == (45, 5)
+
+
+def test_two_carvings_of_one_pool_are_independent():
+    pool, labels = np.arange(1000), np.zeros(1000, np.int64)
+    overlap = np.intersect1d(carve(pool, labels)[1], carve(pool, labels, stream=1)[1])
+    assert len(overlap) < 40
+
+
+def test_the_protocols_split_never_changes():
+    _, carved = carve(np.arange(40), np.arange(40) % 2)
+    assert carved.tolist() == [1, 4, 6, 7]
+
+
+@pytest.mark.parametrize(("fraction", "draw"), [(0.0, 0), (1.1, 0), (0.5, -1)])
+def test_impossible_fractions_are_refused(fraction, draw):
+    with pytest.raises(DataError, match="fraction"):
+        label_fraction(np.arange(9), np.zeros(9, np.int64), fraction=fraction, draw=draw)

@@ -1,0 +1,42 @@
+"""Two ranks with half of the batch each against one process with all of it."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trivium.objectives.gather import gather, offset
+
+SCRIPT = Path(__file__).parent / "two_ranks.py"
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)], env=environment)
+        for rank in range(2)
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["simclr", "supcon"])
+def test_gradient_equals_that_of_the_whole_batch(two_ranks, objective):
+    whole = runpy.run_path(str(SCRIPT))["gradients"](slice(0, 8), lambda gradient: None)
+    for rank in two_ranks:
+        np.testing.assert_allclose(rank[objective], whole[objective], rtol=1e-5, atol=1e-7)
+
+
+def test_without_a_group_it_is_the_identity():
+    tensor = torch.randn(3, 2, requires_grad=True)
+    assert gather(tensor) is tensor
+    assert offset(tensor) == 0

@@ -1,0 +1,104 @@
+"""The bound's two halves against torch.distributions, and the schedule of beta."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from trivium.objectives.decoder import negative_log_likelihood
+from trivium.objectives.unsupervised.vae import VAE, divergence
+
+
+@pytest.fixture
+def settings():
+    return {
+        "latent_width": 5,
+        "decoder_width": 8,
+        "decoder_depth": 1,
+        "beta": 1.0,
+        "warmup": 0.0,
+        "free_bits": 0.0,
+    }
+
+
+def test_divergence_equals_torch_distributions():
+    mu, log_variance = torch.randn(2, 7, 5)
+    expected = kl_divergence(Normal(mu, torch.exp(0.5 * log_variance)), Normal(0.0, 1.0))
+    torch.testing.assert_close(divergence(mu, log_variance), expected)
+
+
+def test_likelihood_is_that_of_a_normal_at_its_best_variance(encoder):
+    target, prediction = torch.randn(2, 6, 16, 4)
+    stem = encoder.stem
+    likelihood = negative_log_likelihood(stem, stem.distance(prediction, target))
+
+    def exact(std):
+        return -Normal(prediction, std).log_prob(target).sum((1, 2)).mean()
+
+    best = (prediction - target).square().mean().sqrt()
+    torch.testing.assert_close(likelihood, exact(best))
+    assert likelihood < exact(0.98 * best)
+    assert likelihood < exact(1.02 * best)
+
+
+def test_categorical_likelihood_sums_over_tokens(encoder, monkeypatch):
+    monkeypatch.setattr(type(encoder.stem), "likelihood", "categorical")
+    distance = torch.rand(6, 16)
+    expected = distance.sum() / 6
+    torch.testing.assert_close(negative_log_likelihood(encoder.stem, distance), expected)
+
+
+def test_loss_is_the_negative_bound(encoder, data, one_view, settings):
+    terms = VAE(encoder, data, **settings)(one_view)
+    torch.testing.assert_close(terms["loss"].detach(), terms["reconstruction"] + terms["kl"])
+
+
+def test_kl_is_summed_over_units_and_averaged_over_the_batch(encoder, data, one_view, settings):
+    objective = VAE(encoder, data, **settings)
+    mu, log_variance = objective.posterior(one_view.views[0])
+    normal = Normal(mu, torch.exp(0.5 * log_variance))
+    expected = kl_divergence(normal, Normal(0.0, 1.0)).sum(1).mean().detach()
+    torch.testing.assert_close(objective(one_view)["kl"], expected)
+
+
+def test_beta_grows_over_the_warmup(encoder, data, settings):
+    objective = VAE(encoder, data, **settings | {"beta": 4.0, "warmup": 0.2})
+    seen = [objective.strength.item()]
+    for progress in (0.05, 0.1, 0.2, 0.9):
+        objective.after_step(progress)
+        seen.append(objective.strength.item())
+    assert seen == pytest.approx([0, 1, 2, 4, 4])
+    assert "strength" in objective.state_dict()
+
+
+def test_free_bits_hold_the_kl_of_every_unit(encoder, data, one_view, settings):
+    objective = VAE(encoder, data, **settings | {"free_bits": 0.5})
+    for head in (objective.mu, objective.log_variance):
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+    terms = objective(one_view)
+    assert terms["kl"] == 0
+    torch.testing.assert_close(terms["loss"].detach() - terms["reconstruction"], torch.tensor(2.5))
+    assert terms["active_units"] == 0
+
+
+def test_active_units_are_those_whose_mean_varies(encoder, data, one_view, settings):
+    objective = VAE(encoder, data, **settings)
+    with torch.no_grad():
+        objective.mu.weight[:2] *= 100
+        objective.mu.weight[2:] *= 1e-4
+    assert objective(one_view)["active_units"] == 2
+
+
+def test_pictures_hold_input_reconstruction_and_sample(encoder, data, one_view, settings):
+    pictures = VAE(encoder, data, **settings).pictures(one_view)
+    assert list(pictures) == ["input", "reconstruction", "sample"]
+    for row in pictures.values():
+        assert row.shape == (6, 1, 8, 8)
+        assert 0 <= row.min() <= row.max() <= 1
+
+
+def test_terms_are_finite_at_a_perfect_reconstruction(encoder):
+    distance = torch.zeros(2, 16)
+    assert math.isfinite(negative_log_likelihood(encoder.stem, distance))
