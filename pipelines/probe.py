@@ -110,7 +110,8 @@ def track(evaluation: Any, label: str, store: Any, folder: Path) -> None:
         writer = reopen(run_id)
     with writer:
         writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
-        writer.log_metrics(evaluation.summary(), 0)
+        for (group, percent), metrics in evaluation.summary().items():
+            writer.log_metrics({f"{group}/{name}": value for name, value in metrics.items()}, percent)
         writer.log_artifacts(folder, to=f"probe/{store.meta.name}")
 
 

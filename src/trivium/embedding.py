@@ -24,7 +24,7 @@ def embed(
     batch_size: int = 512,
     device: torch.device | str = "cpu",
     modality: str = "image",
-) -> Float[np.ndarray, "item channel"]:
+) -> Float[np.ndarray, "chosen channel"]:
     """Pooled features of a frozen encoder, in the order of `indices`.
 
     The encoder runs in eval mode without gradients and returns as it came: mode and device are

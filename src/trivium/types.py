@@ -97,6 +97,8 @@ class Stem(nn.Module, ABC):
 
     num_tokens: int
     """Tokens per sample (the maximum for variable lengths)."""
+    grid: tuple[int, int]
+    """How the tokens lie in the plane: rows and columns; one row where they form a sequence."""
     target_width: int
     """Values that a prediction holds per token (patch pixels, or vocabulary size)."""
     likelihood: ClassVar[Literal["gaussian", "categorical"]]
@@ -124,7 +126,9 @@ class Encoder(nn.Module, ABC):
     name: str
     """The encoder's yaml name, e.g. `vit_nano`."""
     width: int
-    """Channels of `Features.pooled` (and of tokens)."""
+    """Channels of `Features.pooled`."""
+    token_width: int
+    """Channels of `Features.tokens`; below `width` where the pooling concatenates."""
     stem: Stem
     arguments: dict[str, object]
     """Plain constructor arguments: what `encoder.yaml` stores to build the encoder again."""

@@ -22,7 +22,12 @@ def scores_of(entries):
     return group(measured, resamplings_of(measured))
 
 
-def test_every_mean_is_that_of_the_stored_predictions(grid):
+@pytest.fixture(scope="module")
+def scores(grid):
+    return scores_of(grid)
+
+
+def test_every_mean_is_that_of_the_stored_predictions(grid, scores):
     expected = defaultdict(list)
     for entry in grid:
         facts = json.loads((entry.probe_folder / "probe.json").read_text())["facts"]
@@ -35,7 +40,7 @@ def test_every_mean_is_that_of_the_stored_predictions(grid):
             expected[*key, "macro_f1"].append(f1_score(labels, predicted, average="macro"))
     found = {
         (one.cell.objective, one.cell.probe, one.cell.fraction, one.cell.metric): one
-        for one in scores_of(grid)
+        for one in scores
         if one.cell.metric != "ece"
     }
     assert found.keys() == expected.keys()
@@ -43,15 +48,15 @@ def test_every_mean_is_that_of_the_stored_predictions(grid):
         assert found[key].interval.mean == pytest.approx(np.mean(values), abs=1e-6), key
 
 
-def test_intervals_hold_their_means_and_stay_within_zero_and_one(grid):
-    for one in scores_of(grid):
+def test_intervals_hold_their_means_and_stay_within_zero_and_one(scores):
+    for one in scores:
         low, high = one.interval.low, one.interval.high
         if not np.isnan(low):
             assert 0 <= low <= one.interval.mean <= high <= 1
 
 
-def test_a_cell_says_what_its_interval_covers(grid):
-    found = {one.cell[4:5] + one.cell[6:8] + one.cell[9:]: one for one in scores_of(grid)}
+def test_a_cell_says_what_its_interval_covers(scores):
+    found = {one.cell[4:5] + one.cell[6:8] + one.cell[9:]: one for one in scores}
     assert found["simclr", "linear", 0.01, "accuracy"].covers() == ("seeds", "draws", "items")
     assert found["simclr", "linear", 1.0, "accuracy"].covers() == ("seeds", "items")
     assert found["raw", "linear", 1.0, "accuracy"].covers() == ("items",)
@@ -62,7 +67,7 @@ def test_a_cell_says_what_its_interval_covers(grid):
     assert row["num_seeds"] == 1
 
 
-def test_more_seeds_than_one_widen_the_interval(tmp_path):
+def test_a_cell_groups_its_seeds(tmp_path):
     entries = [fabricate(tmp_path, "mae", "self_supervised", SKILL, seed=s) for s in range(3)]
     cell = Cell("shapes", "label", "image", "self_supervised", "mae", "vit_nano",
                 "linear", 1.0, "test", "accuracy")  # fmt: skip

@@ -12,6 +12,13 @@ def test_linears_start_as_normals_of_two_hundredths():
             assert module.bias.count_nonzero() == 0
 
 
+def test_linears_can_start_as_xavier_uniforms():
+    for module in Transformer(96, 2, 3, init="xavier").modules():
+        if isinstance(module, nn.Linear):
+            bound = (6 / (module.in_features + module.out_features)) ** 0.5
+            assert 0.99 * bound < module.weight.abs().max() <= bound
+
+
 def test_output_is_normalised():
     encoded = Transformer(32, 2, 4)(torch.randn(3, 5, 32) * 7 + 2)
     torch.testing.assert_close(encoded.mean(-1), torch.zeros(3, 5), atol=1e-5, rtol=0)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -19,6 +20,11 @@ def test_the_experiment_is_found_again(tracked, client):
     assert ensure_experiment("again") == first
     place = client.get_experiment(first).artifact_location
     assert place == str(tracked / "mlruns" / "artifacts")
+
+
+def test_connecting_leaves_no_address_in_the_environment(client):
+    client.search_experiments(max_results=1)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_a_deleted_experiment_is_one_clear_error(client):

@@ -42,8 +42,8 @@ def test_artifacts_are_found_after_the_project_moved(tracked, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.splitlines()
-    assert len(printed) == 2
-    assert all(line.startswith(str(moved / "mlruns" / "artifacts")) for line in printed)
+    place = moved / "mlruns" / "artifacts" / run.run_id / "artifacts" / "encoder"
+    assert printed == [str(place), str(place)]
 
 
 def test_a_folder_without_a_database_is_one_clear_error(tmp_path):

@@ -59,6 +59,7 @@ class Resampling:
             drawn = generator.integers(num_items, size=num_items)
             row[:] = np.bincount(drawn, minlength=num_items)
         self._counts = counts
+        self._levels: dict[tuple[int, int], Float[np.ndarray, "replicate level"]] = {}
 
     def worlds(
         self, values: Float[np.ndarray, "seed draw item"]
@@ -138,11 +139,12 @@ class Resampling:
         return _interval(mean, float(replicates.std(ddof=1)), _freedom(levels), level)
 
     def _level(self, num: int, stream: int) -> Float[np.ndarray, "replicate level"]:
-        generator = np.random.default_rng([self.seed, stream, num])
-        counts = generator.multinomial(num, np.full(num, 1 / num), size=self.num_replicates)
-        stretch = (num / (num - 1)) ** 0.5 if num > 1 else 0.0
-        weights: Float[np.ndarray, "replicate level"] = 1 + stretch * (counts - 1)
-        return weights
+        if (num, stream) not in self._levels:
+            generator = np.random.default_rng([self.seed, stream, num])
+            counts = generator.multinomial(num, np.full(num, 1 / num), size=self.num_replicates)
+            stretch = (num / (num - 1)) ** 0.5 if num > 1 else 0.0
+            self._levels[num, stream] = 1 + stretch * (counts - 1)
+        return self._levels[num, stream]
 
 
 def _interval(mean: float, error: float, freedom: float, level: float) -> Interval:
@@ -156,7 +158,7 @@ def _means(values: Float[np.ndarray, "seed draw item"], axis: int) -> Float[np.n
     return means
 
 
-def _freedom(levels: Sequence[Float[np.ndarray, "_"]]) -> float:
+def _freedom(levels: Sequence[Float[np.ndarray, "..."]]) -> float:
     """Degrees of freedom of a variance that is the sum of those of the levels' means."""
     total, weights = 0.0, 0.0
     for means in levels:

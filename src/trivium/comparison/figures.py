@@ -213,7 +213,7 @@ def key_of(run: Run) -> tuple[str, str]:
     return run.facts.paradigm, run.facts.objective
 
 
-def _flops(run: Run, steps: Sequence[float]) -> list[float]:
+def _flops(run: Run, steps: Sequence[Any]) -> list[float]:
     """Training FLOPs at steps: proportional to the step, as every step costs the same."""
     curves = run.curves or {}
     if run.metrics and run.metrics.get("flops_per_step"):
@@ -221,7 +221,7 @@ def _flops(run: Run, steps: Sequence[float]) -> list[float]:
     if curves.get("step") and curves["step"][-1]:
         each = float(curves["flops"][-1]) / float(curves["step"][-1])
         return [step * each for step in steps]
-    return list(steps)
+    return [float(step) for step in steps]
 
 
 def _finished(figure: Any, *, height: int) -> Figure:

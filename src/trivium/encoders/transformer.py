@@ -1,16 +1,18 @@
 """The transformer trunk that images, text and audio share."""
 
+import functools
+from typing import Literal
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from trivium.encoders.attention import Attention
 
+Init = Literal["normal", "xavier"]
+
 
 class Transformer(nn.Module):
     """Pre-norm transformer blocks (2010.11929, eq. 2-3) and a final LayerNorm.
-
-    Weights are drawn from a normal of standard deviation 0.02 truncated at 2 (so practically
-    untruncated, as in timm); biases are zero.
 
     Args:
         width: Channels of the tokens.
@@ -19,6 +21,12 @@ class Transformer(nn.Module):
         mlp_ratio: Hidden channels of the MLP over `width`.
         causal: Whether a token sees only itself and the tokens before it.
         drop_path: Stochastic depth (1603.09382) of the last block; it rises linearly from 0.
+        init: How weights start (biases are zero): `normal` of standard deviation 0.02, cut at
+            +-2 as in timm; or `xavier` uniform as in MAE (2111.06377, appendix A.1), which does
+            not shrink the signal of narrow trunks.
+
+    Raises:
+        ValueError: If `init` is none of the choices or `width` does not split into heads.
     """
 
     def __init__(
@@ -30,15 +38,18 @@ class Transformer(nn.Module):
         mlp_ratio: float = 4.0,
         causal: bool = False,
         drop_path: float = 0.0,
+        init: Init = "normal",
     ):
         super().__init__()
+        if init not in ("normal", "xavier"):
+            raise ValueError(f"init is {init!r}; choose normal or xavier.")
         rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
         self.blocks = nn.ModuleList(
             Block(width, num_heads, mlp_ratio=mlp_ratio, causal=causal, drop_path=rate)
             for rate in rates
         )
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.apply(init_linear)
+        self.apply(functools.partial(init_linear, init=init))
 
     def forward(
         self,
@@ -91,12 +102,16 @@ class Block(nn.Module):
         return updated
 
 
-def init_linear(module: nn.Module) -> None:
-    """Draw a Linear's weight from a truncated normal of 0.02 and zero its bias."""
-    if isinstance(module, nn.Linear):
+def init_linear(module: nn.Module, init: Init = "normal") -> None:
+    """Start a Linear's weight as `Transformer` says and zero its bias; leave others alone."""
+    if not isinstance(module, nn.Linear):
+        return
+    if init == "normal":
         nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    else:
+        nn.init.xavier_uniform_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def _stochastic_depth(rate: float) -> nn.Module:

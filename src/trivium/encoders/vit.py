@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from trivium.encoders.patches import PatchStem, Positions
 from trivium.encoders.pooling import Pooling, pool
-from trivium.encoders.transformer import Transformer
+from trivium.encoders.transformer import Init, Transformer
 from trivium.encoders.validity import every_token, is_every_token
 from trivium.types import DataSpec, Encoder, Features, Tokens
 
@@ -31,6 +31,7 @@ class ViT(Encoder):
         pooling: `mean` over the tokens, `cls` token, or `both` concatenated (then
             `Features.pooled` is twice as wide as the tokens).
         drop_path: Stochastic depth of the last block; it rises linearly from 0.
+        init: How the trunk's weights start, see `Transformer`.
 
     Raises:
         ValueError: If the data are not images, or a size does not divide as it must.
@@ -51,6 +52,7 @@ class ViT(Encoder):
         positions: Positions = "sincos",
         pooling: Pooling = "mean",
         drop_path: float = 0.0,
+        init: Init = "normal",
     ):
         super().__init__()
         if pooling not in ("mean", "cls", "both"):
@@ -67,12 +69,15 @@ class ViT(Encoder):
             "positions": positions,
             "pooling": pooling,
             "drop_path": drop_path,
+            "init": init,
         }
         self.pooling: Pooling = pooling
         self.token_width = width
         self.width = 2 * width if pooling == "both" else width
         self.stem: PatchStem = PatchStem(data, patch=patch, width=width, positions=positions)
-        self.trunk = Transformer(width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path)
+        self.trunk = Transformer(
+            width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path, init=init
+        )
         self.cls = None if pooling == "mean" else nn.Parameter(torch.empty(1, 1, width))
         if self.cls is not None:
             nn.init.trunc_normal_(self.cls, std=0.02)

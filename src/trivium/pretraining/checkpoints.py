@@ -60,7 +60,7 @@ class Resumable(lightning.Callback):
         """Save if it is time."""
         due = self.steps is not None and trainer.global_step % self.steps == 0
         if due or (self.steps is None and time.monotonic() - self._saved >= self.seconds):
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)
             self._saved = time.monotonic()
 
 

@@ -1,5 +1,6 @@
 """Training itself: Lightning's trainer with everything that watches it."""
 
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def fit(
     watchers: list[lightning.Callback] = [cost, recorder, probe, sentinels, bar]
     if monitor.pictures:
         watchers.append(Pictures(folder=folder.path / "pictures", probe=probe, writer=writer))
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
@@ -92,12 +94,12 @@ def fit(
         inference_mode=False,
     )
     install_sigterm(writer)
+    checkpoint = folder.checkpoint if folder.resumable else None
     with warnings.catch_warnings():
-        # Lightning advises on worker processes, which a memory-mapped gather does not need.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        trainer.fit(
-            module, datamodule=data, ckpt_path=folder.checkpoint if folder.resumable else None
-        )
+        # Views are made by the module, on purpose; and Lightning uses a deprecated torch function.
+        warnings.filterwarnings("ignore", "You have overridden `on_after_batch_transfer`")
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return Watch(
         num_steps=trainer.global_step,
         final={name: values[-1] for name, values in recorder.terms.items() if values},

@@ -160,14 +160,8 @@ def finish(
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
-    writer.log_metrics(
-        {
-            "cost/flops": metrics["flops"],
-            "cost/samples": metrics["samples"],
-            "cost/num_parameters": metrics["num_parameters"],
-        },
-        step,
-    )
+    counts = ("flops", "samples", "num_parameters")
+    writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
     folder.write_json("metrics.json", metrics)
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)

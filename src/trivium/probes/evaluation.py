@@ -38,13 +38,21 @@ class Evaluation:
     records: tuple[Record, ...]
     predictions: Mapping[str, np.ndarray]
 
-    def summary(self) -> dict[str, float]:
-        """Mean over the draws of every metric, named `SPLIT/PROBE_METRIC/FRACTION`."""
-        groups: dict[str, list[float]] = {}
+    def summary(self) -> dict[tuple[str, int], dict[str, float]]:
+        """Means over the draws by (`probe` for test items, else the split; percent of labels).
+
+        The names within are PROBE_METRIC, such as `linear_accuracy`.
+        """
+        groups: dict[tuple[str, int], dict[str, list[float]]] = {}
         for record in self.records:
-            name = f"{record['split']}/{record['probe']}_{record['metric']}/{record['fraction']}"
-            groups.setdefault(name, []).append(float(record["value"]))
-        return {name: float(np.mean(values)) for name, values in groups.items()}
+            split = "probe" if record["split"] == "test" else str(record["split"])
+            key = (split, max(1, round(100 * float(record["fraction"]))))
+            name = f"{record['probe']}_{record['metric']}"
+            groups.setdefault(key, {}).setdefault(name, []).append(float(record["value"]))
+        return {
+            key: {name: float(np.mean(values)) for name, values in named.items()}
+            for key, named in groups.items()
+        }
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64, Shaped
 
 
 def check_features(
-    features: Shaped[np.ndarray, "item channel"], width: int | None = None
+    features: Shaped[np.ndarray, "..."], width: int | None = None
 ) -> Float[np.ndarray, "item channel"]:
     """Features as a finite floating array.
 
@@ -31,9 +31,7 @@ def check_features(
     return features
 
 
-def check_labels(
-    labels: Shaped[np.ndarray, " item"], num_items: int
-) -> Shaped[np.ndarray, " item"]:
+def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np.ndarray, " label"]:
     """One label per item.
 
     Raises:
@@ -49,7 +47,7 @@ def check_labels(
 
 
 def class_indices(
-    labels: Shaped[np.ndarray, " item"], classes: Shaped[np.ndarray, " class"]
+    labels: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, " class"]
 ) -> Int64[np.ndarray, " item"]:
     """The position of each label among the (sorted) classes.
 
@@ -66,7 +64,7 @@ def class_indices(
     return index.astype(np.int64)
 
 
-def training_classes(labels: Shaped[np.ndarray, " item"]) -> Shaped[np.ndarray, " class"]:
+def training_classes(labels: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, " class"]:
     """The sorted classes of a training set.
 
     Raises:

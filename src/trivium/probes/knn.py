@@ -1,7 +1,6 @@
 """The k-nearest-neighbours probe: no training, so nothing of the probe's own hides the encoder."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import torch
@@ -46,11 +45,11 @@ class KNNProbe:
     def fit(
         self,
         features: Shaped[np.ndarray, "item channel"],
-        labels: Shaped[np.ndarray, " item"],
+        labels: Shaped[np.ndarray, "..."],
         *,
-        validation: tuple[Shaped[np.ndarray, "held_out channel"], Shaped[np.ndarray, " held_out"]]
+        validation: tuple[Shaped[np.ndarray, "held_out channel"], Shaped[np.ndarray, "..."]]
         | None = None,
-    ) -> Self:
+    ) -> "KNNProbe":
         """Keep the items; with validation, choose k and keep its items as well.
 
         Raises:
@@ -92,7 +91,7 @@ class KNNProbe:
         return shares
 
     def score(
-        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, " item"]
+        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, "..."]
     ) -> float:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, len(features))))

@@ -1,7 +1,7 @@
 """L-BFGS over many smooth convex problems at once, each with its own metric and step size."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -15,6 +15,7 @@ MAX_TRIALS = 20
 REFRESHES = frozenset({0, 2, 5, 10, 20, 40, 80, 160, 320, 640})
 
 
+@runtime_checkable
 class Objective(Protocol):
     """Several independent functions that are evaluated together.
 

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ EXACT_SIZE = 400_000
 """Feature values up to which all products run in float64: small sets cost little."""
 RANK = 1e-12
 
-Labelled = tuple[Shaped[np.ndarray, "item channel"], Shaped[np.ndarray, " item"]]
+Labelled = tuple[Shaped[np.ndarray, "held_out channel"], Shaped[np.ndarray, "..."]]
 
 
 class ConvergenceWarning(UserWarning):
@@ -93,6 +92,7 @@ class LinearProbe:
         scale_: Standard deviation [channel]; 1 where a channel is constant.
         classes_: Sorted labels.
         validation_scores_: Mean validation cross-entropy of each C (nats); or empty.
+        validation_accuracy_: Validation accuracy of each C; or empty.
         path_coef_: Weights [penalty, class, channel] of each C before the second fit.
         path_intercept_: [penalty, class].
         objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, on the first fit.
@@ -118,10 +118,10 @@ class LinearProbe:
     def fit(
         self,
         features: Shaped[np.ndarray, "item channel"],
-        labels: Shaped[np.ndarray, " item"],
+        labels: Shaped[np.ndarray, "..."],
         *,
         validation: Labelled | None = None,
-    ) -> Self:
+    ) -> "LinearProbe":
         """Solve for all penalties; with validation, choose one and fit on both sets.
 
         Without validation and with several penalties, the fit ends with the path: `C_`,
@@ -141,7 +141,7 @@ class LinearProbe:
         self.path_coef_, self.path_intercept_ = path[..., :-1], path[..., -1]
         self.objective_ = solution.values.numpy() * np.array(self.penalties) * len(features)
         self.num_iterations_ = solution.num_iterations.numpy()
-        self.validation_scores_ = np.empty(0)
+        self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
         self._keep(basis, self.penalties[-1], path[-1])
         if validation is not None:
             self._select(basis, path, (features, targets), validation)
@@ -159,7 +159,7 @@ class LinearProbe:
         return torch.from_numpy(self._logits(features)).softmax(1).numpy()
 
     def score(
-        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, " item"]
+        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, "..."]
     ) -> float:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, len(features))))
@@ -174,7 +174,8 @@ class LinearProbe:
         held_out = check_features(validation[0], train[0].shape[1])
         labels = check_labels(validation[1], len(held_out))
         targets = class_indices(labels, self.classes_)
-        self.validation_scores_ = _cross_entropies(basis, path, held_out, targets)
+        scores = _scores(basis, path, held_out, targets)
+        self.validation_scores_, self.validation_accuracy_ = scores
         best = int(np.argmin(self.validation_scores_))
         features = np.concatenate([train[0], held_out])
         both = _Basis.of(features)
@@ -228,19 +229,17 @@ class LinearProbe:
         return logits
 
 
-def _cross_entropies(
+def _scores(
     basis: _Basis,
     path: np.ndarray,
     features: np.ndarray,
     targets: Int64[np.ndarray, " item"],
-) -> Float[np.ndarray, " penalty"]:
-    """Mean cross-entropy of each problem's weights [problem, class, channel + 1]."""
-    standard = (features - basis.mean) / basis.scale
-    index = torch.from_numpy(targets)
-    scores = [
-        torch.nn.functional.cross_entropy(
-            torch.from_numpy(standard @ weights[:, :-1].T + weights[:, -1]), index
-        ).item()
-        for weights in path
-    ]
-    return np.array(scores)
+) -> tuple[Float[np.ndarray, " penalty"], Float[np.ndarray, " penalty"]]:
+    """Mean cross-entropy and accuracy of each problem's weights [problem, class, channel + 1]."""
+    standard, index = (features - basis.mean) / basis.scale, torch.from_numpy(targets)
+    entropies, accuracies = [], []
+    for weights in path:
+        logits = torch.from_numpy(standard @ weights[:, :-1].T + weights[:, -1])
+        entropies.append(torch.nn.functional.cross_entropy(logits, index).item())
+        accuracies.append((logits.argmax(1) == index).double().mean().item())
+    return np.array(entropies), np.array(accuracies)

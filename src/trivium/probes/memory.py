@@ -1,12 +1,13 @@
 """What L-BFGS remembers of several problems, and the directions that follow from it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Metric(Protocol):
     """A positive definite approximation of each problem's inverse Hessian."""
 

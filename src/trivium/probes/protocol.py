@@ -1,8 +1,8 @@
 """The evaluation protocol: which probes see which labels, and what is recorded of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
 import numpy as np
@@ -21,6 +21,7 @@ PROTOCOL = "1"
 PROBES = ("linear", "knn")
 
 
+@runtime_checkable
 class LabelledStore(Interface):
     """The part of a store that the protocol reads."""
 
@@ -50,13 +51,13 @@ class Protocol:
         num_bins: Bins of the calibration error.
     """
 
-    fractions: tuple[float, ...] = (0.01, 0.1, 1.0)
+    fractions: Sequence[float] = (0.01, 0.1, 1.0)
     num_draws: int = 5
-    probes: tuple[str, ...] = PROBES
-    penalties: tuple[float, ...] = PENALTIES
+    probes: Sequence[str] = PROBES
+    penalties: Sequence[float] = PENALTIES
     tolerance: float = 1e-6
     max_iterations: int = 1000
-    neighbours: tuple[int, ...] = (1, 5, 20, 200)
+    neighbours: Sequence[int] = (1, 5, 20, 200)
     temperature: float = 0.07
     num_bins: int = NUM_BINS
 
@@ -102,16 +103,19 @@ class _Fitted:
         return "k", self.learnt.k_
 
     @property
-    def validation(self) -> tuple[str, float]:
-        """What it was chosen by, before the second fit."""
-        scores = self.learnt.validation_scores_
+    def validation(self) -> dict[str, float]:
+        """What the chosen hyperparameter reached on validation, before the second fit."""
         if isinstance(self.learnt, LinearProbe):
-            return "cross_entropy", float(scores.min())
-        return "accuracy", float(scores.max())
+            best = self.learnt.penalties.index(self.learnt.C_)
+            return {
+                "accuracy": float(self.learnt.validation_accuracy_[best]),
+                "cross_entropy": float(self.learnt.validation_scores_[best]),
+            }
+        return {"accuracy": float(self.learnt.validation_scores_.max())}
 
 
 def evaluate(
-    features: Float[np.ndarray, "item channel"] | Mapping[str, Float[np.ndarray, "_ channel"]],
+    features: Float[np.ndarray, "item channel"] | Mapping[str, np.ndarray],
     store: LabelledStore,
     protocol: Protocol,
     facts: Mapping[str, Any],
@@ -149,10 +153,11 @@ def evaluate(
         key = f"{each.probe}/{each.fraction}/{each.draw}"
         predictions[key] = shares.argmax(1).astype(np.int16)
         measured = measure(shares, targets, num_bins=protocol.num_bins)
-        records += [
-            _record(each, task, "validation", *each.validation, each.num_validation),
-            *(_record(each, task, "test", *pair, len(test)) for pair in measured.items()),
-        ]
+        for split, values, num_items in (
+            ("validation", each.validation, each.num_validation),
+            ("test", measured, len(test)),
+        ):
+            records += [_record(each, task, split, *pair, num_items) for pair in values.items()]
     return Evaluation(PROTOCOL, checkpoint, dict(facts), tuple(records), predictions)
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 CHUNK = 2048
 """Items whose logits are worked on together: with nine penalties they stay in the cache."""
-JITTER = 1e-12
 
 
 class SoftmaxRegression:
@@ -17,9 +16,10 @@ class SoftmaxRegression:
 
     Problem p minimises over `W [class, channel]`
     `1/num_items sum_i CE(W x_i, y_i) + 1/2 sum_kj ridge[p, j] W_kj^2`.
-    Logits are taken relative to the true class, and an item's loss is
-    `max + log1p(sum of the others)`: so loss and gradient keep their relative precision when they
-    go to zero on separable data. Products run in the dtype of the features, sums in float64.
+    Start where the weights sum to zero over the classes. Logits are taken relative to the true
+    class, and an item's loss is `max + log1p(sum of the others)`: so loss and gradient keep their
+    relative precision when they go to zero on separable data. Products run in the dtype of the
+    features, sums in float64.
 
     Args:
         features: White (identity second moment) up to rounding; ones give an intercept.
@@ -49,20 +49,27 @@ class SoftmaxRegression:
             terms, errors = self._errors(flat @ features.mT, labels)
             loss += terms.sum(1, dtype=torch.float64)
             gradient += errors.flatten(0, 1) @ features
+        gradient = gradient.view_as(weights) / len(self.labels)
+        gradient -= gradient.mean(1, keepdim=True)
         penalty = self.ridge[problems, None] * weights
         values = loss / len(self.labels) + (penalty * weights).sum((1, 2)) / 2
-        return values, (gradient.view_as(weights) / len(self.labels) + penalty).flatten(1)
+        return values, (gradient + penalty).flatten(1)
 
     def metric(self, points: Tensor, problems: Tensor) -> "ClassMetric":
-        """Inverse of `mean(diag(p) - p p') x I + ridge`: exact at zero weights."""
+        """Inverse of `mean(diag(p) - p p') x I + ridge`: exact at zero weights.
+
+        A shift of all classes together changes no probability; weights that sum to zero over the
+        classes keep doing so, and the curvature of that direction is set to one.
+        """
         flat = self._by_class(points).to(self.features.dtype).flatten(0, 1)
         total = points.new_zeros(len(problems), self.num_classes, self.num_classes)
         for features, _ in self._chunks():
             logits = flat @ features.mT
             shares = logits.view(-1, self.num_classes, len(features)).softmax(1)
             total += torch.diag_embed(shares.sum(2)) - shares @ shares.mT
-        curvature, vectors = torch.linalg.eigh(total / len(self.labels))
-        curvature = curvature.clamp_min(JITTER)[..., None] + self.ridge[problems, None]
+        shared = torch.full_like(total, 1 / self.num_classes)
+        curvature, vectors = torch.linalg.eigh(total / len(self.labels) + shared)
+        curvature = curvature.clamp_min(self.noise)[..., None] + self.ridge[problems, None]
         return ClassMetric(vectors, curvature.reciprocal())
 
     def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -32,8 +32,7 @@ def download(uri: str) -> Path:
     from mlflow.exceptions import MlflowException
 
     try:
-        place = _place(client, uri) if uri.startswith("models:/") else uri
-        folder = Path(download_artifacts(artifact_uri=place))
+        folder = Path(download_artifacts(artifact_uri=_place(client, uri)))
     except (MlflowException, OSError) as error:
         raise FileNotFoundError(f"{uri} names nothing in the tracking store: {error}") from error
     missing = [name for name in (WEIGHTS, ARCHITECTURE) if not (folder / name).is_file()]
@@ -43,7 +42,10 @@ def download(uri: str) -> Path:
 
 
 def _place(client: "MlflowClient", uri: str) -> str:
-    """Where a version of a registered model lies; MLflow itself would copy it each time."""
+    """Where the artifacts behind a URI lie; MLflow's own resolution copies them each time."""
+    if uri.startswith("runs:/"):
+        run_id, _, path = uri.removeprefix("runs:/").partition("/")
+        return f"{client.get_run(run_id).info.artifact_uri}/{path}"
     name, at, alias = uri.removeprefix("models:/").partition("@")
     if at:
         return str(client.get_model_version_by_alias(name, alias).source)

@@ -61,8 +61,7 @@ def _connect(uri: str) -> "MlflowClient":
     with _lock():
         import mlflow
 
-        # Links such as runs:/... inside MLflow ask the global URI, not the client's.
-        mlflow.set_tracking_uri(uri)
+        # Not mlflow.set_tracking_uri: it writes to the environment, and children inherit it.
         client = mlflow.MlflowClient(uri)
         if database(uri):
             client.search_experiments(max_results=1)

@@ -24,12 +24,17 @@ def provenance() -> dict[str, str]:
     """
     started = psutil.Process().create_time()
     tags = {"host": socket.gethostname(), "pid": str(os.getpid()), "process_started": f"{started}"}
-    commit, dirty = _git(project_root())
-    tags |= {"git_commit": commit, "git_dirty": dirty, "mlflow.user": _user()}
+    revision, dirty = _git(project_root())
+    tags |= {"git_commit": revision, "git_dirty": dirty, "mlflow.user": _user()}
     tags |= {"mlflow.source.name": Path(sys.argv[0]).name, "mlflow.source.type": "LOCAL"}
-    if commit != "unknown":
-        tags["mlflow.source.git.commit"] = commit
+    if revision != "unknown":
+        tags["mlflow.source.git.commit"] = revision
     return tags
+
+
+def commit() -> str:
+    """The project's git commit, or "unknown" outside of a repository."""
+    return _git(project_root())[0]
 
 
 def is_dead(tags: dict[str, str]) -> bool | None:

@@ -56,12 +56,9 @@ class MAE(Objective):
         super().__init__()
         self.encoder, self.normalise, stem = encoder, normalise, encoder.stem
         self.masking = RandomMasking(ratio)
-        # A pooling that concatenates makes `width` wider than the tokens.
-        token_width: int = getattr(encoder, "token_width", encoder.width)
-        self.enter = nn.Linear(token_width, decoder_width)
+        self.enter = nn.Linear(encoder.token_width, decoder_width)
         self.mask_token = nn.Parameter(torch.randn(decoder_width) * 0.02)
-        grid: tuple[int, int] = getattr(stem, "grid", (1, stem.num_tokens))
-        self.register_buffer("positions", sincos_2d(decoder_width, grid), persistent=False)
+        self.register_buffer("positions", sincos_2d(decoder_width, stem.grid), persistent=False)
         self.decoder = Transformer(decoder_width, decoder_depth, decoder_num_heads)
         self.predict = nn.Linear(decoder_width, stem.target_width)
 

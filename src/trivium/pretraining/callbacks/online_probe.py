@@ -96,7 +96,8 @@ class OnlineProbe(lightning.Callback):
         assert isinstance(pl_module, Pretraining)
         encoder, device = pl_module.objective.encoder, pl_module.device
         self.features = embed(encoder, self.store, self.validation, device=device)
-        seen = {"rankme": float(rankme(self.features))}
+        rank = rankme(self.features) if self.features.any() else 0.0
+        seen = {"rankme": float(rank)}
         if self.task is not None:
             labels = self.store.labels(self.task)
             known = embed(encoder, self.store, self.train, device=device)

@@ -1,0 +1,112 @@
+"""The commands of the README as a user types them: help, errors, and one small chain."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    "data=synthetic",
+    "encoder.width=16",
+    "encoder.depth=1",
+    "encoder.num_heads=2",
+    "encoder.patch=8",
+    "trainer.batch_size=64",
+    "trainer.precision=32-true",
+    "monitor.num_items=60",
+    "monitor.sentinels.action=warn",
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """An empty folder to run in, with a tracking store of its own."""
+    return tmp_path_factory.mktemp("project")
+
+
+def run(place, *words, options=()):
+    environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    script, *rest = words
+    command = [sys.executable, *options, str(ROOT / "pipelines" / script), *rest]
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("script", ["prepare.py", "pretrain.py", "probe.py", "compare.py"])
+def test_help_helps_and_imports_nothing_heavy(place, script):
+    done = run(place, script, "--help", options=("-X", "importtime"))
+    assert done.returncode == 0, done.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "hydra" in imported
+    assert imported.isdisjoint({"torch", "pytorch_lightning", "mlflow", "datasets", "plotly"})
+    if script != "compare.py":
+        assert "== Choices" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data=nowhere"], "Could not find 'data/nowhere'"),
+        (["objective.no_such_key=1"], "Key 'no_such_key' is not in struct"),
+        (
+            ["objective=self_supervised/mae", "encoder=resnet18"],
+            "mae hides tokens from the encoder, but ResNet cannot encode a subset",
+        ),
+        (["objective_views=plain"], "simclr needs 2 view(s) of each sample"),
+        (["objective_views=blurry"], "objective_views=blurry is unknown"),
+        (["+budget.steps=5"], "A budget is exactly one of"),
+        (
+            ["objective=supervised/cross_entropy", "data.spec.tasks=null", "+data.spec.tasks={}"],
+            "needs labels, but the dataset fashion_mnist has none",
+        ),
+    ],
+)
+def test_a_wrong_choice_is_one_sentence_before_anything_is_written(place, overrides, words):
+    done = run(place, "pretrain.py", *overrides)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (place / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_prepare_pretrain_probe_and_sweep(place):
+    pretrain = ["pretrain.py", *SMALL, "objective=supervised/cross_entropy"]
+    done = run(place, *pretrain, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
+    assert done.returncode == 0, done.stderr
+    folder = place / "outputs" / "runs" / "a"
+    for name in ("encoder.safetensors", "encoder.yaml", "config.yaml", "metrics.json"):
+        assert (folder / name).is_file()
+    again = run(place, *pretrain, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
+    assert "holds this run already" in again.stdout
+
+    probe = ["checkpoint=outputs/runs/a", "data=synthetic", "probe.num_draws=2", "probe_dir=p"]
+    done = run(place, "probe.py", *probe)
+    assert done.returncode == 0, done.stderr
+    records = json.loads((place / "p" / "probe.json").read_text())["records"]
+    assert {record["fraction"] for record in records} == {0.01, 0.1, 1.0}
+
+    done = run(
+        place, "pretrain.py", "-m", *SMALL, "budget=steps", "budget.steps=4",
+        "objective.temperature=0.1,0.5", "seed=0,1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "objective.temperature" in done.stdout
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "trivium"]
+    parents = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    assert len(parents) == 1
+    children = client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parents[0].info.run_id}'"
+    )
+    assert len(children) == 4
+    assert all("validation/linear_accuracy" in child.data.metrics for child in children)
+    probed = client.search_runs([experiment.experiment_id], "metrics.`probe/linear_accuracy` > 0")
+    assert len(probed) == 1
+    assert "train/loss" in probed[0].data.metrics

@@ -1,0 +1,79 @@
+"""A run that is killed for real, in mid-epoch, ends with the bits of one that was not."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = [
+    "data=synthetic",
+    "encoder.width=16",
+    "encoder.depth=2",
+    "encoder.num_heads=2",
+    "encoder.patch=8",
+    "trainer.batch_size=64",
+    "trainer.precision=32-true",
+    "trainer.checkpoint_steps=20",
+    "budget=steps",
+    "budget.steps=400",
+    "monitor.num_items=60",
+    "monitor.num_glances=2",
+    "monitor.pictures=false",
+    "monitor.sentinels.action=warn",
+]
+
+
+def start(place, name, objective):
+    environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *SETTINGS, objective]
+    return subprocess.Popen(
+        [*command, f"run_dir=outputs/runs/{name}"],
+        cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def weights(place, name):
+    path = place / "outputs" / "runs" / name / "encoder.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["objective=unsupervised/vae", "objective=self_supervised/mae"])
+def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
+    whole = start(tmp_path, "whole", objective)
+    assert whole.wait() == 0, whole.stdout.read()
+
+    killed = start(tmp_path, "killed", objective)
+    folder = tmp_path / "outputs" / "runs" / "killed"
+    while not list(folder.glob("resume-*.ckpt")):
+        assert killed.poll() is None, killed.stdout.read()
+        time.sleep(0.002)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (folder / "encoder.safetensors").exists()
+
+    resumed = start(tmp_path, "killed", objective)
+    printed, _ = resumed.communicate()
+    assert resumed.returncode == 0, printed
+    assert weights(tmp_path, "whole") == weights(tmp_path, "killed")
+    for name in ("metrics.json", "curves.json"):
+        first, second = (tmp_path / "outputs" / "runs" / n / name for n in ("whole", "killed"))
+        assert first.read_text() == second.read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_exits_with_143_and_keeps_the_state(tmp_path):
+    process = start(tmp_path, "stopped", "objective=unsupervised/vae")
+    folder = tmp_path / "outputs" / "runs" / "stopped"
+    while not list(folder.glob("resume-*.ckpt")):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.002)
+    process.terminate()
+    assert process.wait() == 143
+    assert list(folder.glob("resume-*.ckpt"))

@@ -1,0 +1,111 @@
+import hashlib
+import json
+
+import pytest
+import torch
+
+from trivium.encoders.checkpoint import load_encoder, read_facts
+from trivium.objectives.control.untrained import Untrained
+from trivium.objectives.self_supervised.mae import MAE
+from trivium.objectives.self_supervised.simclr import SimCLR
+from trivium.objectives.supervised.cross_entropy import CrossEntropy
+from trivium.objectives.unsupervised.vae import VAE
+from trivium.pretraining.budget import Budget
+from trivium.pretraining.run import pretrain
+from trivium.tracking.lifecycle import find_run
+
+KINDS = [
+    (CrossEntropy, "mild", {"label_smoothing": 0.0}),
+    (SimCLR, "contrastive", {"temperature": 0.2, "hidden_width": 16, "projection_width": 8}),
+    (
+        VAE,
+        "plain",
+        {
+            "latent_width": 8,
+            "decoder_width": 16,
+            "decoder_depth": 1,
+            "beta": 1.0,
+            "warmup": 0.5,
+            "free_bits": 0.0,
+        },
+    ),
+    (
+        MAE,
+        "mild",
+        {
+            "ratio": 0.75,
+            "normalise": True,
+            "decoder_width": 16,
+            "decoder_depth": 1,
+            "decoder_num_heads": 2,
+        },
+    ),
+]
+
+
+def weights(folder):
+    return hashlib.sha256((folder.path / "encoder.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("kind", "views", "settings"), KINDS, ids=[k[0].__name__ for k in KINDS])
+def test_one_seed_gives_the_same_bits_twice(
+    kind, views, settings, store, make_recipe, make_folder, tracked
+):
+    folders = [make_folder("first"), make_folder("second"), make_folder("other")]
+    for folder, seed in zip(folders, (0, 0, 1), strict=True):
+        recipe = make_recipe(kind, views=views, seed=seed, **settings)
+        accuracy = pretrain(recipe, store, folder, name="t", experiment="trivium")
+        assert 0 <= accuracy <= 1
+    first, second, other = map(weights, folders)
+    assert first == second
+    assert first != other
+
+
+def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tracked):
+    folder = make_folder()
+    recipe = make_recipe(CrossEntropy, views="mild", label_smoothing=0.0)
+    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    metrics = json.loads((folder.path / "metrics.json").read_text())
+    curves = json.loads((folder.path / "curves.json").read_text())
+    cost = json.loads((folder.path / "cost.json").read_text())
+    assert metrics["num_steps"] == 6
+    assert metrics["flops"] == 6 * metrics["flops_per_step"] > 0
+    assert metrics["samples"] == 6 * 32
+    assert curves["step"] == [1, 2, 3, 4, 5, 6]
+    assert curves["flops"][-1] == metrics["flops"]
+    assert len(curves["terms"]["loss"]) == 6
+    assert curves["monitor"]["step"] == [0, 6]
+    assert "seconds" not in metrics
+    assert cost["seconds"] > 0
+    assert 0 <= cost["data_wait_share"] <= 1
+    facts = read_facts(folder.path)
+    assert facts["flops"] == metrics["flops"]
+    assert folder.finished
+    assert not folder.checkpoint.exists()
+    assert load_encoder(folder.path)(torch.rand(2, 3, 32, 32)).pooled.shape == (2, 16)
+    assert find_run({"dataset": "synthetic", "objective": "crossentropy"})
+
+
+def test_the_untrained_control_costs_nothing_and_is_the_initial_encoder(
+    store, make_recipe, make_folder, tracked
+):
+    folder = make_folder()
+    recipe = make_recipe(Untrained)
+    before = {name: value.clone() for name, value in recipe.objective.encoder.state_dict().items()}
+    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    after = load_encoder(folder.path).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert read_facts(folder.path)["flops"] == 0
+
+
+def test_a_budget_in_seconds_ends(store, make_recipe, make_folder, tracked):
+    folder = make_folder()
+    recipe = make_recipe(CrossEntropy, label_smoothing=0.0, budget=Budget(seconds=0.2))
+    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    assert json.loads((folder.path / "metrics.json").read_text())["num_steps"] >= 1
+
+
+def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder, tracked):
+    recipe = make_recipe(CrossEntropy, label_smoothing=0.0, trainer={"batch_size": 1000})
+    with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
+        pretrain(recipe, store, make_folder(), name="t", experiment="trivium")

@@ -1,0 +1,140 @@
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trivium import embedding
+from trivium.data.store import Store
+from trivium.embedding import cached_features, embed, load_encoder
+from trivium.encoders.checkpoint import save_encoder
+from trivium.encoders.vit import ViT
+from trivium.types import DataSpec, Encoder, Features
+
+SPEC = DataSpec("tiny", "image", (1, 8, 8), 3, 20, (0.5,), (0.25,))
+
+
+class Moments(Encoder):
+    """Mean of each image; in training mode it would add noise."""
+
+    name, width, contextual = "moments", 1, False
+
+    def __init__(self):
+        super().__init__()
+        self.noise = nn.Dropout(0.9)
+        self.frozen = nn.Dropout(0.9).eval()
+        self.sizes = []
+
+    def forward(self, values, valid=None):
+        self.sizes.append(len(values))
+        assert not torch.is_grad_enabled()
+        assert values.dtype == torch.float32
+        pooled = self.noise(values.flatten(1)).mean(1, keepdim=True)
+        return Features(pooled[:, None], pooled, torch.ones(len(values), 1, dtype=torch.bool))
+
+
+def images(num_items=10):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (num_items, 1, 8, 8), dtype=np.uint8)
+
+
+def small_vit():
+    return ViT(SPEC, name="vit", patch=4, width=16, depth=1, num_heads=2)
+
+
+class Shelf(Store):
+    def __init__(self, fingerprint="f1"):
+        self.fingerprint = fingerprint
+        self.meta = types.SimpleNamespace(modality="image")
+
+    def column(self, name):
+        assert name == "image"
+        return images()
+
+
+def test_features_are_scaled_ordered_and_frozen():
+    pixels, encoder = images(), Moments()
+    chosen = np.array([7, 2, 9])
+    features = embed(encoder, pixels, chosen, batch_size=2)
+    expected = pixels[chosen].reshape(3, -1).mean(1, keepdims=True) / 255
+    np.testing.assert_allclose(features, expected, rtol=1e-5)
+    assert features.dtype == np.float32
+    assert encoder.sizes == [2, 1]
+
+
+def test_the_mode_of_every_module_is_restored():
+    encoder = Moments()
+    embed(encoder, images())
+    assert encoder.training
+    assert encoder.noise.training
+    assert not encoder.frozen.training
+
+
+def test_floats_stay_as_they_are():
+    pixels = images().astype(np.float32) / 255
+    np.testing.assert_allclose(embed(Moments(), pixels), embed(Moments(), images()), rtol=1e-6)
+
+
+def test_batches_do_not_matter():
+    encoder = small_vit()
+    whole, parts = (embed(encoder, images(), batch_size=size) for size in (10, 3))
+    np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_nothing_and_nan_are_errors():
+    with pytest.raises(ValueError, match="no items"):
+        embed(Moments(), images(), np.empty(0, np.int64))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        embed(Moments(), np.full((2, 1, 8, 8), np.nan, np.float32))
+
+
+def test_the_cache_is_filled_once_and_keyed_by_weights_and_store(tmp_path, monkeypatch):
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return embed(*args, **kwargs)
+
+    monkeypatch.setattr(embedding, "embed", counted)
+    encoder, cache = small_vit(), tmp_path / "cache"
+    save_encoder(encoder, tmp_path / "one", {"seed": 0})
+    first = cached_features(tmp_path / "one", Shelf(), cache)
+    np.testing.assert_allclose(first, embed(encoder, images()), atol=1e-6)
+    again = cached_features(tmp_path / "one", Shelf(), cache)
+    np.testing.assert_array_equal(first, again)
+    assert isinstance(again, np.memmap)
+    assert not again.flags.writeable
+    assert len(calls) == 1
+    cached_features(tmp_path / "one", Shelf("f2"), cache)
+    with torch.no_grad():
+        next(encoder.parameters()).add_(1)
+    save_encoder(encoder, tmp_path / "two", {"seed": 0})
+    changed = cached_features(tmp_path / "two", Shelf(), cache)
+    assert len(calls) == 3
+    assert not np.allclose(first, changed)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
+    save_encoder(small_vit(), tmp_path / "one", {})
+
+    def full(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        cached_features(tmp_path / "one", Shelf(), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["runs:/abc/encoder", "models:/vit@champion"])
+def test_encoders_come_from_folders_and_from_tracking(tmp_path, monkeypatch, source):
+    encoder = small_vit()
+    save_encoder(encoder, tmp_path, {})
+    fake = types.SimpleNamespace(download={source: tmp_path}.__getitem__)
+    monkeypatch.setitem(sys.modules, "trivium.tracking.artifacts", fake)
+    for loaded in (load_encoder(tmp_path), load_encoder(str(tmp_path)), load_encoder(source)):
+        assert not loaded.training
+        np.testing.assert_allclose(embed(loaded, images()), embed(encoder, images()), atol=1e-6)
