@@ -29,7 +29,7 @@ $(VENV)/.installed-dev: constraints.txt pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.installed
 
 repro: env  ## everything: data, pretraining, probes, comparison, report
-	$(BIN)/dvc repro
+	$(BIN)/python pipelines/repro.py $(JOBS)
 	@echo "The report: outputs/report/index.html  (make report opens it, make ui shows the runs)"
 
 test: env-dev  ## the tests

@@ -1,11 +1,15 @@
 """What every entry point does the same way."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-SPOKEN = (ValueError, LookupError, OSError, RuntimeError, ArithmeticError, ImportError)
+# Threads that spin while they wait make a busy machine many times slower; read when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+EXPECTED = (ValueError, LookupError, OSError, RuntimeError, ArithmeticError, ImportError)
 
 
 def clear_errors(task: Callable[..., Any]) -> Callable[..., Any]:
@@ -13,13 +17,11 @@ def clear_errors(task: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(task)
     def spoken(config: Any) -> Any:
-        import os
-
         try:
             return task(config)
-        except SPOKEN as error:
+        except EXPECTED as error:
             if os.environ.get("HYDRA_FULL_ERROR"):
                 raise
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
 
     return spoken

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     import hashlib
 
-    grid = OmegaConf.load(ROOT / "conf" / "pipeline" / "default.yaml")
+    grid = OmegaConf.load(ROOT / "outputs" / "cells" / "bind.yaml")
     folder = ROOT / "outputs" / "bound"
     folder.mkdir(parents=True, exist_ok=True)
     for cell in grid.cells:

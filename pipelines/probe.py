@@ -25,9 +25,12 @@ def main(config: DictConfig) -> None:
         source = find_encoder(checkpoint)
     else:
         source = None
+    import torch
+
     from trivium.data.catalogue import prepare
     from trivium.probes.protocol import evaluate, write_evaluation
 
+    torch.set_num_threads(values["num_threads"])
     store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
     features, facts, digest = embedded(values, source, store)
     task = store.task(values["task"])
@@ -111,7 +114,9 @@ def track(evaluation: Any, label: str, store: Any, folder: Path) -> None:
     with writer:
         writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
         for (group, percent), metrics in evaluation.summary().items():
-            writer.log_metrics({f"{group}/{name}": value for name, value in metrics.items()}, percent)
+            writer.log_metrics(
+                {f"{group}/{name}": value for name, value in metrics.items()}, percent
+            )
         writer.log_artifacts(folder, to=f"probe/{store.meta.name}")
 
 

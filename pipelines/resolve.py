@@ -39,7 +39,8 @@ def main() -> None:
             choices = [f"data={dataset}", f"objective={objectives[method]}", *overrides]
             wanted[CELLS / cell / "pretrain.yaml"] = pretrain_cell(choices)
             wanted[CELLS / cell / "probe.yaml"] = probe_cell(dataset)
-    wanted[CELLS / "compare.yaml"] = compare_cell(grid)
+        wanted[CELLS / "compare.yaml"] = compare_cell(grid)
+    wanted[CELLS / "bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
     write(wanted)
 
 
@@ -78,7 +79,7 @@ def pretrain_cell(overrides: list[str]) -> str:
 def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
     return text(
-        composed("probe", [f"data={dataset}"]), ["trivium.probes.protocol", "trivium.embedding"]
+        composed("probe", [f"data={dataset}", "checkpoint=raw"]), ["trivium.probes.protocol", "trivium.embedding"]
     )
 
 

@@ -12,16 +12,17 @@ class Identity:
 
 
 class Quadratics:
-    """1/2 x'Ax - b'x + 1 with a condition number of 1e4 and problems of different scale."""
+    """1/2 x'Ax - b'x with a condition number of 1e4 and problems of different scale."""
 
-    noise = 1e-15
+    noise = 1e-12
 
     def __init__(self, num_problems, width):
         turn = torch.linalg.qr(torch.randn(num_problems, width, width, dtype=torch.float64))[0]
         values = torch.logspace(0, -4, width, dtype=torch.float64)
         scale = torch.logspace(-1, 1, num_problems, dtype=torch.float64)[:, None, None]
         self.matrices = scale * (turn * values) @ turn.mT
-        self.right = torch.randn(num_problems, width, dtype=torch.float64) * scale[:, 0]
+        self.truth = torch.randn(num_problems, width, dtype=torch.float64)
+        self.right = (self.matrices @ self.truth[..., None])[..., 0]
         self.asked = torch.zeros(num_problems, dtype=torch.int64)
 
     def __call__(self, points, problems):
@@ -49,13 +50,12 @@ class Rosenbrock(Quadratics):
         return values.detach(), gradients
 
 
-def test_quadratics_reach_the_solution_of_the_linear_system():
+def test_quadratics_reach_their_known_minimum():
     objective = Quadratics(4, 12)
     start = torch.zeros(4, 12, dtype=torch.float64)
     solution = minimise(objective, start, tolerance=1e-11, max_iterations=500)
-    truth = torch.linalg.solve(objective.matrices, objective.right)
     assert solution.converged.all()
-    assert torch.allclose(solution.points, truth, atol=1e-4 * truth.abs().max())
+    assert torch.allclose(solution.points, objective.truth, atol=1e-3)
 
 
 def test_a_problem_does_not_depend_on_its_neighbours():

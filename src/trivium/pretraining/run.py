@@ -23,6 +23,11 @@ from trivium.tracking.writer import RunWriter
 from trivium.types import Objective
 
 
+UNTRAINED_CURVES: dict[str, Any] = {
+    "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that one pretraining run is made of.
@@ -149,8 +154,8 @@ def finish(
 ) -> None:
     """Write the run's results to its folder and to the tracker."""
     step = metrics["num_steps"]
+    folder.write_json("curves.json", watch.curves if watch else UNTRAINED_CURVES)
     if watch is not None:
-        folder.write_json("curves.json", watch.curves)
         folder.write_json("cost.json", watch.ledger)
         writer.log_metrics(
             {f"cost/{k}": v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trivium.probes.memory import Memory, Metric
 
-SUFFICIENT = 1e-4
+SUFFICIENT, STEEP = 1e-4, 0.9
 PATIENCE = 2
 MAX_TRIALS = 20
 REFRESHES = frozenset({0, 2, 5, 10, 20, 40, 80, 160, 320, 640})
@@ -45,6 +45,13 @@ class Solution:
     converged: Bool[Tensor, " problem"]
     num_iterations: Int64[Tensor, " problem"]
 
+    @classmethod
+    def at(cls, start: Float[Tensor, "problem parameter"]) -> "Solution":
+        """Before the first iteration."""
+        values = torch.full_like(start[:, 0], torch.inf)
+        count = torch.zeros_like(values, dtype=torch.int64)
+        return cls(start.clone(), values, values.clone(), count > 0, count)
+
 
 def minimise(
     objective: Objective,
@@ -71,9 +78,8 @@ def minimise(
     Returns:
         The last and best point of each problem.
     """
-    count = torch.zeros(len(start), dtype=torch.int64, device=start.device)
-    final = Solution(start.clone(), start[:, 0] * 0, start[:, 0] * 0, count > 0, count.clone())
-    problems, calm = torch.arange(len(start), device=start.device), count
+    final = Solution.at(start)
+    problems, calm = torch.arange(len(start), device=start.device), final.num_iterations.clone()
     points, (values, gradients) = start, objective(start, problems)
     memory = Memory(objective.metric(points, problems), points, memory_size)
     for iteration in range(max_iterations + 1):
@@ -118,29 +124,36 @@ def _search(
     directions: Tensor,
     slopes: Tensor,
 ) -> _Moved:
-    """Backtrack from step size 1, each problem on its own; accepted ones are not evaluated again.
+    """Step sizes from 1 on that meet the weak Wolfe conditions, each problem on its own.
 
-    A step is also taken where the decrease is lost in rounding but the slope has shrunk: the
-    approximate Wolfe conditions of Hager and Zhang (2005).
+    Too long a step is shortened by a cubic, one that still goes down steeply is lengthened; a
+    problem that is done is not evaluated again. Where the decrease is lost in rounding it is
+    enough that the slope has shrunk: the approximate Wolfe conditions of Hager and Zhang (2005).
     """
-    moved = _Moved(points.clone(), values.clone(), gradients.clone(), problems >= 0)
-    sizes, waiting = torch.ones_like(values), torch.arange(len(problems), device=points.device)
+    moved = _Moved(points.clone(), values.clone(), gradients.clone(), problems < 0)
+    waiting, sizes = torch.arange(len(problems), device=points.device), torch.ones_like(values)
+    low, high = torch.zeros_like(sizes), torch.full_like(sizes, torch.inf)
     for _ in range(MAX_TRIALS):
         size, slope, before = sizes[waiting], slopes[waiting], values[waiting]
         trial = points[waiting] + size[:, None] * directions[waiting]
         value, gradient = objective(trial, problems[waiting])
         after = (gradient * directions[waiting]).sum(1)
-        fine = value <= before + SUFFICIENT * size * slope
+        lower = value <= before + SUFFICIENT * size * slope
         level = value <= before + objective.noise * before.abs()
-        fine |= level & (after.abs() <= (1 - 2 * SUFFICIENT) * slope.abs())
-        rows = waiting[fine]
-        moved.points[rows], moved.values[rows] = trial[fine], value[fine]
-        moved.gradients[rows] = gradient[fine]
-        sizes[waiting] = _shorter(size, before, slope, value, after)
-        waiting = waiting[~fine]
+        lower |= level & (after.abs() <= (1 - 2 * SUFFICIENT) * slope.abs())
+        rows = waiting[lower]
+        moved.points[rows], moved.values[rows] = trial[lower], value[lower]
+        moved.gradients[rows], moved.found[rows] = gradient[lower], True
+        low[waiting] = torch.where(lower, size, low[waiting])
+        high[waiting] = torch.where(lower, high[waiting], size)
+        shorter = _shorter(size, before, slope, value, after)
+        longer = size * (slope / (slope - after)).clamp(2, 10)
+        bounds, top = low[waiting], high[waiting]
+        inside = torch.where(lower, (bounds + top) / 2, torch.maximum(shorter, bounds * 1.1))
+        sizes[waiting] = torch.where(torch.isinf(top), longer, torch.minimum(inside, top * 0.9))
+        waiting = waiting[~(lower & (after >= STEEP * slope))]
         if len(waiting) == 0:
             break
-    moved.found[waiting] = False
     return moved
 
 

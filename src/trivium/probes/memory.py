@@ -38,6 +38,7 @@ class Memory:
         self.scaled = torch.zeros_like(self.steps)
         self.cross = like.new_zeros(len(like), size, size)
         self.inner = torch.zeros_like(self.cross)
+        self.last = torch.zeros(len(like), dtype=torch.int64, device=like.device)
 
     def append(
         self,
@@ -48,6 +49,7 @@ class Memory:
         bound = 1e-12 * step.norm(dim=1) * change.norm(dim=1)
         keep = ((step * change).sum(1) > bound).to(step.dtype)[:, None]
         slot = self.count % self.size
+        self.last = torch.where(keep[:, 0] > 0, slot, self.last)
         self.count += 1
         self.steps[:, slot], self.changes[:, slot] = step * keep, change * keep
         self.scaled[:, slot] = self.metric.apply((change * keep)[:, None])[:, 0]
@@ -68,7 +70,7 @@ class Memory:
         self.metric = self.metric.keep(rows)
         self.steps, self.changes = self.steps[rows], self.changes[rows]
         self.scaled, self.cross = self.scaled[rows], self.cross[rows]
-        self.inner = self.inner[rows]
+        self.inner, self.last = self.inner[rows], self.last[rows]
 
     def direction(
         self, gradient: Float[Tensor, "problem parameter"]
@@ -78,18 +80,26 @@ class Memory:
         held = min(self.count, self.size)
         if held == 0:
             return -descent
+        scale = self._scale()
+        descent = scale[..., 0] * descent
         first = self.count - held
         ring = torch.arange(first, self.count, device=gradient.device) % self.size
         cross = self.cross[:, ring][:, :, ring]
         diagonal = cross.diagonal(dim1=1, dim2=2)
         upper = cross.triu() + torch.diag_embed((diagonal == 0).to(cross.dtype))
-        inner = self.inner[:, ring][:, :, ring] + torch.diag_embed(diagonal)
+        inner = scale * self.inner[:, ring][:, :, ring] + torch.diag_embed(diagonal)
         along_steps = (self.steps @ gradient[..., None])[:, ring]
-        along_changes = (self.scaled @ gradient[..., None])[:, ring]
+        along_changes = scale * (self.scaled @ gradient[..., None])[:, ring]
         solved = torch.linalg.solve_triangular(upper, along_steps, upper=True)
         right = inner @ solved - along_changes
         outer = torch.linalg.solve_triangular(upper.mT, right, upper=False)
         share = gradient.new_zeros(len(gradient), self.size, 2)
-        share[:, ring] = torch.cat([outer, -solved], 2)
+        share[:, ring] = torch.cat([outer, -scale * solved], 2)
         correction = self.steps.mT @ share[..., :1] + self.scaled.mT @ share[..., 1:]
         return -(descent + correction[..., 0])
+
+    def _scale(self) -> Tensor:
+        """How much of the metric the last good pair confirms: `s.y / y.H0 y`, 1 without one."""
+        place = (torch.arange(len(self.last), device=self.last.device), self.last, self.last)
+        seen, expected = self.cross[place], self.inner[place]
+        return torch.where(seen > 0, seen / expected, 1.0)[:, None, None]

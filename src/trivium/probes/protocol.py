@@ -55,8 +55,8 @@ class Protocol:
     num_draws: int = 5
     probes: Sequence[str] = PROBES
     penalties: Sequence[float] = PENALTIES
-    tolerance: float = 1e-6
-    max_iterations: int = 1000
+    tolerance: float = 2.5e-7
+    max_iterations: int = 2000
     neighbours: Sequence[int] = (1, 5, 20, 200)
     temperature: float = 0.07
     num_bins: int = NUM_BINS

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+FLOOR = -60.0
+"""Logits below it count as this, so that no product is a denormal number (they are slow)."""
 CHUNK = 2048
 """Items whose logits are worked on together: with nine penalties they stay in the cache."""
 
@@ -38,6 +40,16 @@ class SoftmaxRegression:
         self.features, self.labels, self.ridge = features, labels, ridge
         self.num_classes = num_classes
         self.noise = torch.finfo(features.dtype).eps
+
+    def zero(self) -> Float[Tensor, "problem parameter"]:
+        """Zero weights for every problem."""
+        size = self.num_classes * self.features.shape[1]
+        return torch.zeros(len(self.ridge), size, dtype=torch.float64)
+
+    def restricted(self, problems: Int64[Tensor, " some"]) -> "SoftmaxRegression":
+        """Some of the problems, on the same features."""
+        ridge = self.ridge[problems]
+        return SoftmaxRegression(self.features, self.labels, ridge, self.num_classes)
 
     def __call__(self, points: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
         """Values [active] and gradients of some problems at points [active, class * channel]."""
@@ -84,7 +96,7 @@ class SoftmaxRegression:
         index = labels.expand(len(shares), 1, -1)
         shares -= shares.gather(1, index)
         top = shares.amax(1, keepdim=True)
-        shares.sub_(top).exp_().scatter_(1, index, 0.0)
+        shares.sub_(top).clamp_(min=FLOOR).exp_().scatter_(1, index, 0.0)
         others = shares.sum(1, keepdim=True)
         loss = top + torch.log1p(others + torch.expm1(-top))
         total = others + torch.exp(-top)

@@ -1,0 +1,175 @@
+"""End to end over the pure step: what data, views, Lightning and logging cost.
+
+For each default cell, interleaved: the pure training step on ready tensors (forward, backward,
+optimiser), and the same number of steps through everything that `pretrain` runs. Prints images
+per second of both and their ratio (median over the turns); the goal is at least 0.90.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table
+
+from trivium.config import plain, prune, register
+
+ROOT = Path(__file__).resolve().parents[1]
+NUM_STEPS, NUM_TURNS = 60, 5
+
+
+def values_of(cell: str) -> dict[str, Any]:
+    grid = OmegaConf.load(ROOT / "conf/pipeline/default.yaml")
+    dataset, _, method = cell.partition("-")
+    (path,) = (ROOT / "conf/objective").glob(f"*/{method}.yaml")
+    choices = [
+        f"data={dataset}",
+        f"objective={path.parent.name}/{method}",
+        *grid.overrides[dataset],
+    ]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("pretrain", choices, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+    return prune(plain(config))
+
+
+class Cell:
+    """One cell, once as a module to be stepped by hand and once through Lightning."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        from trivium.data.catalogue import prepare
+        from trivium.pretraining.data import StoreData
+        from trivium.pretraining.module import PARADIGMS
+        from trivium.pretraining.settings import TrainerSettings
+
+        self.settings = TrainerSettings(**values["trainer"])
+        self.store = prepare(values["data"], ROOT / values["stores"] / values["data"]["name"])
+        torch.manual_seed(0)
+        spec = self.store.spec()
+        encoder = instantiate(values["encoder"], data=spec)
+        objective = instantiate(values["objective"], encoder=encoder, data=spec)
+        optimiser = {k: v for k, v in values["optimizer"].items() if k != "weight_decay"}
+        self.data = StoreData(self.store, batch_size=self.settings.batch_size, seed=0, task="label")
+        self.module = PARADIGMS[objective.paradigm](
+            objective,
+            views=instantiate(next(iter(values["views"]["image"].values()))),
+            optimiser=instantiate(optimiser),
+            schedule=instantiate(values["schedule"]),
+            weight_decay=values["optimizer"]["weight_decay"],
+            num_steps=NUM_STEPS,
+            seconds=None,
+            seed=0,
+        )
+        self.views = self.module.make_views(self.data.batch(0), 0)
+
+    def pure(self) -> float:
+        """Seconds of the steps on ready tensors."""
+        objective, clip = self.module.objective, self.settings.gradient_clip
+        optimiser = self.module.configure_optimizers()
+        dtype, enabled = torch.bfloat16, self.settings.chosen_precision() == "bf16-mixed"
+        started = time.perf_counter()
+        for _ in range(NUM_STEPS):
+            optimiser.zero_grad()
+            with torch.autocast("cpu", dtype, enabled=enabled):
+                loss = objective(self.views)["loss"]
+            loss.backward()
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(objective.parameters(), clip)
+            optimiser.step()
+        return time.perf_counter() - started
+
+    def whole(self, folder: Path) -> float:
+        """Seconds of the steps within a trainer's loop, everything that runs at each step included."""
+        import pytorch_lightning as lightning
+
+        from trivium.pretraining.callbacks.cost import Cost
+        from trivium.pretraining.callbacks.recorder import Recorder
+        from trivium.tracking.lifecycle import start_run
+
+        clock = Clock()
+        with start_run("benchmark", {}, {}, folder=folder) as writer:
+            recorder = Recorder(every=20, flops_per_step=1, samples_per_step=1, writer=writer)
+            cost = Cost(stream=self.data.stream, batch_size=self.settings.batch_size)
+            trainer = lightning.Trainer(
+                accelerator="cpu",
+                precision=self.settings.chosen_precision(),
+                max_steps=NUM_STEPS,
+                max_epochs=-1,
+                gradient_clip_val=self.settings.gradient_clip,
+                callbacks=[cost, recorder, clock.callback()],
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            trainer.fit(self.module, datamodule=self.data)
+        return clock.seconds
+
+
+class Clock:
+    """Measures from the start of training to its end: set-up of the trainer is not a step."""
+
+    seconds = 0.0
+
+    def callback(self) -> Any:
+        """The Lightning callback."""
+        import pytorch_lightning as lightning
+
+        clock = self
+
+        class Watch(lightning.Callback):
+            def on_train_start(self, *_: Any) -> None:
+                clock.seconds = -time.perf_counter()
+
+            def on_train_end(self, *_: Any) -> None:
+                clock.seconds += time.perf_counter()
+
+        return Watch()
+
+
+def main() -> None:
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    register()
+    grid = OmegaConf.load(ROOT / "conf/pipeline/default.yaml")
+    cells = [cell for cell in grid.cells if not cell.endswith("-untrained")]
+    table = Table(
+        "cell", "pure step, images/s", "end to end, images/s", "ratio", title="training step"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DVC_ROOT"] = folder
+        for name in cells:
+            cell = Cell(values_of(name))
+            cell.pure(), cell.whole(Path(folder) / "warm")
+            turns = [
+                (cell.pure(), cell.whole(Path(folder) / f"{name}{turn}"))
+                for turn in range(NUM_TURNS)
+            ]
+            images = NUM_STEPS * cell.settings.batch_size
+            pure, whole = (
+                images / statistics.median(column) for column in zip(*turns, strict=True)
+            )
+            ratio = statistics.median(first / second for first, second in turns)
+            table.add_row(name, f"{pure:.0f}", f"{whole:.0f}", f"{ratio:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

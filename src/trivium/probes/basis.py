@@ -1,0 +1,59 @@
+"""The coordinates in which a linear probe is solved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+EXACT_SIZE = 400_000
+"""Feature values up to which all products run in float64: small sets cost little."""
+RANK = 1e-12
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Standardised features turned onto their principal axes and scaled to variance one.
+
+    A rotation leaves an L2 penalty as it is and the scaling divides it by the variances, so the
+    problem is the same, but its Hessian is close to the identity over the channels.
+    """
+
+    mean: Float[np.ndarray, " channel"]
+    scale: Float[np.ndarray, " channel"]
+    axes: Float[np.ndarray, "channel axis"]
+    variances: Float[np.ndarray, " axis"]
+
+    @classmethod
+    def of(cls, features: Float[np.ndarray, "item channel"]) -> "Basis":
+        """The basis of some features; constant channels have scale 1 and no axis."""
+        mean = features.mean(0, dtype=np.float64)
+        scale = features.std(0, dtype=np.float64)
+        constant = scale <= 1e-7 * np.abs(mean) + 1e-30
+        scale = np.where(constant, 1.0, scale)
+        standard = torch.from_numpy(np.where(constant, 0.0, (features - mean) / scale))
+        variances, axes = torch.linalg.eigh(standard.mT @ standard / len(standard))
+        used = variances > RANK * variances[-1].clamp_min(RANK)
+        return cls(mean, scale, axes[:, used].numpy(), variances[used].numpy())
+
+    def whiten(self, features: Float[np.ndarray, "item channel"]) -> torch.Tensor:
+        """Features on the axes, with ones appended, in the dtype of the solver."""
+        turn = self.axes / (self.scale[:, None] * np.sqrt(self.variances))
+        white = np.empty((len(features), turn.shape[1] + 1))
+        np.matmul(features - self.mean, turn, out=white[:, :-1])
+        white[:, -1] = 1.0
+        exact = white.size <= EXACT_SIZE
+        return torch.from_numpy(white if exact else white.astype(np.float32))
+
+    def weights(self, points: torch.Tensor, num_classes: int) -> np.ndarray:
+        """[problem, class, channel + 1] for standardised features, the intercept last."""
+        turned = points.numpy().reshape(len(points), num_classes, -1)
+        coefficients = (turned[..., :-1] / np.sqrt(self.variances)) @ self.axes.T
+        return np.concatenate([coefficients, turned[..., -1:]], -1)
+
+    def points(self, weights: np.ndarray, other: "Basis") -> torch.Tensor:
+        """The inverse of `weights`, for weights [class, channel + 1] of another basis."""
+        raw = weights[:, :-1] / other.scale
+        intercept = weights[:, -1:] + (raw @ (self.mean - other.mean))[:, None]
+        turned = ((raw * self.scale) @ self.axes) * np.sqrt(self.variances)
+        return torch.from_numpy(np.concatenate([turned, intercept], 1).reshape(1, -1))
