@@ -93,7 +93,7 @@ class Cell:
         return time.perf_counter() - started
 
     def whole(self, folder: Path) -> float:
-        """Seconds of the steps within a trainer's loop, everything that runs at each step included."""
+        """Seconds of the steps within a trainer's loop, with all that runs at each step."""
         import pytorch_lightning as lightning
 
         from trivium.pretraining.callbacks.cost import Cost

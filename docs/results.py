@@ -1,4 +1,4 @@
-"""Put the report's results table into the README, or check that it is there: docs/results.py [--check]."""
+"""Put the report's results into the README, or check that they are there (--check)."""
 
 import sys
 from pathlib import Path

@@ -91,7 +91,7 @@ def run(values: dict[str, Any], data: Any, budget: Any, folder: Any) -> float | 
         },
         config=values,
     )
-    label = f"{values['cell']}-{values['seed']}"
+    label = f"{values['method']} · {values['seed']} · {data.name}"
     return pretrain(recipe, store, folder, name=label, experiment=values["tracking"]["experiment"])
 
 

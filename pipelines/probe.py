@@ -47,13 +47,19 @@ def main(config: DictConfig) -> None:
         label += f"-on-{store.meta.name}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
     write_evaluation(evaluation, folder)
-    track(evaluation, label, store, folder)
+    track(evaluation, store, folder)
     for record in evaluation.records:
         if record["split"] == "test" and record["metric"] == "accuracy" and record["draw"] == 0:
             print(
                 f"{label}: {record['probe']} probe, {record['fraction']:.0%} of labels: "
                 f"test accuracy {record['value']:.4f}"
             )
+
+
+def facts_name(evaluation: Any) -> str:
+    """The run's name in the tracker."""
+    facts = evaluation.facts
+    return f"{facts['objective']} · {facts['seed']} · {facts['dataset']}"
 
 
 def embedded(
@@ -93,8 +99,9 @@ def embedded(
     return embed(encoder, store), facts, f"raw-{store.fingerprint}"
 
 
-def track(evaluation: Any, label: str, store: Any, folder: Path) -> None:
+def track(evaluation: Any, store: Any, folder: Path) -> None:
     """Add the results to the encoder's run in MLflow, or to a run of their own."""
+    from trivium.colours import run_colour
     from trivium.tracking.lifecycle import find_run, reopen, start_run
 
     run_id = find_run({"checkpoint": evaluation.checkpoint})
@@ -108,7 +115,8 @@ def track(evaluation: Any, label: str, store: Any, folder: Path) -> None:
             "checkpoint": evaluation.checkpoint,
             "kind": "probe",
         }
-        writer = start_run(label, tags, {})
+        tags["mlflow.runColor"] = run_colour(str(tags["paradigm"]), str(tags["objective"]))
+        writer = start_run(facts_name(evaluation), tags, {})
     else:
         writer = reopen(run_id)
     with writer:

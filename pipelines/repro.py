@@ -1,8 +1,9 @@
 """`dvc repro` with as many cells at a time as there are cores: python pipelines/repro.py [JOBS].
 
-DVC runs one stage after another. Here the shared stages run first; then those pretraining and probing
-stages that DVC finds changed, several at once (each computes on one core, so the results do not
-depend on how many run); then `dvc repro` for the rest, which alone decides what is up to date.
+DVC runs one stage after another. Here the shared stages run first; then those pretraining and
+probing stages that DVC finds changed, several at once (each computes on one core, so the results
+do not depend on how many run); then `dvc repro` for the rest, which has the last word on what is
+up to date.
 """
 
 import os
@@ -33,7 +34,9 @@ def wave(names: list[str], jobs: int) -> None:
     """Run independent stages, several at once; the first failure ends the program."""
     started = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(dvc, "repro", "--quiet", "--single-item", name): name for name in names}
+        waiting = {
+            pool.submit(dvc, "repro", "--quiet", "--single-item", name): name for name in names
+        }
         for number, done in enumerate(as_completed(waiting), 1):
             if done.result().returncode:
                 pool.shutdown(cancel_futures=True)
@@ -46,9 +49,8 @@ def main() -> None:
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
     if dvc("repro", *SHARED).returncode:
         sys.exit(1)
-    todo = changed()
     for kinds in WAVES if jobs > 1 else ():
-        names = [name for name in todo if name.split("@")[0] in kinds]
+        names = [name for name in changed() if name.split("@")[0] in kinds]
         if names:
             print(f"== {len(names)} stages of {' and '.join(kinds)}, {jobs} at a time", flush=True)
             wave(names, jobs)

@@ -79,7 +79,8 @@ def pretrain_cell(overrides: list[str]) -> str:
 def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
     return text(
-        composed("probe", [f"data={dataset}", "checkpoint=raw"]), ["trivium.probes.protocol", "trivium.embedding"]
+        composed("probe", [f"data={dataset}", "checkpoint=raw"]),
+        ["trivium.probes.protocol", "trivium.embedding"],
     )
 
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trivium.embedding import embed as embed, load_encoder as load_encoder
+    from trivium.embedding import embed as embed
+    from trivium.embedding import load_encoder as load_encoder
 
 __all__ = ["embed", "load_encoder"]
 

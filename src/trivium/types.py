@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     inputs: dict[str, Tensor]
     valid: dict[str, Tensor]
     labels: Int64[Tensor, " batch"] | None
-    index: Int64[Tensor, " batch"]
+    indices: Int64[Tensor, " batch"]
 
 
 class View(NamedTuple):

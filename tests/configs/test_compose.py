@@ -12,9 +12,7 @@ from trivium.config import plain, prune, register
 
 CONF = Path("conf").resolve()
 GROUPS = ("budget", "data", "encoder", "launcher", "monitor", "optimizer", "schedule", "trainer")
-CHOICES = [
-    (group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))
-]
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 OBJECTIVES = [
     str(path.relative_to(CONF / "objective").with_suffix(""))
     for path in sorted((CONF / "objective").rglob("*.yaml"))

@@ -14,7 +14,7 @@ def test_a_batch_holds_the_asked_samples_in_the_asked_order(store):
     batch = gather(store, indices)
     assert batch.inputs["image"].dtype == torch.uint8
     assert batch.inputs["image"].shape == (4, 2, 4, 5)
-    assert batch.inputs["image"][:, 0, 0, 0].tolist() == batch.index.tolist() == [7, 3, 70, 3]
+    assert batch.inputs["image"][:, 0, 0, 0].tolist() == batch.indices.tolist() == [7, 3, 70, 3]
     assert batch.labels.tolist() == [1, 0, 1, 0]
     assert gather(store, indices, "parity").labels.tolist() == [1, 1, 0, 1]
     assert gather(store, indices, None).labels is None

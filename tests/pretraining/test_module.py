@@ -34,7 +34,9 @@ def test_labels_reach_supervised_objectives_alone(store, make_recipe):
     batch = gather(store, np.arange(8), "shape")
     supervised = build(SupervisedPretraining, make_recipe(CrossEntropy, label_smoothing=0.0))
     assert torch.equal(supervised.make_views(batch, 0).labels, batch.labels)
-    other = build(SelfSupervisedPretraining, make_recipe(SimCLR, views="contrastive", **CONTRASTIVE))
+    other = build(
+        SelfSupervisedPretraining, make_recipe(SimCLR, views="contrastive", **CONTRASTIVE)
+    )
     views = other.make_views(batch, 0)
     assert views.labels is None
     assert len(views.views) == 2

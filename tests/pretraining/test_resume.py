@@ -44,7 +44,9 @@ def weights(place, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["objective=unsupervised/vae", "objective=self_supervised/mae"])
+@pytest.mark.parametrize(
+    "objective", ["objective=unsupervised/vae", "objective=self_supervised/mae"]
+)
 def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
     whole = start(tmp_path, "whole", objective)
     assert whole.wait() == 0, whole.stdout.read()

@@ -78,7 +78,9 @@ def test_a_parameter_without_gradient_is_named(store, make_recipe, make_folder, 
 
 
 def test_nan_stops_with_advice(store, make_recipe, make_folder, tracked):
-    with pytest.raises(FloatingPointError, match=r"Exploding is nan at step 1: lower optimizer\.lr"):
+    with pytest.raises(
+        FloatingPointError, match=r"Exploding is nan at step 1: lower optimizer\.lr"
+    ):
         run(Exploding, make_recipe, make_folder, store, watching())
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import f1_score, recall_score
 
 from trivium.probes.metrics import measure, recall_per_class
@@ -37,3 +38,16 @@ def test_macro_f1_and_recall_are_those_of_scikit_learn():
 def test_recall_of_an_absent_class_is_unknown():
     recall = recall_per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
     np.testing.assert_allclose(recall, [1.0, 0.5, np.nan])
+
+
+def test_all_three_are_those_of_torchmetrics():
+    classification = pytest.importorskip("torchmetrics.functional.classification")
+    rng = np.random.default_rng(1)
+    shares, targets = rng.dirichlet(np.full(6, 0.4), 500), rng.integers(0, 6, 500)
+    scores, truth = torch.from_numpy(shares), torch.from_numpy(targets)
+    measured = measure(shares, targets)
+    accuracy = classification.multiclass_accuracy(scores, truth, 6, average="micro")
+    f1 = classification.multiclass_f1_score(scores, truth, 6, average="macro")
+    ece = classification.multiclass_calibration_error(scores, truth, 6, n_bins=15, norm="l1")
+    expected = {"accuracy": float(accuracy), "macro_f1": float(f1), "ece": float(ece)}
+    assert measured == pytest.approx(expected, abs=1e-5)

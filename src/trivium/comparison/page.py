@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
+from trivium.colours import LIGHT
 from trivium.comparison.content import Report, Section
 from trivium.comparison.figures import Figure
-from trivium.comparison.palette import DARK, LIGHT, NAMES, darkened
+from trivium.comparison.palette import DARK, NAMES, darkened
 from trivium.comparison.records import PARADIGMS
 from trivium.comparison.tables import Table, beats, figure, fraction, label, percent
 

@@ -6,6 +6,7 @@ of one paradigm differ in shade, and in figures also in their markers.
 
 from collections.abc import Iterable
 
+from trivium.colours import LIGHT
 from trivium.comparison.records import PARADIGMS
 
 Shades = dict[tuple[str, str], tuple[str, str]]
@@ -16,13 +17,6 @@ NAMES = {
     "unsupervised": "unsupervised",
     "self_supervised": "self-supervised",
     "control": "control",
-}
-
-LIGHT = {
-    "supervised": ("#0b62a4", "#4e97d1", "#08406b", "#7fb4de"),
-    "unsupervised": ("#c2500a", "#e58a45", "#8a3703", "#efab78"),
-    "self_supervised": ("#0a7d5c", "#3fb08d", "#06543e", "#7fccb3"),
-    "control": ("#6b7078", "#9aa0a8", "#4b4f55", "#b9bec5"),
 }
 
 DARK = {

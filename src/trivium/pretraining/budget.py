@@ -31,8 +31,9 @@ class Budget:
         given = {key: value for key, value in vars(self).items() if value is not None}
         if len(given) != 1:
             raise ValueError(
-                f"A budget is exactly one of flops, samples, steps or seconds; got {given or 'none'}. "
-                "Choose the currency with budget=samples (or steps, seconds) and set that one alone."
+                "A budget is exactly one of flops, samples, steps or seconds; "
+                f"got {given or 'none'}. Choose the currency with budget=samples (or steps, "
+                "seconds) and set that one alone."
             )
         name, value = next(iter(given.items()))
         if value < 0:

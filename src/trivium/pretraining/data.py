@@ -55,8 +55,8 @@ class StoreData(lightning.LightningDataModule):
         self.stream = StepBatches(self)
         if len(self.pool) < batch_size:
             raise ValueError(
-                f"The train split of {store.meta.name} has {len(self.pool)} samples, fewer than one "
-                f"batch of {batch_size}: lower trainer.batch_size."
+                f"The train split of {store.meta.name} has {len(self.pool)} samples, fewer than "
+                f"one batch of {batch_size}: lower trainer.batch_size."
             )
 
     def batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Batch:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from trivium.colours import run_colour
 from trivium.data.store import Store
 from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
 from trivium.pretraining.budget import Budget, count_flops
@@ -21,7 +22,6 @@ from trivium.pretraining.validation import validation_accuracy
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
 from trivium.types import Objective
-
 
 UNTRAINED_CURVES: dict[str, Any] = {
     "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
@@ -135,7 +135,11 @@ def open_writer(
     }
     writer = start_run(
         name,
-        {**tags, "kind": "pretraining"},
+        {
+            **tags,
+            "kind": "pretraining",
+            "mlflow.runColor": run_colour(tags["paradigm"], tags["objective"]),
+        },
         recipe.config,
         folder=folder.path,
         experiment=experiment,

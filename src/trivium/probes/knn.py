@@ -47,8 +47,7 @@ class KNNProbe:
         features: Shaped[np.ndarray, "item channel"],
         labels: Shaped[np.ndarray, "..."],
         *,
-        validation: tuple[Shaped[np.ndarray, "_ channel"], Shaped[np.ndarray, "..."]]
-        | None = None,
+        validation: tuple[Shaped[np.ndarray, "_ channel"], Shaped[np.ndarray, "..."]] | None = None,
     ) -> "KNNProbe":
         """Keep the items; with validation, choose k and keep its items as well.
 

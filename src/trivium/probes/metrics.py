@@ -1,9 +1,10 @@
 """What is measured on a probe's predictions."""
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64
 
+# Written out, because importing torchmetrics (with all that it looks for) takes longer than the
+# measurements of a whole evaluation; the tests compare with it.
 NUM_BINS = 15
 
 
@@ -15,37 +16,49 @@ def measure(
 ) -> dict[str, float]:
     """Accuracy, macro-F1 and expected calibration error, each in [0, 1].
 
-    `ece` is the mean gap between confidence and accuracy over bins of equal width, weighted by
-    their counts (Guo et al. 2017, 1706.04599, Eq. 3).
+    Macro-F1 is the mean over the classes that occur among targets or predictions.
 
     Args:
         probabilities: Rows that sum to one.
         targets: Class indices.
         num_bins: Bins of the confidence.
     """
-    from torchmetrics.functional import classification
-
-    scores, truth = torch.from_numpy(probabilities), torch.from_numpy(targets)
-    predictions, num_classes = scores.argmax(1), scores.shape[1]
-    f1 = classification.multiclass_f1_score(predictions, truth, num_classes, average="macro")
-    ece = classification.multiclass_calibration_error(
-        scores, truth, num_classes, n_bins=num_bins, norm="l1"
-    )
+    predictions = probabilities.argmax(1)
+    table = _confusion(predictions, targets, probabilities.shape[1])
+    hits, totals = np.diag(table), table.sum(0) + table.sum(1)
+    seen = totals > 0
     return {
-        "accuracy": float((predictions == truth).double().mean()),
-        "macro_f1": float(f1),
-        "ece": float(ece),
+        "accuracy": float(hits.sum() / len(targets)),
+        "macro_f1": float(np.mean(2 * hits[seen] / totals[seen])),
+        "ece": calibration_error(probabilities.max(1), predictions == targets, num_bins),
     }
+
+
+def calibration_error(
+    confidence: Float[np.ndarray, " item"], hits: np.ndarray, num_bins: int = NUM_BINS
+) -> float:
+    """Mean gap between confidence and accuracy over bins of equal width, weighted by count.
+
+    Expected calibration error (Guo et al. 2017, 1706.04599, Eq. 3), in [0, 1]; bins are open
+    below and closed above, as there.
+    """
+    bins = np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    gaps = np.bincount(bins, weights=hits - confidence, minlength=num_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def recall_per_class(
     predictions: Int64[np.ndarray, " item"], targets: Int64[np.ndarray, " item"], num_classes: int
 ) -> Float[np.ndarray, " class"]:
     """Share of each class's items that are found; NaN for a class without items."""
-    from torchmetrics.functional import classification
+    table = _confusion(predictions, targets, num_classes)
+    counts = table.sum(1)
+    recall: np.ndarray = np.where(counts > 0, np.diag(table) / np.maximum(counts, 1), np.nan)
+    return recall
 
-    recall = classification.multiclass_recall(
-        torch.from_numpy(predictions), torch.from_numpy(targets), num_classes, average="none"
-    )
-    counts = np.bincount(targets, minlength=num_classes)
-    return np.where(counts > 0, recall.numpy(), np.nan)
+
+def _confusion(
+    predictions: Int64[np.ndarray, " item"], targets: Int64[np.ndarray, " item"], num_classes: int
+) -> Int64[np.ndarray, "target prediction"]:
+    pairs = targets * num_classes + predictions
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

@@ -75,7 +75,8 @@ class ProgressBar(lightning.Callback):
             share = pl_module.progress
             left = (1 - share) / share * (now - self.started) if share else 0.0
             print(
-                f"{self.label}: step {trainer.global_step}/{pl_module.num_steps or '?'} ({share:.0%}), "
+                f"{self.label}: step {trainer.global_step}/{pl_module.num_steps or '?'} "
+                f"({share:.0%}), "
                 f"{speed:.0f} samples/s, about {left:.0f} s left, loss {loss:.4f}",
                 flush=True,
             )

@@ -69,8 +69,9 @@ class Recorder(lightning.Callback):
             self.terms.setdefault(name, []).append(value)
         if values["loss"] != values["loss"] or abs(values["loss"]) == float("inf"):
             raise FloatingPointError(
-                f"The loss of {type(pl_module.objective).__name__} is {values['loss']} at step {step}: "
-                "lower optimizer.lr, clip gradients (trainer.gradient_clip) or use trainer.precision=32-true."
+                f"The loss of {type(pl_module.objective).__name__} is {values['loss']} at step "
+                f"{step}: lower optimizer.lr, clip gradients (trainer.gradient_clip) or use "
+                "trainer.precision=32-true."
             )
         if self.writer is not None and trainer.is_global_zero:
             tracked = {f"train/{name}": value for name, value in values.items()}

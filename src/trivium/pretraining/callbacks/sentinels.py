@@ -54,8 +54,9 @@ class Sentinels(lightning.Callback):
         ]
         if lost:
             raise CollapseError(
-                f"No gradient reaches {len(lost)} parameters of {type(pl_module.objective).__name__}: "
-                f"{', '.join(lost[:5])}. Freeze what must not learn, or connect it to the loss."
+                f"No gradient reaches {len(lost)} parameters of "
+                f"{type(pl_module.objective).__name__}: {', '.join(lost[:5])}. "
+                "Freeze what must not learn, or connect it to the loss."
             )
 
     def on_train_batch_end(
@@ -78,14 +79,15 @@ class Sentinels(lightning.Callback):
             mean = sum(recent) / len(recent)
             if abs(mean - plateau) <= self.tolerance * abs(plateau):
                 self.alarm(
-                    f"The loss is stuck at {mean:.4f}, the plateau {plateau:.4f} of an objective that "
-                    f"learns nothing (step {steps[-1]}): change optimizer.lr or the temperature."
+                    f"The loss is stuck at {mean:.4f}, the plateau {plateau:.4f} of an objective "
+                    f"that learns nothing (step {steps[-1]}): change optimizer.lr or the "
+                    "temperature."
                 )
         ranks = self.probe.history.get("rankme", []) if self.probe else []
         if len(ranks) > 1 and ranks[-1] < self.lowest_rank:
             self.alarm(
-                f"The features have collapsed: RankMe is {ranks[-1]:.2f} (it began at {ranks[0]:.2f}, "
-                f"collapse is below {self.lowest_rank})."
+                f"The features have collapsed: RankMe is {ranks[-1]:.2f} (it began at "
+                f"{ranks[0]:.2f}, collapse is below {self.lowest_rank})."
             )
 
     def alarm(self, message: str) -> None:
