@@ -1,8 +1,9 @@
 """End to end over the pure step: what data, views, Lightning and logging cost.
 
 For each default cell, interleaved: the pure training step on ready tensors (forward, backward,
-optimiser), and the same number of steps through everything that `pretrain` runs. Prints images
-per second of both and their ratio (median over the turns); the goal is at least 0.90.
+optimiser), and the same number of steps through Lightning with data, views, recording and the
+cost ledger; what runs at a few steps only (online probe, pictures, checkpoints) is left out. Prints
+images per second of both and their ratio (median over the turns); the goal is at least 0.90.
 """
 
 import os
@@ -54,9 +55,11 @@ class Cell:
         from trivium.data.catalogue import prepare
         from trivium.pretraining.data import StoreData
         from trivium.pretraining.module import PARADIGMS
-        from trivium.pretraining.settings import TrainerSettings
+        from trivium.pretraining.settings import trainer_settings
 
-        self.settings = TrainerSettings(**values["trainer"])
+        self.settings = trainer_settings(values["trainer"])
+        if self.settings.num_threads is not None:
+            torch.set_num_threads(self.settings.num_threads)
         self.store = prepare(values["data"], ROOT / values["stores"] / values["data"]["name"])
         torch.manual_seed(0)
         spec = self.store.spec()
@@ -80,7 +83,7 @@ class Cell:
         """Seconds of the steps on ready tensors."""
         objective, clip = self.module.objective, self.settings.gradient_clip
         optimiser = self.module.configure_optimizers()
-        dtype, enabled = torch.bfloat16, self.settings.chosen_precision() == "bf16-mixed"
+        dtype, enabled = torch.bfloat16, self.settings.precision == "bf16-mixed"
         started = time.perf_counter()
         for _ in range(NUM_STEPS):
             optimiser.zero_grad()
@@ -106,7 +109,7 @@ class Cell:
             cost = Cost(stream=self.data.stream, batch_size=self.settings.batch_size)
             trainer = lightning.Trainer(
                 accelerator="cpu",
-                precision=self.settings.chosen_precision(),
+                precision=self.settings.precision,  # type: ignore[arg-type]
                 max_steps=NUM_STEPS,
                 max_epochs=-1,
                 gradient_clip_val=self.settings.gradient_clip,

@@ -18,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(config: DictConfig) -> None:
     values = plain(config)
     if values["cells"] is None:
-        grid = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "pipeline" / "default.yaml"))
+        grid: Any = OmegaConf.to_container(
+            OmegaConf.load(ROOT / "conf" / "pipeline" / "default.yaml")
+        )
         values |= {key: grid[key] for key in ("datasets", "cells", "seeds")}
     from trivium.comparison.report import write_report
+    from trivium.tracking.lifecycle import reap
     from trivium.tracking.provenance import commit
 
+    reap()
     folder = Path(values["report"])
     write_report(entries(values), folder, commit=commit())
     print(f"The report is in {folder / 'index.html'}")
@@ -35,6 +39,7 @@ def entries(values: dict[str, Any]) -> list[Any]:
     from trivium.tracking.lifecycle import find_run
 
     probes, runs = Path(values["probes"]), Path(values["runs"])
+    names: list[tuple[str, int, str, Path | None]]
     names = [(f"{dataset}-raw", 0, f"{dataset}-raw", None) for dataset in values["datasets"]]
     names += [
         (cell, seed, f"{cell}-{seed}", runs / f"{cell}-{seed}")

@@ -7,8 +7,8 @@ import hydra
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
-from _house import clear_errors
-from trivium.config import digest, plain, prune, register
+from _house import clear_errors, in_sweep, start
+from trivium.config import digest, plain, prune, register, targets
 
 register()
 
@@ -17,30 +17,48 @@ register()
 @clear_errors
 def main(config: DictConfig) -> float | None:
     values = prune(plain(config))
-    data, budget = check(values)
+    data, budget, trainer = check(values)
+    from trivium.data.catalogue import prepare
+    from trivium.fingerprint import code_digest
     from trivium.pretraining.folder import RunFolder
 
-    name = digest(values)
-    where = Path(values["run_dir"] or f"outputs/runs/{values['cell']}-{values['seed']}-{name}")
-    folder = RunFolder(where, name)
+    # What the run computes depends on these, too; so they are part of its name.
+    values["trainer"]["precision"] = trainer.precision
+    if values["code"] is None:
+        values["code"] = code_digest(["trivium.pretraining.run", *targets(values)])
+    store = prepare(values["data"], Path(values["stores"]) / data.name)
+    name = digest({**values, "store": store.fingerprint})
+    folder = RunFolder(place(values, name), name)
     if folder.finished and not values["overwrite"]:
-        print(f"{where} holds this run already; overwrite=true repeats it.")
-        return finished_accuracy(where)
+        print(f"{folder.path} holds this run already; overwrite=true repeats it.")
+        accuracy = finished_accuracy(folder.path)
+        if in_sweep():
+            note_reuse(values, accuracy)
+        return accuracy
     folder.begin(values)
-    return run(values, data, budget, folder)
+    return run(values, store, budget, trainer, folder)
 
 
-def check(values: dict[str, Any]) -> tuple[Any, Any]:
+def place(values: dict[str, Any], name: str) -> Path:
+    """The run's folder: as given, or named by what the run computes."""
+    if values["run_dir"]:
+        return Path(values["run_dir"])
+    return Path(f"outputs/runs/{values['cell']}-{values['seed']}-{name}")
+
+
+def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Refuse what cannot work before any data or weights are loaded."""
     from trivium.data.catalogue import spec_from_config
     from trivium.objectives.contract import check as check_contract
     from trivium.pretraining.budget import Budget
+    from trivium.pretraining.settings import trainer_settings
 
-    budget = Budget(**values["budget"])
+    budget, trainer = Budget(**values["budget"]), trainer_settings(values["trainer"])
     store = Path(values["stores"]) / values["data"]["name"]
     data = spec_from_config(values["data"], values["task"], store)
-    objective = get_class(values["objective"]["_target_"])
+    objective: Any = get_class(values["objective"]["_target_"])
     views = values["views"][data.modality][values["objective_views"]]["views"]
+    try_optimiser(values["optimizer"])
     check_contract(
         objective.needs,
         values["method"],
@@ -48,32 +66,47 @@ def check(values: dict[str, Any]) -> tuple[Any, Any]:
         data,
         len(views),
     )
-    return data, budget
+    return data, budget, trainer
 
 
-def run(values: dict[str, Any], data: Any, budget: Any, folder: Any) -> float | None:
+def try_optimiser(settings: dict[str, Any]) -> None:
+    """Build the optimizer over a dummy parameter, so that a wrong setting costs no training."""
+    import torch
+
+    try:
+        dummy = torch.nn.Parameter(torch.zeros(1))
+        optimiser(settings)([{"params": [dummy], "weight_decay": settings["weight_decay"]}])
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ValueError(f"optimizer {settings['_target_']} cannot be built: {cause}") from error
+
+
+def optimiser(settings: dict[str, Any]) -> Any:
+    """The optimizer's constructor; the weight decay goes to the parameter groups."""
+    return instantiate({key: value for key, value in settings.items() if key != "weight_decay"})
+
+
+def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: Any) -> float | None:
     """Build the parts and pretrain."""
     import torch
 
-    from trivium.data.catalogue import prepare
     from trivium.pretraining.run import Recipe, pretrain
-    from trivium.pretraining.settings import TrainerSettings, monitor_settings
+    from trivium.pretraining.settings import monitor_settings
     from trivium.probes.protocol import PROTOCOL
 
-    store = prepare(values["data"], Path(values["stores"]) / data.name)
+    data = store.spec(values["task"])
     task = store.task(values["task"]) if store.meta.tasks else None
     torch.manual_seed(values["seed"])
     encoder = instantiate(values["encoder"], data=data)
     objective = instantiate(values["objective"], encoder=encoder, data=data)
-    optimiser = {key: value for key, value in values["optimizer"].items() if key != "weight_decay"}
     recipe = Recipe(
         objective=objective,
         views=instantiate(values["views"][data.modality][values["objective_views"]]),
-        optimiser=instantiate(optimiser),
+        optimiser=optimiser(values["optimizer"]),
         schedule=instantiate(values["schedule"]),
         weight_decay=values["optimizer"]["weight_decay"],
         budget=budget,
-        trainer=TrainerSettings(**values["trainer"]),
+        trainer=trainer,
         monitor=monitor_settings(values["monitor"]),
         seed=values["seed"],
         task=task,
@@ -92,7 +125,17 @@ def run(values: dict[str, Any], data: Any, budget: Any, folder: Any) -> float | 
         config=values,
     )
     label = f"{values['method']} · {values['seed']} · {data.name}"
-    return pretrain(recipe, store, folder, name=label, experiment=values["tracking"]["experiment"])
+    return pretrain(recipe, store, folder, name=label, **values["tracking"])
+
+
+def note_reuse(values: dict[str, Any], accuracy: float | None) -> None:
+    """Let a finished run count as a trial of this sweep."""
+    from trivium.tracking.lifecycle import start_run
+
+    label = f"{values['method']} · {values['seed']} · {values['data']['name']}"
+    with start_run(label, {"kind": "reused"}, values, **values["tracking"]) as writer:
+        if accuracy is not None:
+            writer.log_metrics({"validation/linear_accuracy": accuracy}, 0)
 
 
 def finished_accuracy(folder: Path) -> float | None:
@@ -106,4 +149,4 @@ def finished_accuracy(folder: Path) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

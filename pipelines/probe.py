@@ -34,6 +34,7 @@ def main(config: DictConfig) -> None:
     store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
     features, facts, digest = embedded(values, source, store)
     task = store.task(values["task"])
+    own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
     evaluation = evaluate(
         features,
         store,
@@ -47,7 +48,7 @@ def main(config: DictConfig) -> None:
         label += f"-on-{store.meta.name}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
     write_evaluation(evaluation, folder)
-    track(evaluation, store, folder)
+    track(evaluation, store, folder, "" if own else f"/{store.meta.name}-{task}")
     for record in evaluation.records:
         if record["split"] == "test" and record["metric"] == "accuracy" and record["draw"] == 0:
             print(
@@ -81,6 +82,8 @@ def embedded(
             "seed",
             "flops",
             "samples",
+            "task",
+            "digest",
         )
         return features, {key: facts[key] for key in keys}, checkpoint_hash(source)
     from trivium.encoders.raw import Raw
@@ -99,8 +102,11 @@ def embedded(
     return embed(encoder, store), facts, f"raw-{store.fingerprint}"
 
 
-def track(evaluation: Any, store: Any, folder: Path) -> None:
-    """Add the results to the encoder's run in MLflow, or to a run of their own."""
+def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:
+    """Add the results to the encoder's run in MLflow, or to a run of their own.
+
+    `where` keeps the results on another dataset or task apart from the encoder's own.
+    """
     from trivium.colours import run_colour
     from trivium.tracking.lifecycle import find_run, reopen, start_run
 
@@ -123,9 +129,9 @@ def track(evaluation: Any, store: Any, folder: Path) -> None:
         writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
         for (group, percent), metrics in evaluation.summary().items():
             writer.log_metrics(
-                {f"{group}/{name}": value for name, value in metrics.items()}, percent
+                {f"{group}{where}/{name}": value for name, value in metrics.items()}, percent
             )
-        writer.log_artifacts(folder, to=f"probe/{store.meta.name}")
+        writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}")
 
 
 if __name__ == "__main__":

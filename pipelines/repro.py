@@ -3,7 +3,7 @@
 DVC runs one stage after another. Here the shared stages run first; then those pretraining and
 probing stages that DVC finds changed, several at once (each computes on one core, so the results
 do not depend on how many run); then `dvc repro` for the rest, which has the last word on what is
-up to date.
+up to date. On a machine with one accelerator give JOBS as 1.
 """
 
 import os
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 SHARED = ("resolve", "prepare", "bind")
 WAVES = (("pretrain", "control"), ("probe",))
@@ -20,8 +21,21 @@ CHANGED = re.compile(r"Running stage '([^']+)'")
 
 def dvc(*words: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Run DVC of this interpreter's environment."""
-    command = [sys.executable, "-m", "dvc", *words]
-    return subprocess.run(command, text=True, stdout=subprocess.PIPE if capture else None)
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        text=True,
+        stdout=subprocess.PIPE if capture else None,
+        env=os.environ | {"PATH": path, "TRIVIUM_PROGRESS": "lines"},
+    )
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def changed() -> list[str]:
@@ -46,7 +60,7 @@ def wave(names: list[str], jobs: int) -> None:
 
 
 def main() -> None:
-    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
+    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else num_cores()
     if dvc("repro", *SHARED).returncode:
         sys.exit(1)
     for kinds in WAVES if jobs > 1 else ():

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from _house import clear_errors
-from trivium.config import plain, prune, register
+from trivium.config import plain, prune, register, targets
 from trivium.fingerprint import code_digest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,8 +22,7 @@ HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
 def main() -> None:
     register()
-    grid = OmegaConf.to_container(OmegaConf.load(CONF / "pipeline" / "default.yaml"))
-    assert isinstance(grid, dict)
+    grid: Any = OmegaConf.to_container(OmegaConf.load(CONF / "pipeline" / "default.yaml"))
     objectives = {
         path.stem: f"{path.parent.name}/{path.stem}" for path in CONF.glob("objective/*/*.yaml")
     }
@@ -80,7 +79,7 @@ def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
     return text(
         composed("probe", [f"data={dataset}", "checkpoint=raw"]),
-        ["trivium.probes.protocol", "trivium.embedding"],
+        ["trivium.probes.protocol", "trivium.embedding", "trivium.encoders.raw"],
     )
 
 
@@ -88,17 +87,6 @@ def compare_cell(grid: dict[str, Any]) -> str:
     """What `compare` reads: the names of the cells."""
     values = {"datasets": grid["datasets"], "cells": grid["cells"], "seeds": grid["seeds"]}
     return text({**composed("compare", []), **values}, ["trivium.comparison.report"])
-
-
-def targets(values: Any) -> list[str]:
-    """Modules of all `_target_`s in a config that lie in the package."""
-    if isinstance(values, dict):
-        own = [values["_target_"].rpartition(".")[0]] if "_target_" in values else []
-        found = own + [module for value in values.values() for module in targets(value)]
-        return [module for module in found if module.startswith("trivium.")]
-    if isinstance(values, list):
-        return [module for value in values for module in targets(value)]
-    return []
 
 
 def text(values: dict[str, Any], modules: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-IDENTITY_FREE = ("run_dir", "overwrite", "stores", "tracking", "launcher")
+IDENTITY_FREE = ("run_dir", "overwrite", "stores", "tracking")
 """Keys that do not change what a run computes."""
 
 
@@ -45,3 +45,14 @@ def digest(values: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in values.items() if key not in IDENTITY_FREE}
     text = json.dumps(kept, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def targets(values: Any) -> list[str]:
+    """The package's modules that hold the `_target_`s of a config."""
+    if isinstance(values, Mapping):
+        own = [str(values["_target_"]).rpartition(".")[0]] if "_target_" in values else []
+        found = own + [module for value in values.values() for module in targets(value)]
+        return [module for module in found if module.startswith("trivium.")]
+    if isinstance(values, list):
+        return [module for value in values for module in targets(value)]
+    return []

@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trivium.data.store import Store
+from trivium.fingerprint import code_digest
 from trivium.types import Encoder
 
 LAYER = "pooled"
@@ -72,7 +73,7 @@ def cached_features(
     batch_size: int = 512,
     device: torch.device | str = "cpu",
 ) -> Float[np.ndarray, "item channel"]:
-    """Features of every item of a store, computed once per checkpoint, store and layer.
+    """Features of every item of a store, computed once per checkpoint, store, layer and code.
 
     The file is named by the checkpoint's hash and the store's fingerprint, written in one step,
     and read as a memory map.
@@ -88,9 +89,10 @@ def cached_features(
         FileNotFoundError: The folder holds no encoder.
         ValueError: The encoder is damaged or gives features that are not finite.
     """
-    from trivium.encoders.checkpoint import checkpoint_hash, load_encoder
+    from trivium.encoders.checkpoint import checkpoint_hash, encoder_module, load_encoder
 
-    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, LAYER])
+    code = code_digest(["trivium.embedding", encoder_module(checkpoint)])
+    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, LAYER, code])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     if not path.is_file():
         encoder = load_encoder(checkpoint)

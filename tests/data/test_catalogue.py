@@ -105,7 +105,7 @@ def test_recorded_facts_give_the_spec_before_any_data():
 
 
 def test_open_facts_come_from_the_store(config, tmp_path):
-    with pytest.raises(ConfigError, match="prepare data=mine first"):
+    with pytest.raises(ConfigError, match="mine: its facts are not all in the yaml"):
         spec_from_config(config, folder=tmp_path / "store")
     store = prepare(config, tmp_path / "store")
     assert spec_from_config(config, folder=tmp_path / "store") == store.spec()

@@ -62,6 +62,9 @@ class Project:
         path.write_text(changed)
 
     def dvc(self, *words: str) -> str:
+        return self.run("-m", "dvc", *words)
+
+    def run(self, *words: str) -> str:
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.place / "src"),
@@ -71,7 +74,7 @@ class Project:
         for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
             environment.pop(name, None)
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *words],
+            [sys.executable, *words],
             cwd=self.place,
             env=environment,
             capture_output=True,
@@ -99,7 +102,10 @@ RUNS = [f"{cell}-{seed}" for cell in CELLS for seed in (0, 1)]
 def test_an_edit_repeats_what_it_touches(project):
     everything = {"prepare@synthetic", "bind", "control@synthetic", "compare"}
     everything |= {f"{stage}@{run}" for stage in ("pretrain", "probe") for run in RUNS}
-    assert project.repro() == everything
+    # The first time with two cells at once, as `make repro` does it.
+    ran = set(STAGE.findall(printed := project.run("pipelines/repro.py", "2")))
+    ran |= set(re.findall(r"== \d+/\d+ (\S+) done", printed))
+    assert ran - {"resolve"} == everything
     assert (project.place / "outputs/report/index.html").is_file()
 
     # Nothing changed: nothing runs, not even after a comment.

@@ -1,6 +1,7 @@
 """A run that is killed for real, in mid-epoch, ends with the bits of one that was not."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,10 @@ def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
     resumed = start(tmp_path, "killed", objective)
     printed, _ = resumed.communicate()
     assert resumed.returncode == 0, printed
+    journal = [json.loads(line) for line in (folder / "tracking.jsonl").read_text().splitlines()]
+    restored = [int(e["tags"]["resumed_at"]) for e in journal if "resumed_at" in e.get("tags", {})]
+    assert len(restored) == 1
+    assert 20 <= restored[0] < 400
     assert weights(tmp_path, "whole") == weights(tmp_path, "killed")
     for name in ("metrics.json", "curves.json"):
         first, second = (tmp_path / "outputs" / "runs" / n / name for n in ("whole", "killed"))

@@ -12,6 +12,7 @@ from trivium.objectives.supervised.cross_entropy import CrossEntropy
 from trivium.objectives.unsupervised.vae import VAE
 from trivium.pretraining.budget import Budget
 from trivium.pretraining.run import pretrain
+from trivium.pretraining.settings import MonitorSettings, SentinelSettings
 from trivium.tracking.lifecycle import find_run
 
 KINDS = [
@@ -54,7 +55,7 @@ def test_one_seed_gives_the_same_bits_twice(
     folders = [make_folder("first"), make_folder("second"), make_folder("other")]
     for folder, seed in zip(folders, (0, 0, 1), strict=True):
         recipe = make_recipe(kind, views=views, seed=seed, **settings)
-        accuracy = pretrain(recipe, store, folder, name="t", experiment="trivium")
+        accuracy = pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
         assert 0 <= accuracy <= 1
     first, second, other = map(weights, folders)
     assert first == second
@@ -64,7 +65,7 @@ def test_one_seed_gives_the_same_bits_twice(
 def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tracked):
     folder = make_folder()
     recipe = make_recipe(CrossEntropy, views="mild", label_smoothing=0.0)
-    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     metrics = json.loads((folder.path / "metrics.json").read_text())
     curves = json.loads((folder.path / "curves.json").read_text())
     cost = json.loads((folder.path / "cost.json").read_text())
@@ -92,7 +93,7 @@ def test_the_untrained_control_costs_nothing_and_is_the_initial_encoder(
     folder = make_folder()
     recipe = make_recipe(Untrained)
     before = {name: value.clone() for name, value in recipe.objective.encoder.state_dict().items()}
-    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     after = load_encoder(folder.path).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert read_facts(folder.path)["flops"] == 0
@@ -101,11 +102,27 @@ def test_the_untrained_control_costs_nothing_and_is_the_initial_encoder(
 def test_a_budget_in_seconds_ends(store, make_recipe, make_folder, tracked):
     folder = make_folder()
     recipe = make_recipe(CrossEntropy, label_smoothing=0.0, budget=Budget(seconds=0.2))
-    pretrain(recipe, store, folder, name="t", experiment="trivium")
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     assert json.loads((folder.path / "metrics.json").read_text())["num_steps"] >= 1
 
 
 def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder, tracked):
     recipe = make_recipe(CrossEntropy, label_smoothing=0.0, trainer={"batch_size": 1000})
     with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
-        pretrain(recipe, store, make_folder(), name="t", experiment="trivium")
+        pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
+
+
+def test_monitors_leave_the_training_alone(store, make_recipe, make_folder, tracked):
+    busy = MonitorSettings(
+        num_items=40,
+        num_glances=5,
+        pictures=True,
+        sentinels=SentinelSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn"),
+    )
+    folders = [make_folder("quiet"), make_folder("watched")]
+    for folder, monitor in zip(folders, (None, busy), strict=True):
+        kind, views, settings = KINDS[-1]
+        recipe = make_recipe(kind, views=views, monitor=monitor, **settings)
+        pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    assert weights(folders[0]) == weights(folders[1])
+    assert len(list((folders[1].path / "pictures").glob("rows-*.png"))) == 5

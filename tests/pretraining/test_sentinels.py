@@ -69,7 +69,7 @@ def watching(action="stop", lowest_rank=0.0):
 
 def run(kind, make_recipe, make_folder, store, monitor, **settings):
     recipe = make_recipe(kind, budget=Budget(steps=16), monitor=monitor, **settings)
-    return pretrain(recipe, store, make_folder(), name="t", experiment="trivium")
+    return pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
 
 
 def test_a_parameter_without_gradient_is_named(store, make_recipe, make_folder, tracked):

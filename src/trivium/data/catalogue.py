@@ -72,7 +72,8 @@ def spec_from_config(
     if any(facts.get(key) is None for key in ("shape", "tasks", "num_samples", "mean", "std")):
         if folder is None or not (folder / "meta.json").is_file():
             raise ConfigError(
-                f"{name}: its facts are not all in the yaml; prepare data={name} first"
+                f"{name}: its facts are not all in the yaml; "
+                "run pipelines/prepare.py with this data first"
             )
         store = Store.open(folder)
         check_facts(facts, store.meta)

@@ -93,7 +93,7 @@ def _create(model: str, pretrained: bool, channels: int, options: Mapping[str, A
         import timm
     except ImportError as error:
         raise ImportError(
-            "this encoder needs the timm library: pip install 'trivium[timm]'."
+            "this encoder needs the timm library: pip install -e '.[timm]'."
         ) from error
     if not timm.is_model(model):
         raise ValueError(

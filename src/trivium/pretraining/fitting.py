@@ -51,7 +51,7 @@ def fit(
     settings, monitor = recipe.trainer, recipe.monitor
     cost = Cost(stream=data.stream, batch_size=settings.batch_size)
     recorder = Recorder(
-        every=max(1, (module.num_steps or 10 * NUM_POINTS) // NUM_POINTS),
+        every=max(1, -(-module.num_steps // NUM_POINTS)) if module.num_steps else 10,
         flops_per_step=flops_per_step,
         samples_per_step=settings.batch_size,
         writer=writer,
@@ -80,7 +80,7 @@ def fit(
         accelerator=settings.accelerator,
         devices=settings.devices,
         strategy=settings.strategy,
-        precision=settings.chosen_precision(),  # type: ignore[arg-type]
+        precision=settings.precision,  # type: ignore[arg-type]
         max_steps=-1 if module.num_steps is None else module.num_steps,
         max_epochs=-1,
         gradient_clip_val=settings.gradient_clip,

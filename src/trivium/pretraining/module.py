@@ -109,7 +109,11 @@ class Pretraining(lightning.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, then let the objective move its averages."""
         super().optimizer_step(*args, **kwargs)
-        self.objective.after_step(self.progress)
+        # Lightning counts the step after this hook.
+        done = self.progress
+        if self.num_steps is not None:
+            done = (self.global_step + 1) / max(1, self.num_steps)
+        self.objective.after_step(min(1.0, done))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser over decayed and undecayed parameters."""

@@ -52,7 +52,7 @@ class Recipe:
 
 
 def pretrain(
-    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str
+    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str, interval: float
 ) -> float | None:
     """Run it, or go on with what an interrupted run left in `folder`, and export the encoder.
 
@@ -72,7 +72,7 @@ def pretrain(
     module, flops_per_step = (None, 0)
     if recipe.objective.paradigm != "control":
         module, flops_per_step = build_module(recipe, data)
-    writer = open_writer(recipe, store, folder, name=name, experiment=experiment)
+    writer = open_writer(recipe, store, folder, name=name, experiment=experiment, interval=interval)
     with writer:
         if module is None:
             num_steps, watch = 0, None
@@ -123,12 +123,12 @@ def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, int]:
 
 
 def open_writer(
-    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str
+    recipe: Recipe, store: Store, folder: RunFolder, *, name: str, experiment: str, interval: float
 ) -> RunWriter:
     """Start the tracked run, or go on with the one in the checkpoint."""
     if folder.resumable:
         step, run_id = saved_progress(folder.checkpoint)
-        return resume(run_id, step, folder=folder.path)
+        return resume(run_id, step, folder=folder.path, interval=interval)
     tags = {
         key: recipe.facts[key]
         for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed", "protocol")
@@ -143,6 +143,7 @@ def open_writer(
         recipe.config,
         folder=folder.path,
         experiment=experiment,
+        interval=interval,
     )
     writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="pretraining")
     writer.log_text((folder.path / "config.yaml").read_text(), "config.yaml")
@@ -171,7 +172,7 @@ def finish(
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
     counts = ("flops", "samples", "num_parameters")
     writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
-    folder.write_json("metrics.json", metrics)
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)
+    folder.write_json("metrics.json", metrics)  # the last: it says that the run is finished
     folder.checkpoint.unlink(missing_ok=True)

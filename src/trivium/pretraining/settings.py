@@ -12,7 +12,10 @@ class TrainerSettings:
     """How a run is executed.
 
     `batch_size` counts samples over all devices; `gradient_clip` is the largest gradient norm;
-    `precision` is Lightning's name, or `auto` for bf16-mixed where the device computes in it.
+    `precision` is Lightning's name.
+
+    Raises:
+        ValueError: if more than one device is asked for.
     """
 
     batch_size: int
@@ -25,11 +28,12 @@ class TrainerSettings:
     checkpoint_seconds: float
     checkpoint_steps: int | None
 
-    def chosen_precision(self) -> str:
-        """Lightning's name of the precision that will be used."""
-        if self.precision != "auto":
-            return self.precision
-        return "bf16-mixed" if computes_in_bf16(self.accelerator) else "32-true"
+    def __post_init__(self) -> None:
+        if self.devices != 1:
+            raise ValueError(
+                f"trainer.devices is {self.devices}: a run uses one device so far; start several "
+                "runs at once instead (-m launcher=joblib, or make repro)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,14 @@ class MonitorSettings:
     num_glances: int
     pictures: bool
     sentinels: SentinelSettings
+
+
+def trainer_settings(values: Mapping[str, Any]) -> TrainerSettings:
+    """Trainer settings out of a yaml's plain values; `auto` precision becomes the chosen one."""
+    precision = values["precision"]
+    if precision == "auto":
+        precision = "bf16-mixed" if computes_in_bf16(values["accelerator"]) else "32-true"
+    return TrainerSettings(**{**values, "precision": precision})
 
 
 def monitor_settings(values: Mapping[str, Any]) -> MonitorSettings:

@@ -9,7 +9,7 @@ from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Views
 class Untrained(Objective):
     """A control: the encoder stays exactly as it was initialised.
 
-    It is run with a budget of zero steps; its checkpoint is probed like every other. Random
+    It is never trained, whatever the budget; its checkpoint is probed like every other. Random
     features are a strong baseline (Saxe et al. 2011, "On Random Weights and Unsupervised
     Feature Learning"): a pretraining that does not beat them has learnt nothing of use.
     """
@@ -28,5 +28,5 @@ class Untrained(Objective):
             RuntimeError: Always, because a control is not trained.
         """
         raise RuntimeError(
-            "The control `untrained` has no loss: run it with a budget of zero steps."
+            "The control `untrained` has no loss: it is exported as it was initialised."
         )

@@ -17,7 +17,8 @@ class Cost(lightning.Callback):
     """Measures training alone: monitors, pictures and checkpoints stop its clock.
 
     Place it first among the callbacks: the clock runs from a batch's start to the first callback
-    after its end, plus the waiting for data and the making of views before the start.
+    after its end, plus the waiting for data and the making of views before the start. On a CPU the
+    peak of memory is the whole process's.
     """
 
     def __init__(self, *, stream: StepBatches, batch_size: int) -> None:
@@ -28,6 +29,17 @@ class Cost(lightning.Callback):
         self.num_steps = 0
         self._started = 0.0
         self._seen = 0.0
+        self._device = "cpu"
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Go on where a restored clock stood."""
+        assert isinstance(pl_module, Pretraining)
+        pl_module.trained_seconds = self.seconds
+        self._device = pl_module.device.type
+        if self._device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
 
     def state_dict(self) -> dict[str, Any]:
         """The clock so far."""
@@ -59,7 +71,7 @@ class Cost(lightning.Callback):
     ) -> None:
         """Stop the clock and tell the module how long it has trained."""
         assert isinstance(pl_module, Pretraining)
-        if pl_module.device.type == "cuda" and pl_module.seconds is not None:
+        if pl_module.device.type == "cuda":
             torch.cuda.synchronize()
         preparing = self.stream.waited + pl_module.view_seconds
         waited = preparing - self._seen
@@ -75,7 +87,7 @@ class Cost(lightning.Callback):
         """Seconds of training, samples per second, peak memory in MB, data-wait share, host."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         megabytes = peak / (1024**2 if sys.platform == "darwin" else 1024)
-        if torch.cuda.is_available():
+        if self._device == "cuda":
             megabytes = torch.cuda.max_memory_allocated() / 1024**2
         return {
             "seconds": self.seconds,

@@ -47,6 +47,7 @@ class OnlineProbe(lightning.Callback):
         self.validation = self._some(store.split("validation"), num_items, generator)
         self.history: dict[str, list[float]] = {"step": []}
         self.features: np.ndarray | None = None
+        self.marks = 0
 
     @staticmethod
     def _some(pool: np.ndarray, num_items: int, generator: np.random.Generator) -> np.ndarray:
@@ -77,9 +78,13 @@ class OnlineProbe(lightning.Callback):
     ) -> None:
         """Look at the chosen steps."""
         assert isinstance(pl_module, Pretraining)
-        if pl_module.num_steps is None:
-            return
-        if trainer.global_step in glance_steps(pl_module.num_steps, self.num_glances):
+        if pl_module.num_steps is not None:
+            due = trainer.global_step in glance_steps(pl_module.num_steps, self.num_glances)
+        else:
+            # A budget in seconds: whenever the progress first passes a half, a quarter, ...
+            marks = sum(pl_module.progress >= 0.5**k for k in range(1, self.num_glances))
+            due, self.marks = marks > self.marks, marks
+        if due:
             self.look(trainer, pl_module)
 
     def on_train_end(
@@ -108,5 +113,5 @@ class OnlineProbe(lightning.Callback):
             self.history.setdefault(name, []).append(value)
         if self.writer is not None:
             self.writer.log_metrics(
-                {f"monitor/{k}": v for k, v in seen.items()}, trainer.global_step
+                {f"monitor/online_{k}": v for k, v in seen.items()}, trainer.global_step
             )

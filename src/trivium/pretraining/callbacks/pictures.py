@@ -46,11 +46,18 @@ class Pictures(lightning.Callback):
         """Draw the untrained state."""
         self._draw_if_looked(trainer, pl_module)
 
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Draw where the clock ended the run."""
+        self._draw_if_looked(trainer, pl_module)
+
     def _draw_if_looked(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         steps = self.probe.history["step"]
-        if not trainer.is_global_zero or not steps or steps[-1] == self.drawn:
+        looked = bool(steps) and steps[-1] == trainer.global_step != self.drawn
+        if not trainer.is_global_zero or not looked:
             return
         assert isinstance(pl_module, Pretraining)
         self.drawn = steps[-1]

@@ -1,5 +1,6 @@
 """A progress bar on a terminal, a line now and then elsewhere."""
 
+import os
 import sys
 import time
 from typing import Any
@@ -13,7 +14,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressBar(lightning.Callback):
-    """Shows step, samples per second, remaining time and the last recorded loss."""
+    """Shows step, samples per second, remaining time and the last recorded loss.
+
+    `TRIVIUM_PROGRESS=lines` in the environment chooses lines on a terminal, too: several runs at
+    once cannot share one bar.
+    """
 
     def __init__(self, *, label: str, batch_size: int) -> None:
         self.label = label
@@ -31,7 +36,8 @@ class ProgressBar(lightning.Callback):
         assert isinstance(pl_module, Pretraining)
         self.started = self.shown = time.monotonic()
         self.first_step = trainer.global_step
-        if sys.stderr.isatty() and trainer.is_global_zero:
+        alone = os.environ.get("TRIVIUM_PROGRESS") != "lines"
+        if alone and sys.stderr.isatty() and trainer.is_global_zero:
             from rich.console import Console
 
             self.bar = Progress(

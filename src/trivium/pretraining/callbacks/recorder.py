@@ -1,4 +1,4 @@
-"""What a run measured of itself: terms, gradient norm and learning rate against the budget."""
+"""What a run measured of itself: terms and learning rate against the budget."""
 
 from typing import Any
 
