@@ -6,6 +6,12 @@ import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
 
+def spread(num_items: int, num_chosen: int) -> Int64[np.ndarray, " chosen"]:
+    """At most `num_chosen` positions out of `num_items`, evenly spread and ascending."""
+    chosen = np.linspace(0, num_items - 1, min(num_items, num_chosen)).round()
+    return np.unique(chosen.astype(np.int64))
+
+
 def project(features: Float[np.ndarray, "item channel"]) -> Float[np.ndarray, "item 2"]:
     """The first two principal components, with signs fixed by their largest loading."""
     centred = features - features.mean(axis=0)

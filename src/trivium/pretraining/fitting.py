@@ -15,7 +15,7 @@ from trivium.pretraining.callbacks.recorder import NUM_POINTS, Recorder
 from trivium.pretraining.callbacks.sentinels import Sentinels
 from trivium.pretraining.checkpoints import AtomicCheckpointIO, Resumable
 from trivium.pretraining.data import StoreData
-from trivium.pretraining.drawing import project
+from trivium.pretraining.drawing import project, spread
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import Pretraining
 from trivium.tracking.lifecycle import install_sigterm
@@ -113,12 +113,13 @@ def embedding_map(probe: OnlineProbe) -> dict[str, Any] | None:
     """Some validation features on their first two principal components, with their classes."""
     if probe.features is None or probe.task is None:
         return None
-    chosen = probe.features[:NUM_MAPPED]
-    points = project(chosen)
+    # A store may be sorted by class: take items from everywhere.
+    chosen = spread(len(probe.features), NUM_MAPPED)
+    points = project(probe.features[chosen])
     meta = probe.store.meta
     return {
         "x": [round(float(x), 4) for x in points[:, 0]],
         "y": [round(float(y), 4) for y in points[:, 1]],
-        "label": probe.store.labels(probe.task)[probe.validation[:NUM_MAPPED]].tolist(),
+        "label": probe.store.labels(probe.task)[probe.validation[chosen]].tolist(),
         "classes": list(meta.tasks[probe.store.task(probe.task)]),
     }

@@ -9,7 +9,7 @@ import torch
 
 from trivium.data.batches import gather
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
-from trivium.pretraining.drawing import draw_map, draw_rows, project
+from trivium.pretraining.drawing import draw_map, draw_rows, project, spread
 from trivium.pretraining.module import Pretraining
 from trivium.tracking.writer import RunWriter
 
@@ -72,7 +72,8 @@ class Pictures(lightning.Callback):
 
     def rows(self, pl_module: Pretraining) -> dict[str, np.ndarray]:
         """The objective's pictures of a few fixed validation samples."""
-        indices = self.probe.validation[:NUM_COLUMNS]
+        everywhere = self.probe.validation
+        indices = everywhere[spread(len(everywhere), NUM_COLUMNS)]
         batch = gather(self.probe.store, indices, self.probe.task)
         objective = pl_module.objective
         was_training = objective.training
