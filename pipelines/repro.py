@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 SHARED = ("resolve", "prepare", "bind")
-WAVES = (("pretrain", "control"), ("probe",))
 CHANGED = re.compile(r"Running stage '([^']+)'")
+Chain = tuple[str, ...]
 
 
 def dvc(*words: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
@@ -44,30 +44,45 @@ def changed() -> list[str]:
     return list(dict.fromkeys(CHANGED.findall(done.stdout)))
 
 
-def wave(names: list[str], jobs: int) -> None:
-    """Run independent stages, several at once; the first failure ends the program."""
+def chains(names: list[str]) -> list[Chain]:
+    """What may run side by side: each cell's pretraining with its probe behind it."""
+    trained = [name for name in names if name.startswith("pretrain@")]
+    probed = [name.replace("pretrain@", "probe@") for name in trained]
+    alone = [n for n in names if n.split("@")[0] in ("probe", "control") and n not in probed]
+    return [*zip(trained, probed, strict=True), *((name,) for name in alone)]
+
+
+def run_chain(chain: Chain) -> bool:
+    """Run its stages one after another; whether all went well."""
+    return all(not dvc("repro", "--quiet", "--single-item", name).returncode for name in chain)
+
+
+def run_all(todo: list[Chain], jobs: int) -> None:
+    """Run chains, several at once; the first failure ends the program."""
     started = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {
-            pool.submit(dvc, "repro", "--quiet", "--single-item", name): name for name in names
-        }
+        waiting = {pool.submit(run_chain, chain): chain for chain in todo}
         for number, done in enumerate(as_completed(waiting), 1):
-            if done.result().returncode:
+            name = " and ".join(waiting[done])
+            if not done.result():
                 pool.shutdown(cancel_futures=True)
-                sys.exit(f"error: {waiting[done]} failed; what is above says why")
+                sys.exit(f"error: {name} failed; what is above says why")
             minutes = (time.monotonic() - started) / 60
-            print(f"== {number}/{len(names)} {waiting[done]} done, {minutes:.1f} min", flush=True)
+            left = minutes / number * (len(todo) - number)
+            print(
+                f"== {number}/{len(todo)} {name} done; {minutes:.1f} min, about {left:.0f} left",
+                flush=True,
+            )
 
 
 def main() -> None:
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else num_cores()
     if dvc("repro", *SHARED).returncode:
         sys.exit(1)
-    for kinds in WAVES if jobs > 1 else ():
-        names = [name for name in changed() if name.split("@")[0] in kinds]
-        if names:
-            print(f"== {len(names)} stages of {' and '.join(kinds)}, {jobs} at a time", flush=True)
-            wave(names, jobs)
+    todo = chains(changed()) if jobs > 1 else []
+    if todo:
+        print(f"== {len(todo)} cells to do, {jobs} at a time", flush=True)
+        run_all(todo, jobs)
     sys.exit(dvc("repro").returncode)
 
 

@@ -104,7 +104,8 @@ def test_an_edit_repeats_what_it_touches(project):
     everything |= {f"{stage}@{run}" for stage in ("pretrain", "probe") for run in RUNS}
     # The first time with two cells at once, as `make repro` does it.
     ran = set(STAGE.findall(printed := project.run("pipelines/repro.py", "2")))
-    ran |= set(re.findall(r"== \d+/\d+ (\S+) done", printed))
+    for names in re.findall(r"== \d+/\d+ (.+) done", printed):
+        ran |= set(names.split(" and "))
     assert ran - {"resolve"} == everything
     assert (project.place / "outputs/report/index.html").is_file()
 
