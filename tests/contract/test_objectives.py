@@ -93,7 +93,7 @@ def test_yaml_is_short_and_says_where_it_belongs(file):
     config = read(file)
     kind = get_class(config.objective._target_)
     assert kind.paradigm == file.parent.name
-    assert set(config) - {"optimizer"} == {"objective", "objective_views"}
+    assert set(config) - {"adamw"} == {"objective", "objective_views"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=title)

@@ -12,7 +12,7 @@ from trivium.views.image.jitter import ColourJitter
 from trivium.views.recipe import Pipeline, Recipe
 
 CONFIG = OmegaConf.load(Path(__file__).parents[2] / "conf/views/image.yaml")
-NUM_VIEWS = {"plain": 1, "mild": 1, "two_mild": 2, "contrastive": 2}
+NUM_VIEWS = {"plain": 1, "flip": 1, "mild": 1, "two_mild": 2, "contrastive": 2}
 
 
 def pixels(batch, channels, side):
