@@ -55,7 +55,7 @@ def test_options_from_a_configuration_become_plain(grey):
 
 def test_missing_library_says_what_to_install(grey, monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r"pip install 'trivium\[timm\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '.\[timm\]'"):
         wrap(grey, "resnet10t")
 
 
