@@ -33,10 +33,15 @@ SETTINGS = [
 def start(place, name, objective):
     environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *SETTINGS, objective]
-    return subprocess.Popen(
-        [*command, f"run_dir=outputs/runs/{name}"],
-        cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    with (place / f"{name}.log").open("a") as log:
+        return subprocess.Popen(
+            [*command, f"run_dir=outputs/runs/{name}"],
+            cwd=place, env=environment, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def said(place, name):
+    return (place / f"{name}.log").read_text()
 
 
 def weights(place, name):
@@ -50,20 +55,19 @@ def weights(place, name):
 )
 def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
     whole = start(tmp_path, "whole", objective)
-    assert whole.wait() == 0, whole.stdout.read()
+    assert whole.wait() == 0, said(tmp_path, "whole")
 
     killed = start(tmp_path, "killed", objective)
     folder = tmp_path / "outputs" / "runs" / "killed"
     while not list(folder.glob("resume-*.ckpt")):
-        assert killed.poll() is None, killed.stdout.read()
+        assert killed.poll() is None, said(tmp_path, "killed")
         time.sleep(0.002)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     assert not (folder / "encoder.safetensors").exists()
 
     resumed = start(tmp_path, "killed", objective)
-    printed, _ = resumed.communicate()
-    assert resumed.returncode == 0, printed
+    assert resumed.wait() == 0, said(tmp_path, "killed")
     journal = [json.loads(line) for line in (folder / "tracking.jsonl").read_text().splitlines()]
     restored = [int(e["tags"]["resumed_at"]) for e in journal if "resumed_at" in e.get("tags", {})]
     assert len(restored) == 1
@@ -79,7 +83,7 @@ def test_sigterm_exits_with_143_and_keeps_the_state(tmp_path):
     process = start(tmp_path, "stopped", "objective=unsupervised/vae")
     folder = tmp_path / "outputs" / "runs" / "stopped"
     while not list(folder.glob("resume-*.ckpt")):
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, said(tmp_path, "stopped")
         time.sleep(0.002)
     process.terminate()
     assert process.wait() == 143
