@@ -131,7 +131,7 @@ def test_an_edit_repeats_what_it_touches(project):
     project.edit("conf/pipeline/default.yaml", r"seeds: \[0, 1\]", "seeds: [0]")
     assert project.repro() == {"compare"}
     project.edit("conf/pipeline/default.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
-    assert project.repro() == {"compare"}
+    assert project.repro() <= {"compare"}  # DVC may bring the earlier report back from its cache
 
     # The code of one objective: its own cells.
     project.edit("src/trivium/objectives/unsupervised/autoencoder.py", "\\Z", "\nREVISION = 2\n")
