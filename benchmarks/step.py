@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
+from hydra import initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from trivium.config import plain, prune, register
+from resolve import composed
+from trivium.config import prune, register
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_STEPS, NUM_TURNS = 60, 5
@@ -41,11 +41,7 @@ def values_of(cell: str) -> dict[str, Any]:
         *grid.overrides[dataset],
     ]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("pretrain", choices, return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        with open_dict(config):
-            del config["hydra"]
-    return prune(plain(config))
+        return prune(composed("pretrain", choices))
 
 
 class Cell:
