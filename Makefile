@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev repro test ui report bench lint docs clean
+.PHONY: help env env-dev repro repro-all test ui report bench lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ repro: env  ## everything: data, pretraining, probes, comparison, report
 	$(BIN)/python pipelines/repro.py $(JOBS)
 	@echo "The report: outputs/report/index.html  (make report opens it, make ui shows the runs)"
 
+repro-all: env  ## the same for every objective; the report is outputs/all/report/index.html
+	$(BIN)/python pipelines/repro.py all $(JOBS)
+	@echo "The report: outputs/all/report/index.html"
+
 test: env-dev  ## the tests
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -51,8 +55,9 @@ lint: env-dev  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: env-dev  ## check that the README's results are the report's
+docs: env-dev  ## check that README and docs say what the report and the code say
 	$(BIN)/python docs/results.py --check
+	$(BIN)/python docs/objectives.py --check
 
 clean:  ## remove everything generated; the environment stays
 	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis .dvc/cache .dvc/tmp

@@ -18,30 +18,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
-from hydra import initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from resolve import composed
-from trivium.config import prune, register
+from _compose import cell_choices, composed, read_grid
+from trivium.config import prune
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_STEPS, NUM_TURNS = 60, 5
 
 
 def values_of(cell: str) -> dict[str, Any]:
-    grid = OmegaConf.load(ROOT / "conf/pipeline/default.yaml")
-    dataset, _, method = cell.partition("-")
-    (path,) = (ROOT / "conf/objective").glob(f"*/{method}.yaml")
-    choices = [
-        f"data={dataset}",
-        f"objective={path.parent.name}/{method}",
-        *grid.overrides[dataset],
-    ]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return prune(composed("pretrain", choices))
+    return prune(composed("pretrain", cell_choices(cell, read_grid("default"))))
 
 
 class Cell:

@@ -1,6 +1,7 @@
 """Write, per cell, which store it reads: a new dataset then repeats no other dataset's cells."""
 
 import json
+import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     import hashlib
 
-    grid = OmegaConf.load(ROOT / "outputs" / "cells" / "bind.yaml")
-    folder = ROOT / "outputs" / "bound"
+    outputs = ROOT / (sys.argv[1] if len(sys.argv) > 1 else "outputs")
+    grid = OmegaConf.load(outputs / "cells" / "bind.yaml")
+    folder = outputs / "bound"
     folder.mkdir(parents=True, exist_ok=True)
     for cell in grid.cells:
         meta = ROOT / "outputs" / "stores" / cell.partition("-")[0] / "meta.json"

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from _compose import compared, read_grid
 from _house import clear_errors
 from trivium.config import plain, register
 
 register()
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="compare")
@@ -18,10 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(config: DictConfig) -> None:
     values = plain(config)
     if values["cells"] is None:
-        grid: Any = OmegaConf.to_container(
-            OmegaConf.load(ROOT / "conf" / "pipeline" / "default.yaml")
-        )
-        values |= {key: grid[key] for key in ("datasets", "cells", "seeds")}
+        values |= compared(read_grid(values["grid"]))
     from trivium.comparison.report import write_report
     from trivium.tracking.lifecycle import reap
     from trivium.tracking.provenance import commit
@@ -38,18 +35,20 @@ def entries(values: dict[str, Any]) -> list[Any]:
     from trivium.probes.protocol import read_evaluation
     from trivium.tracking.lifecycle import find_run
 
-    probes, runs = Path(values["probes"]), Path(values["runs"])
-    names: list[tuple[str, int, str, Path | None]]
-    names = [(f"{dataset}-raw", 0, f"{dataset}-raw", None) for dataset in values["datasets"]]
+    folders = [Path(folder) for folder in values["folders"]]
+    names = [(f"{dataset}-raw", 0, f"{dataset}-raw", False) for dataset in values["datasets"]]
     names += [
-        (cell, seed, f"{cell}-{seed}", runs / f"{cell}-{seed}")
+        (cell, seed, f"{cell}-{seed}", True)
         for cell in values["cells"]
         for seed in values["seeds"]
     ]
     found = []
-    for cell, seed, name, run in names:
-        run_id = find_run({"checkpoint": read_evaluation(probes / name).checkpoint})
-        found.append(Entry(cell, seed, probes / name, run, run_id))
+    for cell, seed, name, trained in names:
+        known = [folder for folder in folders if (folder / "probes" / name).is_dir()]
+        folder = known[0] if known else folders[0]
+        probe, run = folder / "probes" / name, folder / "runs" / name if trained else None
+        run_id = find_run({"checkpoint": read_evaluation(probe).checkpoint})
+        found.append(Entry(cell, seed, probe, run, run_id))
     return found
 
 

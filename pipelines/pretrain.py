@@ -16,7 +16,12 @@ register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="pretrain")
 @clear_errors
 def main(config: DictConfig) -> float | None:
-    values = prune(plain(config))
+    return pretrained(plain(config))
+
+
+def pretrained(values: dict[str, Any]) -> float | None:
+    """Pretrain by a composed config; the validation accuracy, None on unlabelled data."""
+    values = prune(values)
     data, budget, trainer = check(values)
     from trivium.data.catalogue import prepare
     from trivium.fingerprint import code_digest

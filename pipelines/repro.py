@@ -1,9 +1,10 @@
-"""`dvc repro` with as many cells at a time as there are cores: python pipelines/repro.py [JOBS].
+"""`dvc repro` with as many cells at a time as there are cores: python pipelines/repro.py [all] [JOBS].
 
 DVC runs one stage after another. Here the shared stages run first; then those pretraining and
 probing stages that DVC finds changed, several at once (each computes on one core, so the results
 do not depend on how many run); then `dvc repro` for the rest, which has the last word on what is
-up to date. On a machine with one accelerator give JOBS as 1.
+up to date. On a machine with one accelerator give JOBS as 1. `all` adds the grid of
+`pipelines/all/dvc.yaml`.
 """
 
 import os
@@ -14,7 +15,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-SHARED = ("resolve", "prepare", "bind")
+DEFAULT, ALL = "dvc.yaml", "pipelines/all/dvc.yaml"
+SHARED = {
+    DEFAULT: ("resolve", "prepare", "bind"),
+    ALL: ("resolve", "prepare", "bind", f"{ALL}:resolve", f"{ALL}:bind"),
+}
 CHANGED = re.compile(r"Running stage '([^']+)'")
 Chain = tuple[str, ...]
 
@@ -38,18 +43,37 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def changed() -> list[str]:
-    """The stages that `dvc repro` would run now."""
-    done = dvc("repro", "--dry", capture=True)
+def changed(pipeline: str) -> list[str]:
+    """The stages that `dvc repro` of this pipeline would run now."""
+    done = dvc("repro", "--dry", pipeline, capture=True)
     return list(dict.fromkeys(CHANGED.findall(done.stdout)))
 
 
 def chains(names: list[str]) -> list[Chain]:
     """What may run side by side: each cell's pretraining with its probe behind it."""
-    trained = [name for name in names if name.startswith("pretrain@")]
+    trained = [name for name in names if stage(name) == "pretrain"]
     probed = [name.replace("pretrain@", "probe@") for name in trained]
-    alone = [n for n in names if n.split("@")[0] in ("probe", "control") and n not in probed]
+    alone = [n for n in names if stage(n) in ("probe", "control") and n not in probed]
     return [*zip(trained, probed, strict=True), *((name,) for name in alone)]
+
+
+def name_every_objective() -> None:
+    """Write into conf/pipeline/all.yaml the cells of all objectives that the default grid lacks."""
+    import yaml
+
+    from _compose import CONF, read_grid, rest
+
+    path = CONF / "pipeline" / "all.yaml"
+    text = path.read_text()
+    cells = yaml.safe_dump({"cells": rest(read_grid("default"))})
+    wanted = text[: text.index("cells:")] + cells
+    if text != wanted:
+        path.write_text(wanted)
+
+
+def stage(name: str) -> str:
+    """`probe` of `pipelines/all/dvc.yaml:probe@CELL-SEED`."""
+    return name.rpartition(":")[2].partition("@")[0]
 
 
 def run_chain(chain: Chain) -> bool:
@@ -76,14 +100,18 @@ def run_all(todo: list[Chain], jobs: int) -> None:
 
 
 def main() -> None:
-    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else num_cores()
-    if dvc("repro", *SHARED).returncode:
+    words = sys.argv[1:]
+    pipeline = ALL if "all" in words else DEFAULT
+    if pipeline == ALL:
+        name_every_objective()
+    jobs = next((int(word) for word in words if word.isdecimal()), num_cores())
+    if dvc("repro", *SHARED[pipeline]).returncode:
         sys.exit(1)
-    todo = chains(changed()) if jobs > 1 else []
+    todo = chains(changed(pipeline)) if jobs > 1 else []
     if todo:
         print(f"== {len(todo)} cells to do, {jobs} at a time", flush=True)
         run_all(todo, jobs)
-    sys.exit(dvc("repro").returncode)
+    sys.exit(dvc("repro", pipeline).returncode)
 
 
 if __name__ == "__main__":

@@ -1,66 +1,35 @@
-"""Compose every cell of the grid; write, per stage and cell, only what that stage reads."""
+"""Compose every cell of a grid; write, per stage and cell, only what that stage reads."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf, open_dict
 
+from _compose import ROOT, cell_choices, compared, composed, read_grid
 from _house import clear_errors
-from trivium.config import plain, prune, register, targets
+from trivium.config import prune, targets
 from trivium.fingerprint import code_digest
 
-ROOT = Path(__file__).resolve().parents[1]
-CONF = ROOT / "conf"
-CELLS = ROOT / "outputs" / "cells"
 HOUSE = {"run": {"dir": "."}, "output_subdir": None}
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
 
 def main() -> None:
-    register()
-    grid: Any = OmegaConf.to_container(OmegaConf.load(CONF / "pipeline" / "default.yaml"))
-    objectives = {
-        path.stem: f"{path.parent.name}/{path.stem}" for path in CONF.glob("objective/*/*.yaml")
-    }
-    wanted: dict[Path, str] = {}
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    name = sys.argv[1] if len(sys.argv) > 1 else "default"
+    grid = read_grid(name)
+    wanted: dict[str, str] = {}
+    if "base" not in grid:  # else the datasets are those of another grid
         for dataset in grid["datasets"]:
-            folder = CELLS / "data" / dataset
-            wanted[folder / "prepare.yaml"] = prepare_cell(dataset)
-            wanted[folder / "probe.yaml"] = probe_cell(dataset)
-        for cell in grid["cells"]:
-            dataset, method = split(cell, grid["datasets"], objectives)
-            overrides = (grid.get("overrides") or {}).get(dataset) or []
-            choices = [f"data={dataset}", f"objective={objectives[method]}", *overrides]
-            wanted[CELLS / cell / "pretrain.yaml"] = pretrain_cell(choices)
-            wanted[CELLS / cell / "probe.yaml"] = probe_cell(dataset)
-        wanted[CELLS / "compare.yaml"] = compare_cell(grid)
-    wanted[CELLS / "bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
-    write(wanted)
-
-
-def split(cell: str, datasets: list[str], objectives: dict[str, str]) -> tuple[str, str]:
-    """Dataset and method of a cell."""
-    dataset, _, method = cell.partition("-")
-    if dataset not in datasets or method not in objectives:
-        raise ValueError(
-            f"conf/pipeline: the cell {cell!r} is not DATASET-METHOD with a dataset of "
-            f"{', '.join(datasets)} and a method of {', '.join(sorted(objectives))}."
-        )
-    return dataset, method
-
-
-def composed(name: str, overrides: list[str]) -> dict[str, Any]:
-    """A composed config as plain values."""
-    config = compose(name, overrides, return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    with open_dict(config):
-        del config["hydra"]
-    return plain(config)
+            wanted[f"data/{dataset}/prepare.yaml"] = prepare_cell(dataset)
+            wanted[f"data/{dataset}/probe.yaml"] = probe_cell(dataset)
+    for cell in grid["cells"]:
+        wanted[f"{cell}/pretrain.yaml"] = pretrain_cell(cell_choices(cell, grid))
+        wanted[f"{cell}/probe.yaml"] = probe_cell(cell.partition("-")[0])
+    wanted["compare.yaml"] = compare_cell(grid)
+    wanted["bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
+    write({ROOT / grid["folder"] / "cells" / file: text for file, text in wanted.items()})
 
 
 def prepare_cell(dataset: str) -> str:
@@ -84,8 +53,8 @@ def probe_cell(dataset: str) -> str:
 
 
 def compare_cell(grid: dict[str, Any]) -> str:
-    """What `compare` reads: the names of the cells."""
-    values = {"datasets": grid["datasets"], "cells": grid["cells"], "seeds": grid["seeds"]}
+    """What `compare` reads: the names of the cells, and where their results lie."""
+    values = {"report": f"{grid['folder']}/report", **compared(grid)}
     return text({**composed("compare", []), **values}, ["trivium.comparison.report"])
 
 
@@ -103,7 +72,8 @@ def write(wanted: dict[Path, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_text() != content:
             path.write_text(content)
-    for path in sorted(CELLS.rglob("*"), reverse=True):
+    folder = next(path.parent for path in wanted if path.name == "compare.yaml")
+    for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file() and path not in wanted:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):

@@ -9,6 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 IDENTITY_FREE = ("run_dir", "overwrite", "stores", "tracking")
 """Keys that do not change what a run computes."""
+FOR_TUNING = ("search", "sweep")
+"""Keys that only `pipelines/tune.py` reads."""
 
 
 def register() -> None:
@@ -27,7 +29,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def prune(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A pretraining config with only the views recipe that its objective asks for.
+    """What a pretraining run computes from: of the views its own recipe alone, and no search.
 
     Raises:
         ValueError: if there is no such recipe.
@@ -37,7 +39,8 @@ def prune(values: Mapping[str, Any]) -> dict[str, Any]:
     if wanted not in recipes:
         known = ", ".join(recipes) or "none"
         raise ValueError(f"objective_views={wanted} is unknown; recipes for {modality}: {known}.")
-    return {**values, "views": {modality: {wanted: recipes[wanted]}}}
+    kept = {key: value for key, value in values.items() if key not in FOR_TUNING}
+    return {**kept, "views": {modality: {wanted: recipes[wanted]}}}
 
 
 def digest(values: Mapping[str, Any]) -> str:

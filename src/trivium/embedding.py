@@ -55,7 +55,7 @@ def embed(
             for first in range(0, len(chosen), batch_size):
                 part = slice(first, first + batch_size)
                 batch = torch.from_numpy(np.ascontiguousarray(values[chosen[part]])).to(device)
-                features[part] = encoder(_floating(batch)).pooled.float().cpu().numpy()
+                features[part] = encoder(as_values(batch)).pooled.float().cpu().numpy()
     finally:
         encoder.to(home)
         for module, mode in modes.items():
@@ -136,9 +136,9 @@ def find_encoder(source: str | Path) -> Path:
     return Path(source)
 
 
-def _floating(values: Tensor) -> Tensor:
-    """uint8 as floats in [0, 1], as the view `plain`; anything else as it is."""
-    return values.float() / 255 if values.dtype == torch.uint8 else values
+def as_values(raw: Tensor) -> Tensor:
+    """Raw values as an encoder takes them: uint8 as floats in [0, 1], as the view `plain`."""
+    return raw.float() / 255 if raw.dtype == torch.uint8 else raw
 
 
 def _save(array: np.ndarray, path: Path) -> None:

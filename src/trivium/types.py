@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, NamedTuple
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 Paradigm = Literal["supervised", "unsupervised", "self_supervised", "control"]
@@ -79,13 +79,15 @@ class Needs(NamedTuple):
 
     `tokens`: an encoder that can embed tokens and contextualise a subset of them (a stem
     with a transformer trunk). `target`: a stem that says what predicting its input means.
-    `num_views`: 1 for one view of each sample, 2 for a contrastive pair, and so on.
+    `num_views`: 1 for one view of each sample, 2 for a contrastive pair, and so on; with
+    `more_views` at least so many (multi-crop).
     """
 
     labels: bool = False
     tokens: bool = False
     target: bool = False
     num_views: int = 1
+    more_views: bool = False
 
 
 class Stem(nn.Module, ABC):
@@ -101,6 +103,8 @@ class Stem(nn.Module, ABC):
     """How the tokens lie in the plane: rows and columns; one row where they form a sequence."""
     target_width: int
     """Values that a prediction holds per token (patch pixels, or vocabulary size)."""
+    positions: Tensor
+    """What is added to each token's content, [token, channel]; of stems that embed tokens only."""
     likelihood: ClassVar[Literal["gaussian", "categorical"]]
 
     @abstractmethod
@@ -147,6 +151,10 @@ class Encoder(nn.Module, ABC):
         """Run trunk and pooling over any subset of embedded tokens; only where `contextual`."""
         raise NotImplementedError(f"{type(self).__name__} cannot encode a subset of tokens")
 
+    def layers(self, tokens: Tokens) -> tuple[Float[Tensor, "batch token channel"], ...]:
+        """The tokens as each block of the trunk returns them; only where `contextual`."""
+        raise NotImplementedError(f"{type(self).__name__} has no blocks of tokens")
+
 
 class Objective(nn.Module, ABC):
     """What is minimised: owns its heads and targets, returns named scalars, never logs.
@@ -163,12 +171,20 @@ class Objective(nn.Module, ABC):
     def forward(self, views: Views) -> Terms:
         """Named scalars of one step; `loss` is minimised, the others are watched."""
 
+    def fit(self, values: Shaped[Tensor, "item ..."]) -> int:
+        """Fit a control in closed form on the raw train values; returns the FLOPs that it cost."""
+        return 0
+
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step (moving averages); progress is in [0, 1]."""
 
     def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
         """Named rows of pictures for the eye, aligned over the batch; empty if there are none."""
         return {}
+
+    def assign(self, view: View) -> Int64[Tensor, " batch"] | None:
+        """Which of its own discrete groups (clusters, prototypes) each sample falls into, if any."""
+        return None
 
     def plateau(self, batch_size: int) -> float | None:
         """The loss of an objective that learnt nothing (ln N and the like); None if unknown."""

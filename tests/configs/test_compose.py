@@ -1,14 +1,17 @@
 """Every yaml composes; every choice of every group can be made, and its target exists."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class, get_method
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 
-from trivium.config import plain, prune, register
+from trivium.config import prune
+
+sys.path.insert(0, str(Path("pipelines").resolve()))
+
+from _compose import cell_choices, compared, composed, read_grid, rest
 
 CONF = Path("conf").resolve()
 GROUPS = ("budget", "data", "encoder", "launcher", "monitor", "optimizer", "schedule", "trainer")
@@ -21,16 +24,6 @@ OPEN = {
     "imagefolder": ["data.path=x"],
     "hub": ["data.id=x", "data.path=x"],
 }
-
-
-def composed(name, overrides):
-    register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(name, overrides, return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        with open_dict(config):
-            del config["hydra"]
-        return config
 
 
 def targets(node):
@@ -47,7 +40,7 @@ def targets(node):
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes_and_its_target_exists(group, choice):
     overrides = [f"{group}={choice}", *OPEN.get(choice, [])]
-    values = OmegaConf.to_container(composed("pretrain", overrides), resolve=True)
+    values = composed("pretrain", overrides)
     found = list(targets(values))
     assert len(found) > 3
     for target in found:
@@ -56,27 +49,37 @@ def test_every_choice_composes_and_its_target_exists(group, choice):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_is_of_its_folders_paradigm(objective):
-    values = prune(plain(composed("pretrain", [f"objective={objective}"])))
+    values = prune(composed("pretrain", [f"objective={objective}"]))
     paradigm, method = objective.split("/")
     kind = get_class(values["objective"]["_target_"])
     assert kind.paradigm == paradigm
     assert values["method"] == method
     assert values["cell"] == f"fashion_mnist-{method}"
     recipe = values["views"]["image"][values["objective_views"]]
-    assert len(recipe["views"]) == kind.needs.num_views
+    num_views = len(recipe["views"])
+    assert num_views == kind.needs.num_views or kind.needs.more_views
+    assert not set(values) & {"search", "sweep"}
 
 
 def test_all_groups_were_seen():
     seen = {path.parent.relative_to(CONF).parts[0] for path in CONF.rglob("*/*.yaml")}
-    others = {"objective", "views", "probe", "tracking", "pipeline", "experiment"}
+    others = {"objective", "views", "probe", "tracking", "pipeline", "experiment", "sweep"}
     assert seen == {*GROUPS, *others}
     assert len(OBJECTIVES) >= 7
     assert len({name.split("/")[1] for name in OBJECTIVES}) == len(OBJECTIVES)
 
 
-@pytest.mark.parametrize("name", ["prepare", "probe", "compare"])
+@pytest.mark.parametrize("name", ["prepare", "probe", "compare", "tune"])
 def test_the_other_pipelines_compose(name):
-    assert isinstance(composed(name, []), DictConfig)
+    values = composed(name, ["checkpoint=x"] if name == "probe" else [])
+    assert "hydra" not in values
+    assert len(values) > 2
+
+
+def test_tuning_reads_the_objective_s_own_search():
+    values = composed("tune", ["objective=self_supervised/simclr"])
+    assert "adamw.lr" in values["search"]
+    assert values["sweep"]["grid"] in {path.stem for path in (CONF / "pipeline").glob("*.yaml")}
 
 
 EXPERIMENTS = sorted((CONF / "experiment").glob("*.yaml"))
@@ -84,18 +87,34 @@ EXPERIMENTS = sorted((CONF / "experiment").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])
 def test_every_experiment_composes_and_has_its_header(path):
-    prune(plain(composed("pretrain", [f"experiment={path.stem}"])))
+    prune(composed("pretrain", [f"experiment={path.stem}"]))
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     for word in ("Claim:", "Command:", "Runtime:", "Expected:"):
         assert any(word in line for line in header), f"{path.name} has no {word}"
 
 
-def test_the_grid_is_well_formed():
-    grid = OmegaConf.load(CONF / "pipeline" / "default.yaml")
-    methods = {name.split("/")[1] for name in OBJECTIVES}
-    for cell in grid.cells:
-        dataset, _, method = cell.partition("-")
-        assert dataset in grid.datasets
-        assert method in methods
-    for dataset in grid.datasets:
-        assert f"{dataset}-untrained" in grid.cells
+@pytest.mark.parametrize("name", ["default", "all"])
+def test_a_grid_is_well_formed(name):
+    grid = read_grid(name)
+    for cell in grid["cells"]:
+        assert len(cell_choices(cell, grid)) > 2
+    everything = compared(grid)
+    assert len(set(everything["cells"])) == len(everything["cells"])
+    for dataset in everything["datasets"]:
+        assert f"{dataset}-untrained" in everything["cells"]
+
+
+def test_every_objective_finds_its_way_into_the_grid_of_everything():
+    default = read_grid("default")
+    wanted = {
+        f"{dataset}-{objective.split('/')[1]}"
+        for dataset in default["datasets"]
+        for objective in OBJECTIVES
+    }
+    assert {*default["cells"], *rest(default)} == wanted
+    assert set(read_grid("all")["cells"]) <= wanted - set(default["cells"])
+
+
+def test_an_unknown_cell_is_one_clear_error():
+    with pytest.raises(ValueError, match="'fashion_mnist-gan' is not DATASET-METHOD"):
+        cell_choices("fashion_mnist-gan", read_grid("default"))

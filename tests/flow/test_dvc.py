@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = """
+folder: outputs
 datasets: [synthetic]
 seeds: [0, 1]
 cells:
@@ -115,7 +116,7 @@ def test_an_edit_repeats_what_it_touches(project):
     assert project.repro() == set()
 
     # One objective's yaml: its own cells.
-    project.edit("conf/objective/unsupervised/autoencoder.yaml", "noise: 0.0", "noise: 0.1")
+    project.edit("conf/objective/unsupervised/autoencoder.yaml", "latent_width: 64", "latent_width: 32")
     own = {
         f"{stage}@synthetic-autoencoder-{seed}"
         for stage in ("pretrain", "probe")

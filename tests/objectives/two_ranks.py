@@ -1,5 +1,6 @@
-"""One rank of a gloo group: saves its averaged gradients. Run by test_gather.py."""
+"""One rank of a gloo group: saves losses and averaged gradients. Run by test_gather.py."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -8,40 +9,40 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
-from trivium.objectives.self_supervised.simclr import nt_xent
-from trivium.objectives.supervised.supcon import supcon
-
+CASES = sorted(path for path in (Path(__file__).parent / "cases").glob("[a-z]*.py"))
 LABELS = torch.tensor([0, 1, 0, 2, 1, 1, 0, 2])
 
 
-def losses(first, second, labels):
-    return {
-        "simclr": nt_xent(first, second, 0.2)[0],
-        "supcon": supcon(first, second, labels, 0.2)[0],
-    }
+def case(path):
+    spec = importlib.util.spec_from_file_location(f"case_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.loss
 
 
-def gradients(part, average):
-    """Gradients of a linear encoder on one part of a fixed batch, as numpy arrays."""
+def outcome(part, average):
+    """Loss and gradient of a linear encoder on one part of a fixed batch, by objective."""
     found = {}
-    for name in ("simclr", "supcon"):
+    for path in CASES:
         torch.manual_seed(0)
         encoder, views = nn.Linear(6, 4), torch.randn(2, 8, 6)
         first, second = encoder(views[:, part])
-        losses(first, second, LABELS[part])[name].backward()
-        average(encoder.weight.grad)
-        found[name] = encoder.weight.grad.numpy()
+        loss = case(path)(first, second, LABELS[part])
+        loss.backward()
+        values = torch.cat([loss.detach().view(1), encoder.weight.grad.flatten()])
+        average(values)
+        found[path.stem] = values.numpy()
     return found
 
 
 def main(rank, folder):
     dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
 
-    def average(gradient):
-        dist.all_reduce(gradient)
-        gradient /= 2
+    def average(values):
+        dist.all_reduce(values)
+        values /= 2
 
-    found = gradients(slice(4 * rank, 4 * rank + 4), average)
+    found = outcome(slice(4 * rank, 4 * rank + 4), average)
     np.savez(Path(folder) / f"rank{rank}.npz", **found)
     dist.destroy_process_group()
 

@@ -35,8 +35,10 @@ def check(
             f"{objective} hides tokens from the encoder, but {kind.__name__} cannot encode a "
             "subset of tokens: choose an encoder with a transformer trunk, such as vit_nano."
         )
-    if needs.num_views != num_views:
+    enough = num_views >= needs.num_views if needs.more_views else num_views == needs.num_views
+    if not enough:
+        wanted = f"{needs.num_views}{' or more' if needs.more_views else ''}"
         raise ValueError(
-            f"{objective} needs {needs.num_views} view(s) of each sample, but the chosen views "
-            f"make {num_views}: choose a recipe of objective_views with {needs.num_views}."
+            f"{objective} needs {wanted} view(s) of each sample, but the chosen views "
+            f"make {num_views}: choose a recipe of objective_views with {wanted}."
         )

@@ -22,6 +22,29 @@ def project(features: Float[np.ndarray, "item channel"]) -> Float[np.ndarray, "i
     return np.asarray(centred @ plane.T, dtype=np.float32)
 
 
+def neighbours(
+    features: Float[np.ndarray, "item channel"], queries: Int64[np.ndarray, " query"], *, num: int
+) -> Int64[np.ndarray, "rank query"]:
+    """The queries themselves, then the `num` items of the highest cosine with them."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    directions = features / np.maximum(lengths, 1e-12)
+    cosine = directions[queries] @ directions.T
+    cosine[np.arange(len(queries)), queries] = -np.inf
+    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, : min(num, len(features) - 1)]
+    return np.vstack([queries, nearest.T]).astype(np.int64)
+
+
+def members(
+    groups: Int64[np.ndarray, " item"], *, num_groups: int, num_members: int
+) -> Int64[np.ndarray, "group member"]:
+    """Items of the largest groups that have `num_members` of them, the largest first."""
+    names, sizes = np.unique(groups, return_counts=True)
+    order = np.argsort(-sizes, kind="stable")
+    full = [name for name in names[order] if (groups == name).sum() >= num_members]
+    chosen = [np.flatnonzero(groups == name)[:num_members] for name in full[:num_groups]]
+    return np.array(chosen, dtype=np.int64).reshape(-1, num_members)
+
+
 def draw_rows(
     rows: dict[str, np.ndarray], *, scale: int = 2
 ) -> UInt8[np.ndarray, "height width 3"]:

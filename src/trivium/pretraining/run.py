@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from trivium.colours import run_colour
 from trivium.data.store import Store
@@ -26,6 +28,8 @@ from trivium.types import Objective
 UNTRAINED_CURVES: dict[str, Any] = {
     "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
 }  # fmt: skip
+
+MOST_FITTED = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +80,11 @@ def pretrain(
     with writer:
         if module is None:
             num_steps, watch = 0, None
+            flops = recipe.objective.fit(train_values(store))
         else:
             watch = fit(module, recipe, data, folder, flops_per_step=flops_per_step, writer=writer)
             num_steps = watch.num_steps
-        flops = num_steps * flops_per_step
+            flops = num_steps * flops_per_step
         samples = num_steps * recipe.trainer.batch_size
         facts = {
             **recipe.facts,
@@ -100,6 +105,12 @@ def pretrain(
         accuracy = validation_accuracy(recipe.objective.encoder, store, recipe.task)
         finish(folder, metrics, watch, accuracy, writer)
     return accuracy
+
+
+def train_values(store: Store) -> Tensor:
+    """Raw values of the train split, the first 100,000 of them: what a control may be fitted on."""
+    chosen = store.split("train")[:MOST_FITTED]
+    return torch.from_numpy(np.ascontiguousarray(store.column(store.meta.modality)[chosen]))
 
 
 def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, int]:

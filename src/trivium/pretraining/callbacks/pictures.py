@@ -8,16 +8,31 @@ import pytorch_lightning as lightning
 import torch
 
 from trivium.data.batches import gather
+from trivium.embedding import as_values
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
-from trivium.pretraining.drawing import draw_map, draw_rows, project, spread
+from trivium.pretraining.drawing import (
+    draw_map,
+    draw_rows,
+    members,
+    neighbours,
+    project,
+    spread,
+)
 from trivium.pretraining.module import Pretraining
 from trivium.tracking.writer import RunWriter
+from trivium.types import Objective, View
 
 NUM_COLUMNS = 12
+NUM_NEIGHBOURS = 5
+NUM_GROUPS = 10
 
 
 class Pictures(lightning.Callback):
-    """Draws what the objective can show, and a map of validation features, when the probe looks.
+    """Draws, when the probe looks, what the objective can show, and what its features hold.
+
+    That is: the objective's own rows of pictures; a map of validation features; some validation
+    samples above their nearest neighbours; and, where the objective has groups of its own, a row
+    of members for each of the largest.
 
     Place it after the online probe: it draws at the probe's steps, from the probe's features.
     PNG files go to `folder`, and to the tracker under stable names with a step.
@@ -65,10 +80,15 @@ class Pictures(lightning.Callback):
         rows = self.rows(pl_module)
         if rows:
             self._keep("rows", draw_rows(rows))
-        if self.probe.features is not None:
-            self._keep(
-                "embedding", draw_map(project(self.probe.features), self.labels(), self.classes())
-            )
+        features = self.probe.features
+        if features is not None:
+            self._keep("embedding", draw_map(project(features), self.labels(), self.classes()))
+            queries = spread(len(features), NUM_COLUMNS)
+            self._keep_sheet(pl_module, "neighbours", neighbours(features, queries, num=NUM_NEIGHBOURS))
+        groups = self.groups(pl_module)
+        if groups is not None:
+            sheet = members(groups, num_groups=NUM_GROUPS, num_members=NUM_COLUMNS)
+            self._keep_sheet(pl_module, "clusters", sheet)
 
     def rows(self, pl_module: Pretraining) -> dict[str, np.ndarray]:
         """The objective's pictures of a few fixed validation samples."""
@@ -87,6 +107,32 @@ class Pictures(lightning.Callback):
             rows = objective.pictures(views)
         objective.train(was_training)
         return {name: images.float().cpu().numpy() for name, images in rows.items()}
+
+    def groups(self, pl_module: Pretraining) -> np.ndarray | None:
+        """The objective's own groups of the probe's validation items; None if it has none."""
+        objective = pl_module.objective
+        if type(objective).assign is Objective.assign:
+            return None
+        was_training = objective.training
+        objective.eval()
+        with torch.no_grad():
+            groups = objective.assign(View(self._values(pl_module, self.probe.validation)))
+        objective.train(was_training)
+        return None if groups is None else groups.cpu().numpy()
+
+    def _values(self, pl_module: Pretraining, indices: np.ndarray) -> torch.Tensor:
+        (values,) = gather(self.probe.store, indices, None).inputs.values()
+        return as_values(values.to(pl_module.device))
+
+    def _keep_sheet(self, pl_module: Pretraining, name: str, chosen: np.ndarray) -> None:
+        """Draw rows of validation items, given by their positions [row, column]."""
+        if not chosen.size:
+            return
+        stem = pl_module.objective.encoder.stem
+        values = self._values(pl_module, self.probe.validation[chosen.ravel()])
+        drawn = stem.render(stem.target(values)).float().cpu().numpy()
+        rows = drawn.reshape(*chosen.shape, *drawn.shape[1:])
+        self._keep(name, draw_rows({str(rank): row for rank, row in enumerate(rows)}))
 
     def labels(self) -> np.ndarray | None:
         """Labels of the probe's validation items."""

@@ -1,0 +1,64 @@
+"""Write docs/objectives.md from the objectives' yamls and docstrings, or check it (--check)."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parents[1]
+PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
+PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi (10\.[^\s,;:)]+)")
+HEADER = """# Objectives
+
+Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula and
+the reference implementation are, too. *Needs*: what a dataset, an encoder and a views recipe must
+offer; a combination that does not is refused before anything is loaded.
+"""
+
+
+def page() -> str:
+    """All objectives by paradigm."""
+    parts = [HEADER]
+    for paradigm in PARADIGMS:
+        files = sorted((ROOT / "conf" / "objective" / paradigm).glob("*.yaml"))
+        parts.append(f"\n## {paradigm.replace('_', '-').capitalize()}\n")
+        parts.append("| objective | what it does | needs | views | paper |\n|-|-|-|-|-|")
+        parts += [row(path) for path in files]
+    return "\n".join(parts) + "\n"
+
+
+def row(path: Path) -> str:
+    """One objective."""
+    config = OmegaConf.load(path)
+    kind = get_class(config.objective._target_)
+    needs = kind.needs
+    words = [word for word in ("labels", "tokens", "target") if getattr(needs, word)]
+    if needs.num_views > 1 or needs.more_views:
+        words.append(f"{needs.num_views}{'+' if needs.more_views else ''} views")
+    module = inspect.getmodule(kind)
+    what = (module.__doc__ or "").strip().splitlines()[0].partition(": ")[2] if module else ""
+    found = PAPER.search(inspect.getdoc(kind) or "")
+    paper = ""
+    if found:
+        arxiv, doi = found.groups()
+        link = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}"
+        paper = f"[{arxiv or doi}]({link})"
+    return (
+        f"| `{path.parent.name}/{path.stem}` | {what} | {', '.join(words) or '-'} | "
+        f"`{config.objective_views}` | {paper} |"
+    )
+
+
+def main() -> None:
+    target, wanted = ROOT / "docs" / "objectives.md", page()
+    if "--check" not in sys.argv:
+        target.write_text(wanted)
+    elif not target.is_file() or target.read_text() != wanted:
+        sys.exit("docs/objectives.md is not up to date: run `python docs/objectives.py`")
+
+
+if __name__ == "__main__":
+    main()

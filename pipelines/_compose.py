@@ -1,0 +1,78 @@
+"""Composing a pipeline's config outside of its own entry point."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+from trivium.config import plain, register
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+
+
+def composed(name: str, overrides: list[str]) -> dict[str, Any]:
+    """A composed config as plain values."""
+    register()
+    before = HydraConfig.instance().cfg
+    inside = GlobalHydra.instance().is_initialized()  # an entry point composed itself from conf/
+    context = nullcontext() if inside else initialize_config_dir(str(CONF), version_base="1.3")
+    with context:
+        config = compose(name, overrides, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        try:
+            return plain(config)
+        finally:
+            HydraConfig.instance().cfg = before
+
+
+def read_grid(name: str) -> dict[str, Any]:
+    """A grid of `conf/pipeline`; what it leaves open is as in the grid that it names as `base`."""
+    grid: Any = OmegaConf.to_container(OmegaConf.load(CONF / "pipeline" / f"{name}.yaml"))
+    return {**read_grid(grid["base"]), **grid} if "base" in grid else dict(grid)
+
+
+def compared(grid: dict[str, Any]) -> dict[str, Any]:
+    """What a grid's report compares: the cells of its base and its own."""
+    grids = [read_grid(grid["base"]), grid] if "base" in grid else [grid]
+    return {
+        "datasets": grid["datasets"],
+        "seeds": grid["seeds"],
+        "cells": [cell for one in grids for cell in one["cells"]],
+        "folders": [one["folder"] for one in grids],
+    }
+
+
+def objectives() -> dict[str, str]:
+    """The choice PARADIGM/METHOD of every METHOD that has a yaml."""
+    return {path.stem: f"{path.parent.name}/{path.stem}" for path in CONF.glob("objective/*/*.yaml")}
+
+
+def rest(base: dict[str, Any]) -> list[str]:
+    """The cells of every objective on every dataset of a grid that the grid itself leaves out."""
+    methods = [path.split("/")[1] for path in sorted(objectives().values())]
+    cells = [f"{dataset}-{method}" for dataset in base["datasets"] for method in methods]
+    return [cell for cell in cells if cell not in base["cells"]]
+
+
+def cell_choices(cell: str, grid: dict[str, Any]) -> list[str]:
+    """The overrides that make a cell of a grid.
+
+    Raises:
+        ValueError: if the cell is not DATASET-METHOD of the grid's datasets and known methods.
+    """
+    dataset, _, method = cell.partition("-")
+    known = objectives()
+    if dataset not in grid["datasets"] or method not in known:
+        raise ValueError(
+            f"conf/pipeline: the cell {cell!r} is not DATASET-METHOD with a dataset of "
+            f"{', '.join(grid['datasets'])} and a method of {', '.join(sorted(known))}."
+        )
+    own = (grid.get("overrides") or {}).get(dataset) or []
+    return [f"data={dataset}", f"objective={known[method]}", *own]

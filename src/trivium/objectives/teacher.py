@@ -1,0 +1,50 @@
+"""Teachers: slow copies of what is trained."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Teacher(nn.Module):
+    """An exponential moving average of a module: never trained by gradients.
+
+    It starts as a copy. Dropout and stochastic depth are off; batch normalisation follows the
+    train or eval mode as the student's does, with the copied running statistics. The copy is
+    part of the state dict, so that a resumed run goes on with the same teacher.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.copy = copy.deepcopy(student).requires_grad_(False)
+        for module in self.copy.modules():
+            if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
+                module.p = 0.0
+
+    @torch.no_grad()
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the copy returns, without a gradient."""
+        return self.copy(*args, **kwargs)
+
+    @torch.no_grad()
+    def follow(self, student: nn.Module, momentum: float) -> None:
+        """Move the copy: parameters become momentum x copy + (1 - momentum) x student.
+
+        Buffers (batch statistics) are taken over as they are.
+
+        Raises:
+            ValueError: if `momentum` is outside [0, 1].
+        """
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"a teacher's momentum lies in [0, 1], got {momentum}")
+        own, others = list(self.copy.parameters()), list(student.parameters())
+        torch._foreach_lerp_(own, [other.detach() for other in others], 1 - momentum)
+        for mine, theirs in zip(self.copy.buffers(), student.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+def cosine_momentum(base: float, progress: float) -> float:
+    """A momentum that grows from `base` to 1 as a half cosine (BYOL, 2006.07733, section 3.2)."""
+    return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
