@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from trivium.data.catalogue import load_parser, prepare, spec_from_config
@@ -18,7 +19,10 @@ OPEN = {"imagefolder": {"path": "/photos"}, "hub": {"id": "who/what"}}
 
 def load(file):
     """The file's mapping as Hydra hands it over: below the key `data`, interpolated."""
-    loaded = OmegaConf.create({"data": OmegaConf.load(file)})
+    with initialize_config_dir(str(file.parent), version_base="1.3"):
+        composed = compose(file.stem)
+    OmegaConf.set_struct(composed, False)
+    loaded = OmegaConf.create({"data": composed})
     loaded.data.update(OPEN.get(file.stem, {}))
     return OmegaConf.to_container(loaded.data, resolve=True, throw_on_missing=True)
 
@@ -46,6 +50,8 @@ def test_a_config_is_whole(file):
         ("cifar10", ((3, 32, 32), 10, 45000)),
         ("cifar100", ((3, 32, 32), 100, 45000)),
         ("synthetic", ((3, 32, 32), 5, 7200)),
+        ("emoji", ((3, 32, 32), 9, 7866)),
+        ("emoji_vendor", ((3, 32, 32), 9, 8023)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):
@@ -65,6 +71,16 @@ def test_the_synthetic_config_holds_true_facts(tmp_path):
     store = prepare(config, tmp_path / "synthetic")
     for task in store.meta.tasks:
         assert spec_from_config(config, task) == store.spec(task)
+
+
+def test_the_emoji_splits_share_all_but_the_split():
+    one, other = (load(next(f for f in FILES if f.stem == s)) for s in ("emoji", "emoji_vendor"))
+    assert {key for key in one | other if one.get(key) != other.get(key)} == {
+        "name",
+        "split",
+        "held_out",
+        "spec",
+    }
 
 
 @pytest.mark.slow

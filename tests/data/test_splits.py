@@ -67,6 +67,33 @@ def test_the_protocols_split_never_changes():
     assert carved.tolist() == [1, 4, 6, 7]
 
 
+@given(labellings, st.integers(1, 40))
+def test_whole_groups_are_carved(labels, num_groups):
+    groups = np.arange(len(labels)) * 7 % num_groups + 100
+    pool = np.arange(0, len(labels), 2)
+    kept, carved = carve(pool, labels, groups=groups)
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, carved])), pool)
+    assert not np.intersect1d(groups[kept], groups[carved]).size
+    for part in (kept, carved):
+        np.testing.assert_array_equal(part, np.sort(part))
+
+
+def test_groups_are_stratified_by_the_class_of_most_of_their_samples():
+    groups = np.repeat(np.arange(60), 5)
+    labels = np.where(np.arange(300) % 5 == 0, 1, groups % 3)  # one stray sample in each group
+    _, carved = carve(np.arange(300), labels, share=0.2, groups=groups)
+    np.testing.assert_array_equal(np.bincount(np.unique(groups[carved]) % 3), [4, 4, 4])
+    assert len(carved) == 12 * 5
+
+
+def test_groups_of_one_are_carved_like_samples():
+    pool, labels = np.arange(90), np.arange(90) % 4
+    for grouped, plain in zip(
+        carve(pool, labels, groups=np.arange(90)), carve(pool, labels), strict=True
+    ):
+        np.testing.assert_array_equal(grouped, plain)
+
+
 @pytest.mark.parametrize(("fraction", "draw"), [(0.0, 0), (1.1, 0), (0.5, -1)])
 def test_impossible_fractions_are_refused(fraction, draw):
     with pytest.raises(DataError, match="fraction"):

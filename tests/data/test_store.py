@@ -29,6 +29,22 @@ def test_splits_are_disjoint_and_stratified(store):
     np.testing.assert_array_equal(parts[2], np.arange(60, 80))
 
 
+def test_groups_are_whole_and_kept(tmp_path):
+    groups = np.arange(80) // 4
+    store = write_store(tmp_path / "g", "tiny", tiny_parsed()._replace(groups=groups), ORIGIN)
+    np.testing.assert_array_equal(store.groups(), groups)
+    parts = [store.split(name) for name in ("train", "validation", "test")]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(80))
+    assert sum(len(np.unique(groups[part])) for part in parts) == 20
+    assert "groups.int64.npy" in store.meta.files
+
+
+def test_without_groups_nothing_of_them_is_stored(store):
+    assert store.groups() is None
+    assert "groups" not in (store.folder / "meta.json").read_text()
+    assert not list(store.folder.glob("groups*"))
+
+
 def test_statistics_are_those_of_train_alone(store):
     train = np.asarray(store.column("image"))[store.split("train")] / 255
     np.testing.assert_allclose(store.spec().mean, train.mean((0, 2, 3)), atol=1e-6)

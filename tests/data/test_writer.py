@@ -15,6 +15,9 @@ from .conftest import ORIGIN, tiny_parsed
         ({"test": np.arange(0)}, "too few"),
         ({"labels": {}}, "do not match tasks"),
         ({"labels": {"kind": np.full(80, 3), "parity": np.zeros(80, int)}}, "class ids in"),
+        ({"groups": np.arange(80) % 65}, "15 groups are in train and in test"),
+        ({"groups": np.arange(79)}, "groups must be 80 int64 ids"),
+        ({"groups": np.arange(80.0)}, "groups must be 80 int64 ids, got float64"),
         ({"labels": {"kind": np.zeros(79, int), "parity": np.zeros(80, int)}}, "got 79"),
     ],
 )

@@ -1,5 +1,7 @@
 """From an ordered list of sources to one folder of unpacked files."""
 
+import hashlib
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from trivium.data.errors import ArchiveError, DataError, SourceUnavailable
 from trivium.data.progress import announce
 from trivium.data.sources import build_sources
 from trivium.data.sources.base import Source
+from trivium.data.sources.bundle import Bundle
 from trivium.data.sources.cache import CacheSource
 from trivium.data.sources.folder import FolderSource
 from trivium.data.unpack import unpack
@@ -37,23 +40,56 @@ def fetch(dataset: str, entries: Sequence[Mapping[str, object]], scratch: Path) 
         DataError: none answered; lists each with its reason and where a file can be placed.
         ArchiveError: a source answered with a corrupt archive.
     """
-    failed: list[str] = []
     sources = build_sources(dataset, entries)
+    fetched, failed = _first(sources, dataset, scratch)
+    if fetched is not None:
+        return fetched
+    tried = "\n".join(f"  {line}" for line in failed) or "  (the config lists no source)"
+    raise DataError(f"{dataset} cannot be had from any of its sources:\n{tried}{_by_hand(sources)}")
+
+
+def _first(
+    sources: Sequence[Source | Bundle], dataset: str, scratch: Path
+) -> tuple[Fetched | None, list[str]]:
+    """The first source that answers, or None; and why those before it did not."""
+    failed: list[str] = []
     for source in sources:
         where = f"cache of {source.origin}" if isinstance(source, CacheSource) else source.origin
         try:
-            fetched = _try(source, dataset, scratch)
+            if isinstance(source, Bundle):
+                fetched = _all(source, dataset, scratch)
+            else:
+                fetched = _try(source, dataset, scratch)
         except SourceUnavailable as reason:
-            failed.append(f"  {where}: {reason}")
+            failed.append(f"{where}: {reason}")
         else:
             announce(f"{dataset}: from {where}")
-            return fetched
-    by_hand = [
-        source.path for source in sources if isinstance(source, FolderSource) and source.path
-    ]
-    hint = f"\nPlace the archive by hand in: {by_hand[0]}" if by_hand else ""
-    tried = "\n".join(failed) or "  (the config lists no source)"
-    raise DataError(f"{dataset} cannot be had from any of its sources:\n{tried}{hint}")
+            return fetched, failed
+    return None, failed
+
+
+def _all(bundle: Bundle, dataset: str, scratch: Path) -> Fetched:
+    """Every part, from its cache or else itself, unpacked into a folder of its own."""
+    whole = Path(tempfile.mkdtemp(dir=scratch))
+    sums = hashlib.sha256()
+    for name, part in bundle.parts.items():
+        fetched, failed = _first([CacheSource(part), part], dataset, scratch)
+        if fetched is None:
+            raise SourceUnavailable(f"part {name}: {'; '.join(failed)}")
+        shutil.move(fetched.folder, whole / name)
+        sums.update(f"{name}\0{fetched.sha256}\n".encode())
+    return Fetched(whole, bundle.origin, bundle.version, sums.hexdigest())
+
+
+def _by_hand(sources: Sequence[Source | Bundle]) -> str:
+    places = [s.path for s in sources if isinstance(s, FolderSource) and s.path]
+    if not places:
+        return ""
+    bundles = [source for source in sources if isinstance(source, Bundle)]
+    if bundles:
+        folders = ", ".join(bundles[0].parts)
+        return f"\nUnpack every package by hand into its own folder in {places[0]}: {folders}"
+    return f"\nPlace the archive by hand in: {places[0]}"
 
 
 def _try(source: Source, dataset: str, scratch: Path) -> Fetched:

@@ -16,6 +16,7 @@ def carve(
     labels: Int64[np.ndarray, " sample"] | None,
     share: float = VALIDATION,
     stream: int = 0,
+    groups: Int64[np.ndarray, " sample"] | None = None,
 ) -> tuple[Int64[np.ndarray, " kept"], Int64[np.ndarray, " carved"]]:
     """Split a pool of indices in two, stratified by label; the same input gives the same split.
 
@@ -25,10 +26,18 @@ def carve(
         share: Share of each class that is carved, rounded, but at least one sample of every
             class on both sides wherever the class has two.
         stream: Tells independent carvings apart (validation is 0, a missing test split 1).
+        groups: Group ids of all samples, or None. Whole groups are carved: `share` is then a
+            share of the groups, and a group's class is that of most of its samples in the pool.
 
     Returns:
         Ascending indices that stay, ascending indices that were carved.
     """
+    if groups is not None:
+        ids, unit = np.unique(groups[pool], return_inverse=True)
+        classes = None if labels is None else _majority(unit, labels[pool], len(ids))
+        units = carve(np.arange(len(ids)), classes, share, stream)[1]
+        chosen = np.isin(unit, units)
+        return np.sort(pool[~chosen]), np.sort(pool[chosen])
     carved = [
         members[_shuffle(len(members), stream, group)[: _count(len(members), share)]]
         for group, members in _strata(pool, labels)
@@ -69,6 +78,14 @@ def label_fraction(
         for group, members in _strata(pool, labels)
     ]
     return np.sort(np.concatenate([*chosen, np.empty(0, np.int64)])).astype(np.int64)
+
+
+def _majority(unit: np.ndarray, labels: np.ndarray, num_units: int) -> Int64[np.ndarray, " unit"]:
+    """The most frequent label of each unit, the smallest id on a tie."""
+    counts = np.zeros((num_units, int(labels.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (unit, labels), 1)
+    majority: Int64[np.ndarray, " unit"] = counts.argmax(axis=1)
+    return majority
 
 
 def _strata(

@@ -15,6 +15,7 @@ from trivium.data.splits import label_fraction
 from trivium.types import DataSpec
 
 META = "meta.json"
+GROUPS = "groups.int64.npy"
 SPLITS = ("train", "validation", "test")
 
 
@@ -87,6 +88,13 @@ class Store:
     def labels(self, task: str | None = "label") -> Int64[np.ndarray, " sample"]:
         """Class ids of every sample (all splits), in the order of the columns."""
         return self._array(f"labels.{self.task(task)}.npy")
+
+    def groups(self) -> Int64[np.ndarray, " sample"] | None:
+        """Which samples are near copies of each other; no group is in two splits.
+
+        None where samples are independent; then every sample is a group of its own.
+        """
+        return self._array(GROUPS) if GROUPS in self.meta.files else None
 
     def split(self, name: str) -> Int64[np.ndarray, " index"]:
         """Ascending indices of `train`, `validation` or `test`; the three are disjoint."""

@@ -15,7 +15,7 @@ from trivium.data.errors import DataError
 from trivium.data.meta import File, Meta
 from trivium.data.splits import carve
 from trivium.data.statistics import channel_statistics
-from trivium.data.store import META, Store
+from trivium.data.store import GROUPS, META, Store
 
 
 class Parsed(NamedTuple):
@@ -23,7 +23,9 @@ class Parsed(NamedTuple):
 
     `columns` are arrays with the samples on the first axis; `labels` maps a task (the main one
     first) to int64 class ids, `tasks` maps it to its class names; `train` still contains what
-    will become validation; `notes` goes into the store's meta.
+    will become validation; `notes` goes into the store's meta. `groups` (int64 [sample]) tells
+    which samples are near copies of each other: train, validation and test never share a group.
+    It is None where samples are independent, or where the split shares groups by intent.
     """
 
     columns: dict[str, np.ndarray]
@@ -32,6 +34,7 @@ class Parsed(NamedTuple):
     train: np.ndarray
     test: np.ndarray
     notes: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
 
 
 class Origin(NamedTuple):
@@ -53,16 +56,16 @@ def write_store(
 ) -> Store:
     """Write a dataset as a store, replacing an older one only when the new one is complete.
 
-    Validation is carved from train by the protocol, stratified by the main task. The same
-    input gives the same bytes. Only pictures (`image`) are known so far. `check` may refuse the
-    facts by raising, before anything is written.
+    Validation is carved from train by the protocol, stratified by the main task, and keeps
+    groups whole. The same input gives the same bytes. Only pictures (`image`) are known so far.
+    `check` may refuse the facts by raising, before anything is written.
 
     Raises:
         DataError: lengths, ids or splits do not fit together.
     """
     _check(name, parsed)
     main = next(iter(parsed.labels.values()), None)
-    train, validation = carve(parsed.train.astype(np.int64), main)
+    train, validation = carve(parsed.train.astype(np.int64), main, groups=parsed.groups)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
     images = parsed.columns["image"]
     mean, std = channel_statistics(images, train)
@@ -70,6 +73,8 @@ def write_store(
     columns = dict(zip(parsed.columns, arrays, strict=True))
     arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
     arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
+    if parsed.groups is not None:
+        arrays[GROUPS] = parsed.groups
     meta = Meta(
         name=name,
         modality="image",
@@ -124,6 +129,8 @@ def _check(name: str, parsed: Parsed) -> None:
         raise DataError(
             f"{name}: train and test indices overlap or leave the {num_samples} samples"
         )
+    if parsed.groups is not None:
+        _check_groups(name, parsed, parsed.groups)
     if parsed.labels.keys() != parsed.tasks.keys():
         raise DataError(f"{name}: labels {[*parsed.labels]} do not match tasks {[*parsed.tasks]}")
     for task, ids in parsed.labels.items():
@@ -132,3 +139,14 @@ def _check(name: str, parsed: Parsed) -> None:
                 f"{name}: task {task!r} needs {num_samples} class ids in "
                 f"[0, {len(parsed.tasks[task])}), got {len(ids)} in [{ids.min()}, {ids.max()}]"
             )
+
+
+def _check_groups(name: str, parsed: Parsed, groups: np.ndarray) -> None:
+    num_samples = len(parsed.columns["image"])
+    if groups.shape != (num_samples,) or groups.dtype != np.int64:
+        raise DataError(
+            f"{name}: groups must be {num_samples} int64 ids, got {groups.dtype} {groups.shape}"
+        )
+    shared = np.intersect1d(groups[parsed.train], groups[parsed.test])
+    if len(shared):
+        raise DataError(f"{name}: {len(shared)} groups are in train and in test: {shared[:5]}")

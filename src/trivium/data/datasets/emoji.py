@@ -1,0 +1,146 @@
+"""Emoji: colour drawings of seven vendors, with Unicode's groups and subgroups."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from trivium.data.config import image_shape, plain_option
+from trivium.data.datasets.iconify import Pack, read_pack
+from trivium.data.datasets.svg import render
+from trivium.data.datasets.unicode_emoji import Emoji, read_emoji
+from trivium.data.datasets.vendors import VENDORS, drawings_of
+from trivium.data.errors import ConfigError, DataError
+from trivium.data.progress import track
+from trivium.data.splits import carve
+from trivium.data.writer import Parsed
+
+TEST = 0.2
+"""Share of the concepts of each group that is test."""
+
+
+class Sample(NamedTuple):
+    """One drawing: of which emoji, by which vendor. The pixels are uint8 [3, size, size]."""
+
+    emoji: Emoji
+    vendor: int
+    pixels: np.ndarray
+
+
+def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
+    """Render every vendor's drawing of every emoji on white.
+
+    `split: concept` keeps all drawings of a concept on one side and holds out a fifth of the
+    concepts, stratified by group; `split: vendor` holds out all drawings of `held_out`. Tasks:
+    `group` (main), `subgroup`, and `vendor`, a probe of style.
+
+    Raises:
+        ConfigError: an unknown split or vendor, or a shape other than [3, size, size].
+        DataError: a package is missing or of another layout, or nothing can be drawn.
+    """
+    split = plain_option(config, "split", ("concept", "vendor"))
+    held_out = plain_option(config, "held_out", VENDORS) if split == "vendor" else ""
+    channels, height, width = image_shape(config)
+    if channels != 3 or height != width:
+        raise ConfigError(f"{config['name']}: spec.shape must be [3, size, size]")
+    emoji, num_newer = read_emoji(folder / "unicode-emoji-json", folder / "emoji.json")
+    packs = [read_pack(folder / f"iconify-json-{vendor}") for vendor in VENDORS]
+    refused: list[str] = []
+    samples = list(_samples(emoji, packs, width, refused))
+    if not samples:
+        raise DataError(f"{config['name']}: nothing could be drawn; the first: {refused[:1]}")
+    labels, tasks = _labels(samples, emoji)
+    groups = _groups(samples)
+    if held_out:
+        is_test = labels["vendor"] == VENDORS.index(held_out)
+        train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    else:
+        every = np.arange(len(samples))
+        train, test = carve(every, labels["group"], TEST, stream=1, groups=groups)
+    return Parsed(
+        columns={"image": np.stack([sample.pixels for sample in samples])},
+        labels=labels,
+        tasks=tasks,
+        train=train,
+        test=test,
+        notes=_notes(samples, packs, groups, refused, num_newer),
+        groups=None if held_out else groups,
+    )
+
+
+def _samples(
+    emoji: Sequence[Emoji], packs: Sequence[Pack], size: int, refused: list[str]
+) -> Iterator[Sample]:
+    found = [
+        (one, vendor, *drawing)
+        for vendor, drawings in enumerate(drawings_of(emoji, packs))
+        for one in emoji
+        if (drawing := drawings.get(one.key)) is not None
+    ]
+    for one, vendor, _, body, box in track(found, "drawing emoji", len(found)):
+        try:
+            pixels = render(body, box, size, f"{VENDORS[vendor]} {one.name}")
+        except DataError as error:
+            refused.append(str(error))
+        else:
+            yield Sample(one, vendor, pixels)
+
+
+def _labels(
+    samples: Sequence[Sample], emoji: Sequence[Emoji]
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
+    tasks = {
+        "group": tuple(dict.fromkeys(one.group for one in emoji)),
+        "subgroup": tuple(dict.fromkeys(one.subgroup for one in emoji)),
+        "vendor": VENDORS,
+    }
+    group, subgroup = (
+        {name: number for number, name in enumerate(tasks[task])} for task in ("group", "subgroup")
+    )
+    labels = {
+        "group": [group[sample.emoji.group] for sample in samples],
+        "subgroup": [subgroup[sample.emoji.subgroup] for sample in samples],
+        "vendor": [sample.vendor for sample in samples],
+    }
+    return {task: np.array(ids, np.int64) for task, ids in labels.items()}, tasks
+
+
+def _groups(samples: Sequence[Sample]) -> np.ndarray:
+    """Concepts, joined where two have the same pixels (as the flags of some territories do)."""
+    _, concept = np.unique([sample.emoji.concept for sample in samples], return_inverse=True)
+    _, picture = np.unique([_digest(sample.pixels) for sample in samples], return_inverse=True)
+    num_concepts, num = concept.max() + 1, concept.max() + picture.max() + 2
+    edges = coo_array((np.ones(len(samples)), (concept, num_concepts + picture)), (num, num))
+    _, component = connected_components(edges, directed=False)
+    _, groups = np.unique(component[concept], return_inverse=True)
+    return groups.astype(np.int64)
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def _notes(
+    samples: Sequence[Sample],
+    packs: Sequence[Pack],
+    groups: np.ndarray,
+    refused: Sequence[str],
+    num_newer: int,
+) -> tuple[str, ...]:
+    counts = np.bincount([sample.vendor for sample in samples], minlength=len(VENDORS))
+    num_emoji = len({sample.emoji.key for sample in samples})
+    return (
+        f"{len(samples)} drawings of {num_emoji} emoji in {groups.max() + 1} concepts, on white. "
+        "Skin tones are left out; genders and directions of one motif are one concept, and so "
+        "are emoji with the same pixels.",
+        f"{num_newer} emoji are left out because their subgroup is not known.",
+        f"{len(refused)} drawings were refused{': ' * bool(refused)}{'; '.join(refused[:3])}.",
+        *(
+            f"{vendor}: {count} drawings by {pack.author}, licence {pack.licence}"
+            for vendor, count, pack in zip(VENDORS, counts, packs, strict=True)
+        ),
+    )
