@@ -16,8 +16,8 @@ def blobs(num_items, width, num_classes, *, spread=1.0, seed=0):
 class Shop:
     """A store in memory: 60 % train, 10 % validation, 30 % test, two nested label fractions."""
 
-    def __init__(self, labels):
-        self._labels = labels
+    def __init__(self, labels, groups=None):
+        self._labels, self._groups = labels, groups
         order = np.random.default_rng(5).permutation(len(labels))
         cuts = [int(0.6 * len(labels)), int(0.7 * len(labels))]
         parts = np.split(order, cuts)
@@ -29,6 +29,9 @@ class Shop:
     def labels(self, task):
         assert task == "label"
         return self._labels
+
+    def groups(self):
+        return self._groups
 
     def fraction(self, fraction, draw, task):
         return tuple(

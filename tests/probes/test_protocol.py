@@ -8,6 +8,8 @@ from sklearn.metrics import accuracy_score
 
 from trivium.probes.protocol import PROTOCOL, Protocol, evaluate
 
+from .conftest import Shop, blobs
+
 SMALL = Protocol(num_draws=2, penalties=(0.01, 1.0), neighbours=(1, 5))
 FACTS = {"dataset": "shop", "seed": 0, "task": "label"}
 
@@ -107,3 +109,13 @@ def test_features_of_another_store_are_an_error(shop):
 def test_wrong_settings_are_errors(settings, message):
     with pytest.raises(ValueError, match=message):
         Protocol(**settings)
+
+
+def test_groups_of_the_test_items_are_kept_beside_the_predictions():
+    features, labels = blobs(300, 6, 3)
+    groups = np.arange(300) // 4 + 100
+    store = Shop(labels, groups)
+    kept = evaluate(features, store, SMALL, FACTS).predictions["groups"]
+    own = groups[store.split("test")]
+    assert np.array_equal(kept[:, None] == kept, own[:, None] == own)
+    assert "groups" not in evaluate(features, Shop(labels), SMALL, FACTS).predictions

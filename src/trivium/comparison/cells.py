@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32, Integer
 
 from trivium.comparison.bootstrap import Interval, Resampling
 from trivium.comparison.records import PARADIGMS, Measured, Prediction, Record
+from trivium.comparison.units import num_units, pooled
 
 
 class Cell(NamedTuple):
@@ -30,7 +31,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """A cell's scores per seed, draw and test item; their mean is the metric.
+    """A cell's scores per seed, draw and test unit (see `pooled`); their mean is the metric.
 
     For metrics that are no function of stored predictions, `values` has a single item and the
     interval covers seeds and draws only. `worlds` are their means in resampled test sets.
@@ -72,7 +73,7 @@ def group(
 
     Args:
         measured: the probe folders.
-        resamplings: by number of test items; see `resamplings_of`.
+        resamplings: by number of test units; see `resamplings_of`.
 
     Raises:
         ValueError: if the seeds of a cell were probed with different label draws, or if a
@@ -87,8 +88,9 @@ def group(
 
 
 def resamplings_of(measured: Sequence[Measured], seed: int = 0) -> dict[int, Resampling]:
-    """One resampling for each size of test set."""
-    return {num: Resampling(num, seed=seed) for num in {len(one.labels) for one in measured}}
+    """One resampling for each size of test set, in units that are resampled."""
+    sizes = {num_units(one.labels, one.groups) for one in measured}
+    return {num: Resampling(num, seed=seed) for num in sizes}
 
 
 def _order(cell: Cell) -> tuple[object, ...]:
@@ -120,8 +122,9 @@ def _scores(
             "probe stage again for all seeds."
         )
     rows = [[_items(*found[seed, draw]) for draw in draws] for seed in seeds]
-    values = np.array(rows, dtype=np.float32)
-    resampling = resamplings[len(members[0][0].labels)]
+    one = members[0][0]
+    values = pooled(np.array(rows, dtype=np.float32), one.groups).astype(np.float32)
+    resampling = resamplings[num_units(one.labels, one.groups)]
     worlds = resampling.worlds(values)
     interval = resampling.interval(values, worlds)
     if cell.metric in SCORES:

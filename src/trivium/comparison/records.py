@@ -70,7 +70,10 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """One probe folder: facts, records, and the predicted class of every test item."""
+    """One probe folder: facts, records, and the predicted class of every test item.
+
+    `groups` says which test items belong together; None where all are independent.
+    """
 
     entry: Entry
     protocol: str
@@ -78,6 +81,7 @@ class Measured:
     records: tuple[Record, ...]
     predictions: Mapping[Prediction, Integer[np.ndarray, " item"]]
     labels: Integer[np.ndarray, " item"]
+    groups: Integer[np.ndarray, " item"] | None = None
 
 
 PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
@@ -110,8 +114,8 @@ def _read(entry: Entry) -> Measured:
             f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
             "records as trivium.probes.protocol writes them; run the probe stage again."
         ) from error
-    predictions, labels = _predictions(entry.probe_folder / "predictions.npz")
-    return Measured(entry, protocol, facts, records, predictions, labels)
+    predictions, labels, groups = _predictions(entry.probe_folder / "predictions.npz")
+    return Measured(entry, protocol, facts, records, predictions, labels, groups)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -164,7 +168,11 @@ def _record(row: Mapping[str, Any], facts: Facts, run_id: str | None) -> Record:
 
 def _predictions(
     path: Path,
-) -> tuple[dict[Prediction, Integer[np.ndarray, " item"]], Integer[np.ndarray, " item"]]:
+) -> tuple[
+    dict[Prediction, Integer[np.ndarray, " item"]],
+    Integer[np.ndarray, " item"],
+    Integer[np.ndarray, " item"] | None,
+]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
@@ -174,7 +182,7 @@ def _predictions(
         raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
     if "labels" not in found:
         raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
-    labels = found.pop("labels")
+    labels, groups = found.pop("labels"), found.pop("groups", None)
     predictions = {_parse(name, path): array for name, array in found.items()}
     for key, array in predictions.items():
         if array.shape != labels.shape:
@@ -182,7 +190,7 @@ def _predictions(
                 f"{path}: {'/'.join(map(str, key))} predicts {len(array)} items, but there are "
                 f"{len(labels)} labels: run the probe stage again."
             )
-    return predictions, labels
+    return predictions, labels, groups
 
 
 def _parse(name: str, path: Path) -> Prediction:

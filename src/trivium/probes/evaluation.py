@@ -29,7 +29,8 @@ class Evaluation:
         facts: dataset, modality, paradigm, objective, encoder, seed, flops, samples, task.
         records: One measured number each: task, probe, fraction, draw, split, metric, value,
             num_test (items of that split that were predicted), and C or k.
-        predictions: int16 class indices of the test items by `probe/fraction/draw`, and `labels`.
+        predictions: int16 class indices of the test items by `probe/fraction/draw`, `labels`, and
+            `groups` where test items belong together.
     """
 
     protocol: str

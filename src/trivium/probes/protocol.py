@@ -31,6 +31,9 @@ class LabelledStore(Interface):
     def labels(self, task: str) -> np.ndarray:
         """Class index of every item."""
 
+    def groups(self) -> np.ndarray | None:
+        """Which items belong together (and are not independent); None where none do."""
+
     def fraction(self, fraction: float, draw: int, task: str) -> tuple[np.ndarray, np.ndarray]:
         """Labelled train and validation indices of one draw of a label fraction."""
 
@@ -148,6 +151,9 @@ def evaluate(
     test_features, targets = table[test], labels[test]
     records: list[Record] = []
     predictions: dict[str, np.ndarray] = {"labels": targets.astype(np.int16)}
+    groups = store.groups()
+    if groups is not None:
+        predictions["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
     for each in fitted:
         shares = each.learnt.predict_proba(test_features)
         key = f"{each.probe}/{each.fraction}/{each.draw}"
