@@ -1,36 +1,45 @@
-"""The autoencoder's loss against the mean squared error, and its use of noise."""
+"""The autoencoder's loss against the mean squared error; padding is not predicted."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from trivium.encoders.validity import every_token
+from trivium.objectives.bottleneck import mean_over_valid
 from trivium.objectives.unsupervised.autoencoder import Autoencoder
+from trivium.types import Features
 
 
 @pytest.fixture
 def settings():
-    return {"latent_width": 5, "decoder_width": 8, "decoder_depth": 1, "noise": 0.0}
+    return {"latent_width": 5, "decoder_width": 8, "decoder_depth": 1}
 
 
 def test_loss_is_the_squared_error_of_standardised_pixels(encoder, data, one_view, settings):
     objective = Autoencoder(encoder, data, **settings)
-    view = one_view.views[0]
-    images = encoder.stem.unpatchify(objective.reconstruct(view))
-    expected = F.mse_loss(images, (view.values - 0.4) / 0.25)
+    values = one_view.views[0].values
+    images = encoder.stem.unpatchify(objective.bottleneck(encoder(values).pooled))
+    expected = F.mse_loss(images, (values - 0.4) / 0.25)
     torch.testing.assert_close(objective(one_view)["loss"], expected)
 
 
-def test_noise_corrupts_the_input_but_not_the_target(encoder, data, one_view, settings):
-    clean = Autoencoder(encoder, data, **settings)
-    noisy = Autoencoder(encoder, data, **settings | {"noise": 0.5})
-    noisy.load_state_dict(clean.state_dict())
-    view = one_view.views[0]
-    torch.manual_seed(3)
-    prediction = noisy.reconstruct(view)
-    assert not torch.allclose(prediction, clean.reconstruct(view))
-    torch.manual_seed(3)
-    expected = encoder.stem.distance(prediction, encoder.stem.target(view.values)).mean()
-    torch.testing.assert_close(noisy(one_view)["loss"], expected)
+def test_all_passes_through_the_code(encoder, data, one_view, settings):
+    objective = Autoencoder(encoder, data, **settings | {"latent_width": 2})
+    pooled = encoder(one_view.views[0].values).pooled
+    jacobian = torch.autograd.functional.jacobian(objective.bottleneck, pooled[:1])
+    assert torch.linalg.matrix_rank(jacobian.reshape(-1, 16), rtol=1e-4) == 2
+
+
+def test_tokens_that_hold_no_data_do_not_count(encoder):
+    valid = torch.tensor([[True, True, False], [True, False, False]])
+    score = torch.tensor([[1.0, 2.0, torch.nan], [6.0, torch.inf, 7.0]], requires_grad=True)
+    tokens = torch.zeros(2, 3, 4)
+    mean = mean_over_valid(score, Features(tokens, tokens[:, 0], valid))
+    mean.backward()
+    assert mean.item() == pytest.approx(3)
+    torch.testing.assert_close(score.grad, valid.float() / 3)
+    everything = Features(tokens, tokens[:, 0], every_token(tokens))
+    assert mean_over_valid(torch.ones(2, 3), everything) == 1
 
 
 def test_pictures_hold_input_and_reconstruction(encoder, data, one_view, settings):

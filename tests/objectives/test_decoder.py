@@ -1,6 +1,6 @@
 import torch
 
-from trivium.objectives.decoder import TokenDecoder
+from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
 
 
 def test_every_token_is_predicted_and_reads_the_whole_latent():
@@ -19,3 +19,10 @@ def test_samples_are_decoded_independently():
     decoder = TokenDecoder(3, 6, 5, width=8, depth=2)
     latent = torch.randn(4, 3)
     torch.testing.assert_close(decoder(latent)[1:2], decoder(latent[1:2]))
+
+
+def test_the_gradient_of_the_likelihood_is_the_squared_error_over_twice_its_variance(encoder):
+    distance = torch.rand(6, 16, requires_grad=True)  # per token: a mean over its 4 values
+    negative_log_likelihood(encoder.stem, distance).backward()
+    summed = 4 * distance.detach() / (2 * distance.detach().mean())
+    torch.testing.assert_close(distance.grad * distance.detach(), summed / 6)

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from trivium.objectives.decoder import negative_log_likelihood
-from trivium.objectives.unsupervised.vae import VAE, divergence
+from trivium.objectives.unsupervised.vae import VAE, divergence, traversals
 
 
 @pytest.fixture
@@ -91,12 +91,24 @@ def test_active_units_are_those_whose_mean_varies(encoder, data, one_view, setti
     assert objective(one_view)["active_units"] == 2
 
 
-def test_pictures_hold_input_reconstruction_and_sample(encoder, data, one_view, settings):
+def test_pictures_hold_input_reconstruction_sample_and_traversals(
+    encoder, data, one_view, settings
+):
     pictures = VAE(encoder, data, **settings).pictures(one_view)
-    assert list(pictures) == ["input", "reconstruction", "sample"]
+    rows = [f"traversal {n}" for n in (1, 2, 3)]
+    assert list(pictures) == ["input", "reconstruction", "sample", *rows]
     for row in pictures.values():
         assert row.shape == (6, 1, 8, 8)
         assert 0 <= row.min() <= row.max() <= 1
+
+
+def test_traversals_move_one_of_the_most_active_units_each():
+    mu = torch.randn(7, 5) * torch.tensor([1.0, 0.1, 30.0, 0.0, 5.0])
+    for unit, z in zip([2, 4, 0], traversals(mu, 3), strict=True):
+        assert z[:, unit].tolist() == [-3, -2, -1, 0, 1, 2, 3]
+        others = [other for other in range(5) if other != unit]
+        assert torch.equal(z[:, others], mu[:1, others].expand(7, -1))
+    assert len(traversals(mu[:, :2], 3)) == 2
 
 
 def test_terms_are_finite_at_a_perfect_reconstruction(encoder):

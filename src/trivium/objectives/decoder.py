@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trivium.objectives.gather import gather
 from trivium.types import Stem
 
 
@@ -56,12 +57,13 @@ def negative_log_likelihood(
     """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
 
     Categorical: the cross-entropies. Gaussian: one variance for all values, at its maximum
-    likelihood, which is the batch's mean squared error (sigma-VAE, arXiv 2006.13202); the
-    gradient is then that of the squared error divided by twice this variance.
+    likelihood, which is the mean squared error over the batch of all ranks (sigma-VAE, arXiv
+    2006.13202); the gradient is then that of the squared error divided by twice this variance,
+    and every rank returns the value of the whole batch.
     """
     distance = distance.float()
     if stem.likelihood == "categorical":
         return distance.sum(1).mean()
-    variance = distance.mean().clamp(min=1e-6)
+    variance = gather(distance.mean().view(1)).mean().clamp(min=1e-6)
     num_values = stem.num_tokens * stem.target_width
     return 0.5 * num_values * (torch.log(2 * math.pi * variance) + 1)

@@ -7,7 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
+from trivium.objectives.gather import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
+
+NUM_TRAVERSALS = 3
 
 
 @final
@@ -16,11 +19,13 @@ class VAE(Objective):
 
     arXiv 1312.6114, Eq. 10 with one sample of z, in nats, summed over dimensions and averaged
     over the batch: $L = -\log p(x | z) + \beta_t \sum_j \max(KL_j, \lambda)$ with
-    $KL_j = \frac{1}{2} (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$ averaged over the batch.
+    $KL_j = \frac{1}{2} (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$ averaged over the batch of
+    all ranks.
 
     Likelihood: the stem's. Categorical is the cross-entropy of the tokens; gaussian has one
-    variance for all values, set to its optimum, the batch's mean squared error (sigma-VAE,
-    arXiv 2006.13202), so that beta = 1 is a true bound and nothing is tuned by hand.
+    variance for all values, set to its optimum, the mean squared error over the batch of all
+    ranks (sigma-VAE, arXiv 2006.13202), so that beta = 1 is a true bound and nothing is tuned
+    by hand.
     `beta` weighs the KL (beta-VAE, arXiv 1804.03599) and grows from 0 over the first `warmup`
     share of training (arXiv 1511.06349); `free_bits` is lambda, in nats per unit of z
     (arXiv 1606.04934, C.8). Reference: github.com/orybkin/sigma-vae-pytorch.
@@ -71,7 +76,7 @@ class VAE(Objective):
         stem = self.encoder.stem
         distance = stem.distance(self.decoder(z).float(), stem.target(view.values))
         reconstruction = negative_log_likelihood(stem, distance)
-        kl = divergence(mu, log_variance).mean(0)
+        kl = gather(divergence(mu, log_variance).mean(0, keepdim=True)).mean(0)
         loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
         active = (mu.detach().var(0, correction=0) > 0.01).float().sum()
         terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach().sum()}
@@ -89,12 +94,19 @@ class VAE(Objective):
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
-        """The first view, its reconstruction from mu, and samples from the prior."""
+        """The first view, its reconstruction from mu, samples from the prior, and traversals.
+
+        `traversal 1` to `traversal 3`: the first sample's mu, with one unit moved from -3 to 3
+        over the columns; the units are the most active ones (largest variance of mu over these
+        samples).
+        """
         view = views.views[0]
         mu, _ = self.posterior(view)
+        latents = {"reconstruction": mu, "sample": torch.randn_like(mu)}
+        latents |= {f"traversal {n}": z for n, z in enumerate(traversals(mu, NUM_TRAVERSALS), 1)}
         render = self.encoder.stem.render
-        rebuilt, sample = (self.decoder(z).float() for z in (mu, torch.randn_like(mu)))
-        return {"input": view.values, "reconstruction": render(rebuilt), "sample": render(sample)}
+        rows = {name: render(self.decoder(z).float()) for name, z in latents.items()}
+        return {"input": view.values, **rows}
 
 
 def divergence(
@@ -102,3 +114,14 @@ def divergence(
 ) -> Float[Tensor, "batch latent"]:
     """KL of each unit's posterior from the standard normal, in nats."""
     return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1)
+
+
+def traversals(
+    mu: Float[Tensor, "batch latent"], num_units: int
+) -> list[Float[Tensor, "batch latent"]]:
+    """The first sample's mu with one of its most active units moved from -3 to 3 in each."""
+    variance = mu.var(0, correction=0)
+    active = variance.argsort(descending=True, stable=True)[:num_units]
+    steps = torch.linspace(-3, 3, len(mu), device=mu.device)
+    start = mu[:1].expand_as(mu)
+    return [start.index_copy(1, unit.view(1), steps.view(-1, 1)) for unit in active]

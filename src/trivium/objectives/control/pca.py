@@ -1,0 +1,70 @@
+"""Principal components: what a linear map of the input knows without any training."""
+
+from typing import ClassVar, NoReturn, final
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from trivium.encoders.projection import Projection
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Views
+
+
+@final
+class PCA(Objective):
+    """A control: the first `width` principal components of the raw train values.
+
+    Hotelling 1933, doi 10.1037/h0071325, as computed by scikit-learn's `PCA` with
+    `svd_solver="covariance_eigh"`: exact and without randomness; each component's value of
+    largest magnitude is positive. The components are not whitened: a probe standardises its
+    features itself. The configured encoder is ignored: what is exported is the linear
+    `Projection`.
+
+    Raises:
+        ValueError: `width` is greater than the number of input values.
+    """
+
+    paradigm: ClassVar[Paradigm] = "control"
+    needs: ClassVar[Needs] = Needs()
+    encoder: Projection
+
+    def __init__(self, encoder: Encoder, data: DataSpec, *, width: int) -> None:  # noqa: ARG002
+        super().__init__()
+        self.encoder = Projection(data, width=width)
+
+    def fit(self, values: Shaped[Tensor, "item ..."]) -> int:
+        """Fit on raw values (uint8 becomes [0, 1], as in a `View`), and return the FLOPs.
+
+        They are 2 N D^2 for the covariance of N items of D values, and 9 D^3 for its
+        eigenvectors (the symmetric QR algorithm: Golub and Van Loan, section 8.3). Memory: 4 N D
+        bytes, and a few times 4 D^2.
+
+        Raises:
+            ValueError: There are fewer items than components.
+        """
+        from sklearn.decomposition import PCA as Components  # noqa: N811
+
+        rows = values.flatten(1).to("cpu", torch.float32, copy=True)
+        if values.dtype == torch.uint8:
+            rows /= 255
+        num_items, num_values = rows.shape
+        if num_items < self.encoder.width:
+            raise ValueError(
+                f"{self.encoder.width} principal components need as many items, but the train "
+                f"split has {num_items}: choose a smaller objective.width."
+            )
+        # The solver subtracts the mean from the covariance, which loses digits in float32.
+        mean = rows.mean(0, dtype=torch.float64).float()
+        rows -= mean
+        found = Components(self.encoder.width, svd_solver="covariance_eigh").fit(rows.numpy())
+        self.encoder.mean.copy_(mean)
+        self.encoder.components.copy_(torch.from_numpy(found.components_))
+        return int(2 * num_items * num_values**2 + 9 * num_values**3)
+
+    def forward(self, views: Views) -> NoReturn:  # noqa: ARG002
+        """Never to be called.
+
+        Raises:
+            RuntimeError: Always, because a control is not trained.
+        """
+        raise RuntimeError("The control `pca` has no loss: it is fitted in closed form.")
