@@ -7,7 +7,8 @@ from pathlib import Path
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.records import Entry
-from trivium.comparison.tables import label, markdown, narrowed
+from trivium.comparison.summary import results
+from trivium.comparison.tables import LEGEND, label, markdown
 
 __all__ = ["Entry", "write_report"]
 
@@ -54,25 +55,6 @@ def as_markdown(report: Report) -> str:
             lines += [f"### {label(table.metric)}", "", markdown(table), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
-
-
-def results(report: Report) -> str:
-    """The content of `results.md`: test accuracy of the linear probe, for a README."""
-    lines: list[str] = []
-    for section in report.sections:
-        for table in section.tables:
-            probes = [name for name, _ in table.probes]
-            if table.metric == "accuracy" and probes:
-                probe = "linear" if "linear" in probes else probes[0]
-                title = f"**{table.dataset}** ({table.task}), {probe} probe, test accuracy in %:"
-                lines += [title, "", markdown(narrowed(table, probe)), ""]
-    return "\n".join([*lines, LEGEND]) + "\n"
-
-
-LEGEND = (
-    "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
-    "that cannot be told from it (on the same test items, Holm-corrected)."
-)
 
 
 def _write(path: Path, text: str) -> None:

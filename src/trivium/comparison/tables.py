@@ -1,11 +1,17 @@
 """Tables of cells: rows are objectives, columns are probes and label fractions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.pairwise import Comparison, Verdict
+
+
+LEGEND = (
+    "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
+    "that cannot be told from it (on the same test items, Holm-corrected)."
+)
 
 
 class Entry(NamedTuple):
@@ -108,6 +114,7 @@ def label(name: str) -> str:
     named = {
         "raw": "raw input",
         "untrained": "untrained encoder",
+        "pca": "PCA",
         "knn": "kNN",
         "macro_f1": "macro-F1",
         "ece": "calibration error (ECE, lower is better)",
@@ -115,15 +122,24 @@ def label(name: str) -> str:
     return named.get(name, name.replace("_", " "))
 
 
-def markdown(table: Table) -> str:
+class Column(NamedTuple):
+    """One more column of a Markdown table: its head, and the text of each row."""
+
+    head: str
+    text: Callable[[Row], str]
+
+
+def markdown(table: Table, more: Sequence[Column] = ()) -> str:
     """The table in Markdown: mean [low, high]; bold are the best and all tied with it."""
     heads = [f"{label(probe)} {fraction(value)}" for probe, value in table.columns]
+    heads += [column.head for column in more]
     lines = [
         "| paradigm | objective | seeds | " + " | ".join(heads) + " |",
         "|-|-|-|" + "-|" * len(heads),
     ]
     for row in table.rows:
         texts = [_markdown(entry, table.metric) for entry in row.entries]
+        texts += [column.text(row) for column in more]
         first = f"| {row.paradigm.replace('_', '-')} | {row.label} | {row.num_seeds} | "
         lines.append(first + " | ".join(texts) + " |")
     return "\n".join(lines)
