@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra.utils import get_class, get_method
-from omegaconf import OmegaConf
+import torch
+from hydra.utils import get_class, get_method, instantiate
 
 from trivium.config import prune
+from trivium.objectives.contract import check
+from trivium.pretraining.optimisers import decay_groups
+from trivium.types import DataSpec
 
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
@@ -91,6 +94,22 @@ def test_every_experiment_composes_and_has_its_header(path):
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     for word in ("Claim:", "Command:", "Runtime:", "Expected:"):
         assert any(word in line for line in header), f"{path.name} has no {word}"
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])
+def test_every_experiment_s_parts_can_be_built_and_fit(path):
+    values = prune(composed("pretrain", [f"experiment={path.stem}"]))
+    name, modality, facts = (values["data"][key] for key in ("name", "modality", "spec"))
+    half = (0.5,) * facts["shape"][0]
+    data = DataSpec(name, modality, tuple(facts["shape"]), 10, 100, half, half)
+    views = instantiate(values["views"][modality][values["objective_views"]])
+    with torch.device("meta"):  # shapes alone: a ViT-B costs nothing
+        encoder = instantiate(values["encoder"], data=data)
+        objective = instantiate(values["objective"], encoder=encoder, data=data)
+    check(objective.needs, values["method"], encoder, data, views.num_views)
+    weight_decay = values["optimizer"].pop("weight_decay")
+    instantiate(values["optimizer"])(decay_groups(objective, weight_decay))
+    instantiate(values["schedule"])
 
 
 @pytest.mark.parametrize("name", ["default", "all"])

@@ -6,6 +6,7 @@ import yaml
 
 from trivium.encoders import checkpoint
 from trivium.encoders.checkpoint import checkpoint_hash, load_encoder, read_facts, save_encoder
+from trivium.encoders.projection import Projection
 from trivium.encoders.raw import Raw
 from trivium.encoders.resnet import ResNet
 from trivium.encoders.timm import TimmEncoder
@@ -19,11 +20,18 @@ def vit(data):
     return ViT(data, name="vit_test", pooling="both", positions="learned", **sizes)
 
 
+def projection(data):
+    encoder = Projection(data, width=7)
+    encoder.components.normal_()
+    return encoder
+
+
 ENCODERS = {
     "vit": vit,
     "resnet": lambda data: ResNet(data, name="resnet_test", depth=18),
     "timm": lambda data: TimmEncoder(data, name="timm_test", model="resnet10t"),
     "raw": Raw,
+    "projection": projection,
 }
 
 

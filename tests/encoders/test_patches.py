@@ -83,6 +83,18 @@ def test_render_stays_in_range_under_autocast(colour):
     assert rendered.max() == 1
 
 
+def test_prediction_takes_the_dataset_s_size_only(grey):
+    with pytest.raises(RuntimeError, match="invalid for input of size"):
+        Patches(grey, patch=4).target(torch.rand(4, 1, 14, 14))
+
+
+def test_painted_tokens_are_flat_patches(colour):
+    stem = Patches(colour, patch=8)
+    values = torch.linspace(0, 1, 16).expand(2, 16)
+    patches = stem.patchify(stem.paint(values))
+    assert torch.equal(patches, values[:, :, None].expand(2, 16, 192))
+
+
 def test_patch_must_divide_the_image(grey):
     with pytest.raises(ValueError, match=r"patch 5 does not divide the 28x28 images of 'grey'"):
         Patches(grey, patch=5)

@@ -51,3 +51,14 @@ def test_mlp_ratio_and_depth_set_the_sizes():
     trunk = Transformer(16, 3, 2, mlp_ratio=2.5)
     assert len(trunk.blocks) == 3
     assert trunk.blocks[0].mlp[0].out_features == 40
+
+
+def test_layers_are_the_outputs_of_the_blocks_before_the_norm():
+    trunk, tokens = Transformer(16, 3, 2), torch.randn(2, 5, 16)
+    valid = torch.ones(2, 5, dtype=torch.bool)
+    valid[0, 3:] = False
+    layers = trunk.layers(tokens, valid)
+    assert len(layers) == 3
+    for layer, before, block in zip(layers, (tokens, *layers), trunk.blocks, strict=False):
+        assert torch.equal(layer, block(before, valid))
+    assert torch.equal(trunk.norm(layers[-1]), trunk(tokens, valid))

@@ -220,6 +220,27 @@ def test_the_same_seed_gives_the_same_bits(grey):
     assert torch.equal(gradient(), gradient())
 
 
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("size", [28, 14])
+def test_the_attention_map_is_the_last_block_s(grey, pooling, size):
+    encoder = vit(grey, pooling=pooling, drop_path=0.5).train()
+    perturb(encoder)
+    values = torch.rand(2, 1, size, size)
+    found = encoder.attention_map(values)
+    assert encoder.training
+    assert not found.requires_grad
+    captured = []
+    last = encoder.eval().trunk.blocks[-1].attention
+    last.register_forward_hook(lambda module, args, output: captured.append(args[0]))
+    encoder(values)
+    weights = last.weights(captured[0])
+    side = size // 4 if size == 28 else 4
+    expected = weights.mean(2) if pooling == "mean" else weights[:, :, 0, 1:]
+    assert found.shape == (2, 3, side, side)
+    torch.testing.assert_close(found.flatten(2), expected)
+    assert ((found.sum((2, 3)) - 1).abs() < 1e-5).all() == (pooling == "mean")
+
+
 def test_pooling_is_one_of_three(grey):
     with pytest.raises(Exception, match="pooling"):
         vit(grey, pooling="max")

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from trivium.encoders.validity import every_token
 from trivium.encoders.vit import ViT
-from trivium.objectives.self_supervised.i_jepa import IJEPA, block_loss
+from trivium.objectives.self_supervised.i_jepa import IJEPA
 from trivium.types import Tokens, View, Views
 
 SETTINGS = {
@@ -33,7 +33,7 @@ def perturb(module):
 
 
 def test_loss_and_gradient_equal_the_formula(objective, one_view):
-    perturb(objective.encoder)
+    perturb(objective)
     values = one_view.views[0].values
     torch.manual_seed(3)
     objective(one_view)["loss"].backward()
@@ -84,6 +84,7 @@ def test_hidden_pixels_reach_the_target_only(objective, one_view):
 
 
 def test_targets_are_normalised_and_carry_no_gradient(objective, one_view):
+    perturb(objective.teacher)
     target = objective.target(one_view.views[0])
     torch.testing.assert_close(target.mean(-1), torch.zeros(6, 16), atol=1e-5, rtol=0)
     torch.testing.assert_close(target.var(-1, correction=0), torch.ones(6, 16), atol=1e-3, rtol=0)
@@ -100,18 +101,6 @@ def test_teacher_follows_with_a_linear_momentum(objective, progress):
     momentum = 0.9 + 0.1 * progress
     expected = momentum * before + (1 - momentum) * objective.encoder.stem.projection.weight
     torch.testing.assert_close(objective.teacher.copy.stem.projection.weight, expected)
-
-
-@pytest.mark.parametrize(("difference", "expected"), [(0.0, 0.0), (0.5, 0.125), (-2.0, 1.5)])
-def test_loss_of_a_constant_error(difference, expected):
-    target = torch.randn(2, 3, 4)
-    counted = torch.tensor([[True, True, False], [False, False, False]])
-    wrong = torch.where(counted.unsqueeze(-1), target + difference, target + 100)
-    assert block_loss(wrong, target, counted).item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
-    every = every_token(target)
-    assert block_loss(target + difference, target, every).item() == pytest.approx(
-        expected, rel=1e-5, abs=1e-9
-    )
 
 
 def test_target_std_sees_collapse(objective, one_view):

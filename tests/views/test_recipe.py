@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,18 @@ from trivium.views.image.jitter import ColourJitter
 from trivium.views.recipe import Pipeline, Recipe
 
 CONFIG = OmegaConf.load(Path(__file__).parents[2] / "conf/views/image.yaml")
-NUM_VIEWS = {"plain": 1, "flip": 1, "mild": 1, "two_mild": 2, "contrastive": 2}
+NUM_VIEWS = {
+    "plain": 1,
+    "flip": 1,
+    "mild": 1,
+    "two_mild": 2,
+    "contrastive": 2,
+    "multi_crop": 6,
+    "cifar_symmetric": 2,
+    "cifar_asymmetric": 2,
+    "imagenet_asymmetric": 2,
+}
+NUM_GLOBAL = 2
 
 
 def pixels(batch, channels, side):
@@ -35,20 +47,22 @@ def test_a_named_recipe_makes_its_views(name, channels, side):
     recipe = instantiate(CONFIG[name])
     views = recipe(images, seeded(0))
     assert len(views) == recipe.num_views == NUM_VIEWS[name]
-    for view in views:
+    for number, view in enumerate(views):
         assert isinstance(view, View)
         assert view.valid is None
-        assert view.values.shape == images.shape
+        local = 2 if number >= NUM_GLOBAL else 1
+        assert view.values.shape == (70, channels, side // local, side // local)
         assert view.values.dtype == torch.float32
         assert view.values.min() >= -1e-6
         assert view.values.max() <= 1 + 1e-6
-        assert (name == "plain") == torch.allclose(view.values, images / 255)
-    if len(views) == 2:
-        assert not torch.equal(views[0].values, views[1].values)
+        if local == 1:
+            assert (name == "plain") == torch.allclose(view.values, images / 255)
+    for one, two in pairwise(views):
+        assert not torch.equal(one.values, two.values)
     assert torch.equal(images, before)
 
 
-@pytest.mark.parametrize("name", ["mild", "two_mild", "contrastive"])
+@pytest.mark.parametrize("name", ["mild", "two_mild", "contrastive", "multi_crop"])
 def test_one_seed_gives_the_same_views_bit_by_bit(name):
     images = pixels(150, 3, 32)
     recipe = instantiate(CONFIG[name])
@@ -98,6 +112,23 @@ def test_views_may_differ_in_size():
     small = Pipeline([ToFloat(), RandomResizedCrop(size=16, scale=(0.05, 0.3))])
     sizes = [tuple(view.values.shape) for view in Recipe([large, small])(pixels(5, 3, 40))]
     assert sizes == [(5, 3, 32, 32), (5, 3, 16, 16)]
+
+
+def test_local_views_show_less_of_the_picture():
+    ramp = torch.linspace(0, 1, 32).expand(200, 1, 32, 32)
+    spans = [view.values.amax((1, 2, 3)) - view.values.amin((1, 2, 3)) for view in crops()(ramp)]
+    least_global = min(span.min() for span in spans[:NUM_GLOBAL])
+    most_local = max(span.max() for span in spans[NUM_GLOBAL:])
+    # A side of a crop is sqrt(area x ratio), ratio in [3/4, 4/3].
+    assert least_global > (0.5 * 3 / 4) ** 0.5 - 0.06
+    assert most_local < (0.5 * 4 / 3) ** 0.5 + 0.06
+    assert torch.stack(spans[NUM_GLOBAL:]).mean() < 0.65 < torch.stack(spans[:NUM_GLOBAL]).mean()
+
+
+def crops():
+    """The views of multi_crop without their colours."""
+    views = instantiate(CONFIG.multi_crop).views
+    return Recipe([Pipeline(list(view.ops)[:2]) for view in views])
 
 
 def test_an_empty_batch_stays_empty():

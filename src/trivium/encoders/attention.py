@@ -37,10 +37,30 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch token channel"]:
         """Mix the tokens; a key where `valid` is False is seen by nobody."""
         batch, length, width = tokens.shape
-        qkv = self.qkv(tokens).view(batch, length, 3, self.num_heads, width // self.num_heads)
-        mixed = attend(qkv.permute(2, 0, 3, 1, 4), self._mask(length, valid, tokens.device))
+        mixed = attend(self._heads(tokens), self._mask(length, valid, tokens.device))
         projected: Tensor = self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
         return projected
+
+    def weights(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch head query key"]:
+        """How much each token takes from each, per head; float32 rows that sum to 1."""
+        query, key, _ = self._heads(tokens).float().unbind(0)
+        mask = self._mask(tokens.shape[1], valid, tokens.device)
+        with torch.autocast(tokens.device.type, enabled=False):
+            scores: Tensor = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        return scores.softmax(dim=-1)
+
+    def _heads(self, tokens: Tensor) -> Float[Tensor, "3 batch head token channel"]:
+        """Queries, keys and values."""
+        batch, length, width = tokens.shape
+        qkv: Tensor = self.qkv(tokens)
+        qkv = qkv.view(batch, length, 3, self.num_heads, width // self.num_heads)
+        return qkv.permute(2, 0, 3, 1, 4)
 
     def _mask(self, length: int, valid: Tensor | None, device: torch.device) -> Tensor | None:
         mask = None if valid is None else valid[:, None, None, :]

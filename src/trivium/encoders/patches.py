@@ -1,10 +1,12 @@
 """Images as patches: what predicting an image means, and how it becomes tokens."""
 
+import functools
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trivium.encoders.positions import sincos_2d
 from trivium.types import DataSpec, Stem
@@ -55,10 +57,13 @@ class Patches(Stem):
     def patchify(
         self, values: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch token pixel"]:
-        """Cut images into patches."""
-        (rows, columns), side = self.grid, self.patch
-        cut = values.reshape(-1, self.channels, rows, side, columns, side)
-        return cut.permute(0, 2, 4, 1, 3, 5).reshape(-1, self.num_tokens, self.target_width)
+        """Cut images of the dataset's size into patches."""
+        return self._cut(values, self.grid)
+
+    def _cut(self, values: Tensor, grid: tuple[int, int]) -> Tensor:
+        (rows, columns), side = grid, self.patch
+        cut = values.reshape(len(values), self.channels, rows, side, columns, side)
+        return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
     def unpatchify(
         self, patches: Float[Tensor, "batch token pixel"]
@@ -101,12 +106,25 @@ class Patches(Stem):
         images = self.unpatchify(prediction.float()) * self.std + self.mean
         return images.clamp(0, 1)
 
+    def paint(
+        self, values: Float[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """One number in [0, 1] per token as a grey picture of flat patches."""
+        patches = values.float().unsqueeze(-1).expand(-1, -1, self.target_width)
+        return self.unpatchify(patches)
+
 
 class PatchStem(Patches):
     """Patches embedded linearly (2010.11929, eq. 1), with positions.
 
     The projection is a reshape and a Linear: the same numbers as a strided convolution, and
     faster on CPUs. It starts as a Xavier uniform, as in MAE (2111.06377, appendix A.1).
+
+    Images of another size than the dataset's (the local views of multi-crop) have positions that
+    are interpolated over the dataset's grid, so that equal relative places have equal positions:
+    the sine-cosine code is evaluated at interpolated coordinates, a learned grid is interpolated
+    bicubically as in DINO (2104.14294, its reference code). Their sides are brought to the nearest
+    multiple of the patch first (bilinear with antialiasing, at least one patch).
 
     Args:
         data: An image dataset's facts.
@@ -133,9 +151,33 @@ class PatchStem(Patches):
     def forward(
         self, values: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch token embedding"]:
-        """Images in [0, 1] to tokens with positions."""
-        projected: Tensor = self.projection(self.patchify(self.standardise(values)))
-        return projected + self.positions
+        """Images in [0, 1], of any size, to tokens with positions."""
+        grid, positions = self.grid_of(values), self.positions
+        if grid != self.grid:
+            positions = self._positions_on(grid)
+        sides = [self.patch * size for size in grid]
+        if sides != list(values.shape[2:]):
+            values = F.interpolate(values, sides, mode="bilinear", antialias=True)
+        projected: Tensor = self.projection(self._cut(self.standardise(values), grid))
+        return projected + positions
+
+    def grid_of(self, values: Float[Tensor, "batch channel height width"]) -> tuple[int, int]:
+        """Rows and columns of the tokens that images of this size become."""
+        rows, columns = (
+            max(1, (side + self.patch // 2) // self.patch) for side in values.shape[2:]
+        )
+        return rows, columns
+
+    def _positions_on(self, grid: tuple[int, int]) -> Tensor:
+        width = self.positions.shape[1]
+        if not isinstance(self.positions, nn.Parameter):
+            return _stretched(width, grid, self.grid).to(self.positions)
+        plane = self.positions.T.reshape(1, width, *self.grid)
+        resized = F.interpolate(plane, grid, mode="bicubic", align_corners=False)
+        return resized[0].flatten(1).T
+
+
+_stretched = functools.lru_cache(maxsize=16)(sincos_2d)
 
 
 def image_shape(data: DataSpec) -> tuple[int, int, int]:

@@ -62,6 +62,18 @@ class Transformer(nn.Module):
         normalised: Tensor = self.norm(tokens)
         return normalised
 
+    def layers(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> tuple[Float[Tensor, "batch token channel"], ...]:
+        """What each block returns, first to last; the final LayerNorm is not applied."""
+        outputs: list[Tensor] = []
+        for block in self.blocks:
+            tokens = block(tokens, valid)
+            outputs.append(tokens)
+        return tuple(outputs)
+
 
 class Block(nn.Module):
     """One pre-norm block: attention and MLP, each with a residual.

@@ -1,6 +1,7 @@
 """The vision transformer."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from trivium.encoders.patches import PatchStem, Positions
 from trivium.encoders.pooling import Pooling, pool
-from trivium.encoders.transformer import Init, Transformer
+from trivium.encoders.transformer import Block, Init, Transformer
 from trivium.encoders.validity import every_token, is_every_token
 from trivium.types import DataSpec, Encoder, Features, Tokens
 
@@ -103,12 +104,48 @@ class ViT(Encoder):
         """Run trunk and pooling over all tokens, or over any subset of them."""
         values, valid = tokens
         mask = None if is_every_token(valid) else valid
+        encoded = self.trunk(self._with_cls(values), self._seen(mask))
         if self.cls is None:
-            encoded = self.trunk(values, mask)
             return Features(encoded, pool(self.pooling, encoded, None, mask), valid)
-        cls = self.cls.expand(len(values), -1, -1).to(values.dtype)
-        if mask is not None:
-            seen = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
-        encoded = self.trunk(torch.cat([cls, values], dim=1), None if mask is None else seen)
         patches = encoded[:, 1:]
         return Features(patches, pool(self.pooling, patches, encoded[:, 0], mask), valid)
+
+    def layers(self, tokens: Tokens) -> tuple[Float[Tensor, "batch token channel"], ...]:
+        """The patches' tokens as each block returns them, first to last, without the LayerNorm."""
+        mask = None if is_every_token(tokens.valid) else tokens.valid
+        outputs = self.trunk.layers(self._with_cls(tokens.values), self._seen(mask))
+        return outputs if self.cls is None else tuple(output[:, 1:] for output in outputs)
+
+    @torch.no_grad()
+    def attention_map(
+        self, values: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch head row column"]:
+        """Where the last block looks, without stochastic depth (2104.14294, section 4.2.2).
+
+        The attention of the cls token to the patches; it takes some from itself too, so that a
+        map sums to less than 1. With mean pooling there is no such token: it is the mean over
+        the patches' attention then, and sums to 1.
+        """
+        was_training = self.training
+        self.eval()
+        tokens = self._with_cls(self.stem(values))
+        *before, last = cast(Sequence[Block], self.trunk.blocks)
+        for block in before:
+            tokens = block(tokens)
+        weights = last.attention.weights(last.attention_norm(tokens))
+        self.train(was_training)
+        seen = weights.mean(2) if self.cls is None else weights[:, :, 0, 1:]
+        return seen.reshape(*seen.shape[:2], *self.stem.grid_of(values))
+
+    def _with_cls(self, values: Tensor) -> Tensor:
+        """The tokens behind the cls token, where there is one."""
+        if self.cls is None:
+            return values
+        cls = self.cls.expand(len(values), -1, -1).to(values.dtype)
+        return torch.cat([cls, values], dim=1)
+
+    def _seen(self, mask: Tensor | None) -> Tensor | None:
+        """Which tokens are valid behind the cls token, where there is one."""
+        if mask is None or self.cls is None:
+            return mask
+        return torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)

@@ -29,6 +29,17 @@ def test_each_sample_agrees_with_torchvision(channels, size):
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
 
 
+@pytest.mark.parametrize("downscale", [1, 2, 3, 50])
+def test_downscale_is_relative_to_the_input(downscale):
+    images = torch.rand(6, 3, 28, 33)
+    out = max(1, 28 // downscale), max(1, 33 // downscale)
+    relative, absolute = RandomResizedCrop(downscale=downscale), RandomResizedCrop(size=out)
+    assert relative.output_shape((6, 3, 28, 33)) == (6, 3, *out)
+    parameters = relative.sample((6, 3, 28, 33))
+    ours = relative.transform(images, parameters)
+    assert torch.equal(ours, absolute.transform(images, parameters))
+
+
 def test_whole_picture_without_crop_is_the_picture():
     images = torch.rand(8, 3, 32, 32)
     crop = RandomResizedCrop(p=0.0)
@@ -97,7 +108,15 @@ def test_parameters_are_named_per_sample():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"scale": (0.5, 0.2)}, {"scale": (0.1, 1.5)}, {"ratio": (1.0,)}, {"flip": 2.0}, {"size": 0}],
+    [
+        {"scale": (0.5, 0.2)},
+        {"scale": (0.1, 1.5)},
+        {"ratio": (1.0,)},
+        {"flip": 2.0},
+        {"size": 0},
+        {"downscale": 0},
+        {"downscale": 2, "size": 16},
+    ],
 )
 def test_wrong_arguments_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -34,19 +34,23 @@ class RandomResizedCrop(Op[CropParameters]):
 
     Args:
         size: Height and width of the result in pixels; None keeps the size of the input.
+        downscale: The result's sides are the input's divided by this and rounded down (at least
+            one pixel); for views that are smaller than the picture, whatever its size.
         scale: Smallest and largest share of the area that a box covers, in (0, 1].
         ratio: Smallest and largest width / height of a box.
         flip: Probability of mirroring, per sample.
         p: Probability of cropping, per sample; the others keep the whole picture.
 
     Raises:
-        ValueError: a bound or probability is out of its range.
+        ValueError: a bound or probability is out of its range, or both `size` and `downscale`
+            are given.
     """
 
     def __init__(
         self,
         *,
         size: int | Sequence[int] | None = None,
+        downscale: int = 1,
         scale: Sequence[float] = (0.08, 1.0),
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         flip: float = 0.0,
@@ -56,6 +60,11 @@ class RandomResizedCrop(Op[CropParameters]):
         self.size = (size, size) if isinstance(size, int) else size and (size[0], size[1])
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size must be positive, got {size}")
+        if downscale < 1 or (downscale > 1 and self.size is not None):
+            raise ValueError(
+                f"downscale must be a positive integer, and 1 where size is given; got {downscale}"
+            )
+        self.downscale = downscale
         self.scale = check_interval("scale", scale, 1e-6, 1.0)
         self.ratio = check_interval("ratio", ratio, 1e-6, 1e6)
         self.flip = check_probability("flip", flip)
@@ -63,7 +72,8 @@ class RandomResizedCrop(Op[CropParameters]):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Sizes after the crop."""
-        return (*shape[:2], *(self.size or shape[2:]))
+        smaller = (max(1, side // self.downscale) for side in shape[2:])
+        return (*shape[:2], *(self.size or smaller))
 
     def sample(self, shape: Shape, generator: torch.Generator | None = None) -> CropParameters:
         """Draw a box and a mirror for every sample."""

@@ -1,0 +1,158 @@
+"""data2vec: predict the context-rich features of a teacher where the input is masked."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, cast, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trivium.encoders.validity import is_every_token
+from trivium.objectives.teacher import Teacher
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
+from trivium.views.block_masking import BlockMasking
+from trivium.views.masking import Mask
+
+Normalisation = Literal["layer", "instance"]
+
+
+@final
+class Data2Vec(Objective):
+    r"""Predict a slow teacher's top layers at masked tokens (Baevski et al. 2022).
+
+    arXiv 2202.03555: the teacher follows as $\Delta \leftarrow \tau \Delta + (1 - \tau) \theta$
+    (eq. 1), tau rising linearly from `momentum_start` to `momentum_end` over the first
+    `anneal_share` of the budget. Targets are the mean of its top K blocks' outputs (eq. 2),
+    K = `top_k` (all blocks, if there are fewer), each normalised as `normalise` says. The loss is
+    a smooth L1 (eq. 3) on masked tokens alone: $(y - f)^2 / 2 \beta$ where $|y - f| \le \beta$,
+    else $|y - f| - \beta / 2$; `beta` 0 is the squared error, as in the reference.
+    The student sees mask tokens with positions in blocks; teacher and student share the embedding
+    (section 3.3), and a linear head regresses from the student's output.
+    Reference: github.com/facebookresearch/fairseq, `examples/data2vec`; it sums over channels
+    and divides by their root where this is a mean, so that its loss is larger by that root.
+
+    A cls token, if any, is attended to and has no loss on its own output: prefer mean pooling.
+
+    Terms: `loss`; `target_std` (standard deviation of the targets over the batch, mean over
+    positions and channels). The paper stops runs whose targets lose their variance.
+    """
+
+    paradigm: ClassVar[Paradigm] = "self_supervised"
+    needs: ClassVar[Needs] = Needs(tokens=True)
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        ratio: float,
+        block: Sequence[float | int],
+        aspect_ratio: Sequence[float | int],
+        top_k: int,
+        normalise: Normalisation,
+        beta: float,
+        momentum_start: float,
+        momentum_end: float,
+        anneal_share: float,
+    ) -> None:
+        super().__init__()
+        if top_k < 1 or not 0 < anneal_share <= 1 or normalise not in ("layer", "instance"):
+            raise ValueError(
+                "data2vec needs top_k >= 1, anneal_share in (0, 1] and normalise layer or "
+                f"instance, but got {top_k}, {anneal_share} and {normalise!r}."
+            )
+        self.encoder, self.teacher = encoder, Teacher(encoder)
+        self.masking = BlockMasking(ratio, block, aspect_ratio)
+        self.top_k, self.beta = top_k, beta
+        self.normalise: Normalisation = normalise
+        self.momenta, self.anneal_share = (momentum_start, momentum_end), anneal_share
+        self.mask_token = nn.Parameter(torch.randn(encoder.token_width) * 0.02)
+        self.head = nn.Linear(encoder.token_width, encoder.token_width)
+
+    def forward(self, views: Views) -> Terms:
+        """One step on the first view; see the class for the terms."""
+        view = views.views[0]
+        tokens = self.encoder.embed(view.values, view.valid)
+        mask = self.draw(tokens)
+        target = self.target(tokens)
+        features = self.encoder.contextualise(self.hide(tokens, mask))
+        prediction = self.head(features.tokens).float()
+        counted = mask.mask if is_every_token(tokens.valid) else mask.mask & tokens.valid
+        loss = regression(prediction, target, counted, self.beta)
+        return {"loss": loss, "target_std": target.std(0, correction=0).mean()}
+
+    def draw(self, tokens: Tokens) -> Mask:
+        """Masks over the stem's grid; sequences may be shorter than its longest."""
+        num_samples, length, _ = tokens.values.shape
+        rows, columns = self.encoder.stem.grid
+        grid = (rows, columns) if rows > 1 else (1, length)
+        mask: Mask = self.masking(num_samples, grid, tokens.values.device)
+        return mask
+
+    def hide(self, tokens: Tokens, mask: Mask) -> Tokens:
+        """Put mask tokens, with the positions of what they hide, in place of hidden tokens."""
+        values = tokens.values
+        blank = (self.mask_token + self.encoder.stem.positions[: values.shape[1]]).to(values.dtype)
+        return Tokens(torch.where(mask.mask.unsqueeze(-1), blank, values), tokens.valid)
+
+    @torch.no_grad()
+    def target(self, tokens: Tokens) -> Float[Tensor, "batch token channel"]:
+        """What the teacher makes of all tokens."""
+        teacher = cast(Encoder, self.teacher.copy)
+        outputs = teacher.layers(Tokens(tokens.values.detach(), tokens.valid))
+        valid = None if is_every_token(tokens.valid) else tokens.valid
+        return average_layers(outputs[-self.top_k :], self.normalise, valid)
+
+    def after_step(self, progress: float) -> None:
+        """The teacher follows (eq. 1)."""
+        start, end = self.momenta
+        share = min(1.0, progress / self.anneal_share)
+        self.teacher.follow(self.encoder, start + (end - start) * share)
+
+    @torch.no_grad()
+    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+        """The first view, and what the student sees of it."""
+        view, stem = views.views[0], self.encoder.stem
+        mask = self.draw(self.encoder.embed(view.values, view.valid))
+        masked = stem.target(view.values).masked_fill(mask.mask.unsqueeze(-1), 0)
+        return {"input": view.values, "masked": stem.render(masked)}
+
+
+def average_layers(
+    outputs: tuple[Float[Tensor, "batch token channel"], ...],
+    normalise: Normalisation,
+    valid: Bool[Tensor, "batch token"] | None = None,
+) -> Float[Tensor, "batch token channel"]:
+    """Mean of normalised block outputs (eq. 2), in float32.
+
+    `layer`: each token over its channels, and the mean once more (vision and text); `instance`:
+    each channel of a sample over its valid tokens (audio). Neither has an affine part.
+    """
+    layers = torch.stack([output.float() for output in outputs])
+    if normalise == "layer":
+        mean = F.layer_norm(layers, layers.shape[-1:]).mean(0)
+        return F.layer_norm(mean, mean.shape[-1:])
+    if valid is None:
+        variance, centre = torch.var_mean(layers, dim=2, correction=0, keepdim=True)
+    else:
+        weight = valid.float().unsqueeze(-1)
+        weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
+        centre = (layers * weight).sum(2, keepdim=True)
+        variance = ((layers - centre).square() * weight).sum(2, keepdim=True)
+    return ((layers - centre) * (variance + 1e-5).rsqrt()).mean(0)
+
+
+def regression(
+    prediction: Float[Tensor, "batch token channel"],
+    target: Float[Tensor, "batch token channel"],
+    counted: Bool[Tensor, "batch token"],
+    beta: float,
+) -> Float[Tensor, ""]:
+    """Eq. 3, mean over the counted tokens and their channels; `beta` 0 is the squared error."""
+    if beta > 0:
+        distance = F.smooth_l1_loss(prediction, target, reduction="none", beta=beta)
+    else:
+        distance = F.mse_loss(prediction, target, reduction="none")
+    weight = counted.float()
+    return (distance.mean(-1) * weight).sum() / weight.sum().clamp(min=1)
