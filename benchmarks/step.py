@@ -135,9 +135,7 @@ def main() -> None:
 
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    register()
-    grid = OmegaConf.load(ROOT / "conf/pipeline/default.yaml")
-    cells = [cell for cell in grid.cells if not cell.endswith("-untrained")]
+    cells = [c for c in read_grid("default")["cells"] if not c.endswith(("-untrained", "-pca"))]
     table = Table(
         "cell", "pure step, images/s", "end to end, images/s", "ratio", title="training step"
     )

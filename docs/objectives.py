@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import get_class
 from omegaconf import OmegaConf
@@ -13,9 +14,9 @@ PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
 PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi (10\.[^\s,;:)]+)")
 HEADER = """# Objectives
 
-Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula and
-the reference implementation are, too. *Needs*: what a dataset, an encoder and a views recipe must
-offer; a combination that does not is refused before anything is loaded.
+Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula
+and the reference implementation are, too. *Needs*: what a dataset, an encoder and a views recipe
+must offer; a combination that does not is refused before anything is loaded.
 """
 
 
@@ -33,7 +34,7 @@ def page() -> str:
 def row(path: Path) -> str:
     """One objective."""
     config = OmegaConf.load(path)
-    kind = get_class(config.objective._target_)
+    kind: Any = get_class(config.objective._target_)
     needs = kind.needs
     words = [word for word in ("labels", "tokens", "target") if getattr(needs, word)]
     if needs.num_views > 1 or needs.more_views:

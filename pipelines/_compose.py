@@ -51,7 +51,8 @@ def compared(grid: dict[str, Any]) -> dict[str, Any]:
 
 def objectives() -> dict[str, str]:
     """The choice PARADIGM/METHOD of every METHOD that has a yaml."""
-    return {path.stem: f"{path.parent.name}/{path.stem}" for path in CONF.glob("objective/*/*.yaml")}
+    found = CONF.glob("objective/*/*.yaml")
+    return {path.stem: f"{path.parent.name}/{path.stem}" for path in found}
 
 
 def rest(base: dict[str, Any]) -> list[str]:

@@ -38,9 +38,7 @@ def entries(values: dict[str, Any]) -> list[Any]:
     folders = [Path(folder) for folder in values["folders"]]
     names = [(f"{dataset}-raw", 0, f"{dataset}-raw", False) for dataset in values["datasets"]]
     names += [
-        (cell, seed, f"{cell}-{seed}", True)
-        for cell in values["cells"]
-        for seed in values["seeds"]
+        (cell, seed, f"{cell}-{seed}", True) for cell in values["cells"] for seed in values["seeds"]
     ]
     found = []
     for cell, seed, name, trained in names:

@@ -1,4 +1,4 @@
-"""`dvc repro` with as many cells at a time as there are cores: python pipelines/repro.py [all] [JOBS].
+"""`dvc repro` with as many cells at a time as there are cores: repro.py [all] [JOBS].
 
 DVC runs one stage after another. Here the shared stages run first; then those pretraining and
 probing stages that DVC finds changed, several at once (each computes on one core, so the results

@@ -1,4 +1,4 @@
-"""Choose an objective's settings on validation: python pipelines/tune.py objective=PARADIGM/METHOD."""
+"""Choose an objective's settings on validation: tune.py objective=PARADIGM/METHOD."""
 
 import os
 from pathlib import Path

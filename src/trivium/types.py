@@ -183,7 +183,7 @@ class Objective(nn.Module, ABC):
         return {}
 
     def assign(self, view: View) -> Int64[Tensor, " batch"] | None:
-        """Which of its own discrete groups (clusters, prototypes) each sample falls into, if any."""
+        """Which of its own groups (clusters, prototypes) each sample falls into, if it has any."""
         return None
 
     def plateau(self, batch_size: int) -> float | None:

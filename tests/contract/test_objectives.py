@@ -20,9 +20,7 @@ DATA = DataSpec("tiny", "image", (1, 8, 8), 4, 100, (0.5,), (0.3,))
 NUM_SAMPLES = 8
 SUPERVISED = "cross_entropy supcon"
 UNSUPERVISED = "autoencoder denoising_autoencoder vae vq_vae deepcluster_v2"
-SELF_SUPERVISED = (
-    "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec"
-)
+SELF_SUPERVISED = "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec"
 
 
 def vit():

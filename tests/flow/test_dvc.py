@@ -116,7 +116,8 @@ def test_an_edit_repeats_what_it_touches(project):
     assert project.repro() == set()
 
     # One objective's yaml: its own cells.
-    project.edit("conf/objective/unsupervised/autoencoder.yaml", "latent_width: 64", "latent_width: 32")
+    yaml = "conf/objective/unsupervised/autoencoder.yaml"
+    project.edit(yaml, "latent_width: 64", "latent_width: 32")
     own = {
         f"{stage}@synthetic-autoencoder-{seed}"
         for stage in ("pretrain", "probe")

@@ -91,7 +91,8 @@ def run(tree, *words):
 
 @pytest.mark.slow
 def test_the_contract_tests_find_it(tree):
-    printed = run(tree, "-m", "pytest", "tests/contract", "-k", "mean_token", "-q", "-p", "no:cacheprovider")
+    quiet = ["-q", "-p", "no:cacheprovider"]
+    printed = run(tree, "-m", "pytest", "tests/contract", "-k", "mean_token", *quiet)
     assert int(printed.split(" passed")[0].split()[-1]) > 10
 
 

@@ -44,7 +44,7 @@ def test_it_follows_by_the_average_and_takes_over_batch_statistics(momentum):
 
 def test_a_momentum_outside_the_unit_interval_is_refused():
     module = student()
-    with pytest.raises(ValueError, match="1.5"):
+    with pytest.raises(ValueError, match=r"1\.5"):
         Teacher(module).follow(module, 1.5)
 
 

@@ -63,4 +63,3 @@ def victories(pairs: Sequence[Comparison], row: Row) -> str:
         and one.verdict == wanted
     ]
     return f"{', '.join(won)} %" if won else "none"
-

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.pairwise import Comparison, Verdict
 
-
 LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
     "that cannot be told from it (on the same test items, Holm-corrected)."

@@ -21,7 +21,7 @@ class Teacher(nn.Module):
         self.copy = copy.deepcopy(student).requires_grad_(False)
         for module in self.copy.modules():
             if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
-                module.p = 0.0
+                setattr(module, "p", 0.0)  # noqa: B010 (a float, whatever a module may hold)
 
     @torch.no_grad()
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -39,8 +39,8 @@ class Teacher(nn.Module):
         """
         if not 0 <= momentum <= 1:
             raise ValueError(f"a teacher's momentum lies in [0, 1], got {momentum}")
-        own, others = list(self.copy.parameters()), list(student.parameters())
-        torch._foreach_lerp_(own, [other.detach() for other in others], 1 - momentum)
+        own = [parameter.detach() for parameter in self.copy.parameters()]
+        torch._foreach_lerp_(own, [other.detach() for other in student.parameters()], 1 - momentum)
         for mine, theirs in zip(self.copy.buffers(), student.buffers(), strict=True):
             mine.copy_(theirs)
 

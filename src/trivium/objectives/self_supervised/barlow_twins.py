@@ -45,9 +45,7 @@ class BarlowTwins(Objective):
         self.redundancy = redundancy
         self.projection_width = projection_width
         widths = (encoder.width, hidden_width, hidden_width, projection_width)
-        self.projector = MLP(
-            *widths, last_bias=False
-        )  # the batch takes any shift away
+        self.projector = MLP(*widths, last_bias=False)  # the batch takes any shift away
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""

@@ -5,8 +5,8 @@ from typing import ClassVar, final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch import distributed as dist
 
+from trivium.objectives.gather import gather
 from trivium.objectives.heads import MLP
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -97,16 +97,17 @@ def sigreg(
     r"""Sketched isotropic Gaussian regularisation: mean Epps-Pulley statistic of 1-D slices.
 
     2511.08544, algorithm 1: $N \int |\hat\varphi(t) - e^{-t^2/2}|^2 e^{-t^2/2} dt$ for each slice,
-    $\hat\varphi$ being the empirical characteristic function of the N samples of all ranks (an
-    all-reduce with gradient). The integrand is even: trapezoids over [0, `last_knot`], doubled.
+    $\hat\varphi$ being the empirical characteristic function of the N samples of all ranks
+    (gathered with gradient). The integrand is even: trapezoids over [0, `last_knot`], doubled.
     """
     with torch.autocast(values.device.type, enabled=False):
         projected = values @ slices
         angles = projected.unsqueeze(-1) * _knots(num_knots, last_knot, values.device)
-        waves = torch.stack([angles.cos().mean(0), angles.sin().mean(0)])
-        empirical, num_ranks = _mean_over_ranks(waves)
-        error = _error(empirical[0], empirical[1], num_knots, last_knot)
-        return error.mean() * len(values) * num_ranks
+        own = torch.stack([angles.cos().mean(0), angles.sin().mean(0)])
+        ranks = gather(own.unsqueeze(0))
+        cosine, sine = ranks.mean(0)
+        error = _error(cosine, sine, num_knots, last_knot)
+        return error.mean() * len(values) * len(ranks)
 
 
 def collapsed(num_samples: int, num_knots: int, last_knot: float) -> float:
@@ -136,14 +137,3 @@ def _error(
     gaussian = (-knots.square() / 2).exp()
     distance = (cosine - gaussian).square() + sine.square()
     return 2 * torch.trapezoid(distance * gaussian, knots, dim=-1)
-
-
-def _mean_over_ranks(tensor: Tensor) -> tuple[Tensor, int]:
-    """The mean over ranks, through which the gradient flows to all of them; and their number."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return tensor, 1
-    from torch.distributed.nn.functional import all_reduce
-
-    num_ranks = dist.get_world_size()
-    total: Tensor = all_reduce(tensor)  # type: ignore[no-untyped-call]
-    return total / num_ranks, num_ranks

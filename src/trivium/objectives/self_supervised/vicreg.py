@@ -53,9 +53,7 @@ class VICReg(Objective):
         self.encoder = encoder
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
         widths = (encoder.width, hidden_width, hidden_width, projection_width)
-        self.projector = MLP(
-            *widths, last_bias=False
-        )  # no term sees a common shift
+        self.projector = MLP(*widths, last_bias=False)  # no term sees a common shift
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""

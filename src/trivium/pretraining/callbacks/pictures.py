@@ -83,8 +83,8 @@ class Pictures(lightning.Callback):
         features = self.probe.features
         if features is not None:
             self._keep("embedding", draw_map(project(features), self.labels(), self.classes()))
-            queries = spread(len(features), NUM_COLUMNS)
-            self._keep_sheet(pl_module, "neighbours", neighbours(features, queries, num=NUM_NEIGHBOURS))
+            nearest = neighbours(features, spread(len(features), NUM_COLUMNS), num=NUM_NEIGHBOURS)
+            self._keep_sheet(pl_module, "neighbours", nearest)
         groups = self.groups(pl_module)
         if groups is not None:
             sheet = members(groups, num_groups=NUM_GROUPS, num_members=NUM_COLUMNS)
