@@ -81,6 +81,24 @@ def test_the_results_table_shows_the_cells(folder):
     assert "kNN" not in text
 
 
+def test_the_results_table_names_rank_and_victories_over_the_untrained(folder):
+    lines = (folder / "results.md").read_text().splitlines()
+    rows = {line.split("|")[2].strip(): line.split("|")[-3:-1] for line in lines if "|" in line}
+    document = comparison(folder)
+    for name in ("autoencoder", "simclr"):
+        won = [
+            f"{100 * one['fraction']:g}"
+            for one in document["comparisons"]
+            if one["probe"] == "linear"
+            and {one["first"]["objective"], one["second"]["objective"]} == {name, "untrained"}
+            and one["verdict"] == ("better" if one["first"]["objective"] == name else "worse")
+        ]
+        assert won
+        assert rows[name][1].strip() == f"{', '.join(won)} %"
+        assert float(rows[name][0]) > 1
+    assert rows["untrained encoder"][1].strip() == "-"
+
+
 def test_the_page_has_the_controls_and_the_answer_in_it(folder):
     text = page(folder)
     for part in ("raw input", "untrained encoder", "Protocol <b>1</b>", "abc1234", "run0simclr"):

@@ -9,6 +9,8 @@ from trivium.objectives.supervised.cross_entropy import CrossEntropy
 from trivium.pretraining.budget import Budget, count_flops
 from trivium.types import View, Views
 
+PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+
 
 @pytest.mark.parametrize("given_", [{}, {"flops": 1e9, "steps": 3}, {"samples": 1, "seconds": 2.0}])
 def test_exactly_one_currency(given_):
@@ -41,7 +43,7 @@ def test_a_budget_below_one_step_says_what_a_step_costs():
 
 
 def test_count_is_the_closed_form_and_leaves_no_trace(make_objective):
-    objective = make_objective(CrossEntropy, label_smoothing=0.0)
+    objective = make_objective(CrossEntropy, **PLAIN)
     before = copy.deepcopy(objective.state_dict())
     batch, tokens, width, patch = 4, 16, 16, 8 * 8 * 3
     views = Views((View(torch.rand(batch, 3, 32, 32)),), torch.zeros(batch, dtype=torch.long))

@@ -2,8 +2,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
-from trivium.pretraining.drawing import draw_map, draw_rows, project, spread
+from trivium.pretraining.drawing import (
+    draw_map,
+    draw_rows,
+    members,
+    neighbours,
+    project,
+    spread,
+)
 
 
 @given(st.integers(1, 5000), st.integers(1, 600))
@@ -35,3 +43,18 @@ def test_a_map_shows_its_classes_in_colours():
     assert len(np.unique(coloured.reshape(-1, 3), axis=0)) > len(
         np.unique(plain.reshape(-1, 3), axis=0)
     )
+
+
+def test_neighbours_are_scikit_learns_by_cosine_below_the_queries():
+    features = np.random.default_rng(1).normal(size=(50, 7))
+    queries = np.array([3, 20, 49])
+    found = neighbours(features, queries, num=4)
+    index = NearestNeighbors(n_neighbors=5, metric="cosine").fit(features)
+    assert np.array_equal(found.T, index.kneighbors(features[queries], return_distance=False))
+
+
+def test_members_are_rows_of_the_largest_groups_that_fill_a_row():
+    groups = np.array([2, 0, 1, 0, 2, 0, 0, 1, 2, 5])
+    assert members(groups, num_groups=2, num_members=3).tolist() == [[1, 3, 5], [0, 4, 8]]
+    assert members(groups, num_groups=9, num_members=2).shape == (3, 2)
+    assert members(groups, num_groups=9, num_members=9).shape == (0, 9)

@@ -14,6 +14,8 @@ from trivium.pretraining.module import (
     step_seed,
 )
 
+PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+
 CONTRASTIVE = {"temperature": 0.2, "hidden_width": 16, "projection_width": 8}
 
 
@@ -32,7 +34,7 @@ def build(kind, recipe):
 
 def test_labels_reach_supervised_objectives_alone(store, make_recipe):
     batch = gather(store, np.arange(8), "shape")
-    supervised = build(SupervisedPretraining, make_recipe(CrossEntropy, label_smoothing=0.0))
+    supervised = build(SupervisedPretraining, make_recipe(CrossEntropy, **PLAIN))
     assert torch.equal(supervised.make_views(batch, 0).labels, batch.labels)
     other = build(
         SelfSupervisedPretraining, make_recipe(SimCLR, views="contrastive", **CONTRASTIVE)

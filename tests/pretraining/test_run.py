@@ -1,22 +1,29 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from trivium.embedding import embed
 from trivium.encoders.checkpoint import load_encoder, read_facts
+from trivium.objectives.control.pca import PCA
 from trivium.objectives.control.untrained import Untrained
 from trivium.objectives.self_supervised.mae import MAE
 from trivium.objectives.self_supervised.simclr import SimCLR
 from trivium.objectives.supervised.cross_entropy import CrossEntropy
+from trivium.objectives.unsupervised.deepcluster_v2 import DeepClusterV2
 from trivium.objectives.unsupervised.vae import VAE
 from trivium.pretraining.budget import Budget
 from trivium.pretraining.run import pretrain
 from trivium.pretraining.settings import MonitorSettings, SentinelSettings
 from trivium.tracking.lifecycle import find_run
 
+PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+
 KINDS = [
-    (CrossEntropy, "mild", {"label_smoothing": 0.0}),
+    (CrossEntropy, "mild", PLAIN),
     (SimCLR, "contrastive", {"temperature": 0.2, "hidden_width": 16, "projection_width": 8}),
     (
         VAE,
@@ -64,7 +71,7 @@ def test_one_seed_gives_the_same_bits_twice(
 
 def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tracked):
     folder = make_folder()
-    recipe = make_recipe(CrossEntropy, views="mild", label_smoothing=0.0)
+    recipe = make_recipe(CrossEntropy, views="mild", **PLAIN)
     pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     metrics = json.loads((folder.path / "metrics.json").read_text())
     curves = json.loads((folder.path / "curves.json").read_text())
@@ -101,13 +108,13 @@ def test_the_untrained_control_costs_nothing_and_is_the_initial_encoder(
 
 def test_a_budget_in_seconds_ends(store, make_recipe, make_folder, tracked):
     folder = make_folder()
-    recipe = make_recipe(CrossEntropy, label_smoothing=0.0, budget=Budget(seconds=0.2))
+    recipe = make_recipe(CrossEntropy, **PLAIN, budget=Budget(seconds=0.2))
     pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     assert json.loads((folder.path / "metrics.json").read_text())["num_steps"] >= 1
 
 
 def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder, tracked):
-    recipe = make_recipe(CrossEntropy, label_smoothing=0.0, trainer={"batch_size": 1000})
+    recipe = make_recipe(CrossEntropy, **PLAIN, trainer={"batch_size": 1000})
     with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
         pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
 
@@ -125,4 +132,42 @@ def test_monitors_leave_the_training_alone(store, make_recipe, make_folder, trac
         recipe = make_recipe(kind, views=views, monitor=monitor, **settings)
         pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     assert weights(folders[0]) == weights(folders[1])
-    assert len(list((folders[1].path / "pictures").glob("rows-*.png"))) == 5
+    for name in ("rows", "embedding", "neighbours"):
+        assert len(list((folders[1].path / "pictures").glob(f"{name}-*.png"))) == 5
+
+
+def test_an_objective_with_groups_of_its_own_is_drawn_as_a_sheet_of_clusters(
+    store, make_recipe, make_folder, tracked
+):
+    folder = make_folder()
+    sentinels = SentinelSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn")
+    busy = MonitorSettings(num_items=40, num_glances=2, pictures=True, sentinels=sentinels)
+    recipe = make_recipe(
+        DeepClusterV2,
+        views="contrastive",
+        monitor=busy,
+        num_clusters=2,
+        temperature=0.1,
+        memory=64,
+        every=2,
+        num_iterations=3,
+        hidden_width=16,
+        projection_width=8,
+    )
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    with Image.open(folder.path / "pictures" / "clusters-step000006.png") as last:
+        assert last.width == 2 * 12 * (32 + 2)  # twice the size, twelve members, a frame of one pixel
+
+
+def test_a_fitted_control_exports_what_it_fitted_and_its_price(
+    store, make_recipe, make_folder, tracked
+):
+    folder = make_folder()
+    pretrain(make_recipe(PCA, width=5), store, folder, name="t", experiment="trivium", interval=2.0)
+    facts = read_facts(folder.path)
+    assert facts["flops"] > 0
+    assert facts["samples"] == 0
+    values = store.column("image")[store.split("train")].reshape(270, -1) / 255
+    expected = np.linalg.svd(values - values.mean(0), full_matrices=False)[1][:5]
+    features = embed(load_encoder(folder.path), store, store.split("train"))
+    np.testing.assert_allclose(np.linalg.norm(features, axis=0), expected, rtol=1e-3)

@@ -13,6 +13,8 @@ from trivium.pretraining.run import pretrain
 from trivium.pretraining.settings import MonitorSettings, SentinelSettings
 from trivium.types import Needs, Objective
 
+PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+
 
 class Broken(Objective):
     paradigm: ClassVar = "unsupervised"
@@ -100,5 +102,5 @@ def test_warn_says_it_and_goes_on(store, make_recipe, make_folder, tracked, caps
 
 
 def test_a_healthy_run_raises_no_alarm(store, make_recipe, make_folder, tracked, capsys):
-    run(CrossEntropy, make_recipe, make_folder, store, watching(), label_smoothing=0.0)
+    run(CrossEntropy, make_recipe, make_folder, store, watching(), **PLAIN)
     assert "WARNING" not in capsys.readouterr().out
