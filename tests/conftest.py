@@ -8,9 +8,12 @@ from jaxtyping import install_import_hook
 
 hook = install_import_hook("trivium", "beartype.beartype")
 
+import hypothesis
 import pytest
 import torch
 
+hypothesis.settings.register_profile("any machine", deadline=None)  # time is no assertion
+hypothesis.settings.load_profile("any machine")
 torch.set_num_threads(1)
 
 

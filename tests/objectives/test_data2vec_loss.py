@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from trivium.objectives.self_supervised.data2vec import average_layers, regression
+from trivium.objectives.self_supervised.data2vec import regression
+from trivium.objectives.targets import average_layers
 
 
 def test_instance_norm_leaves_padding_out():

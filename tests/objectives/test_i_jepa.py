@@ -14,6 +14,7 @@ SETTINGS = {
     "target_scale": (0.15, 0.2),
     "aspect_ratio": (0.75, 1.5),
     "context_scale": (0.85, 1.0),
+    "normalise": "layer",
     "momentum": 0.9,
     "predictor_width": 8,
     "predictor_depth": 2,

@@ -156,7 +156,7 @@ def test_an_objective_with_groups_of_its_own_is_drawn_as_a_sheet_of_clusters(
     )
     pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
     with Image.open(folder.path / "pictures" / "clusters-step000006.png") as last:
-        assert last.width == 2 * 12 * (32 + 2)  # twice the size, twelve members, a frame of one pixel
+        assert last.width == 2 * 12 * (32 + 2)  # twice the size, twelve members, their frames
 
 
 def test_a_fitted_control_exports_what_it_fitted_and_its_price(
@@ -167,7 +167,8 @@ def test_a_fitted_control_exports_what_it_fitted_and_its_price(
     facts = read_facts(folder.path)
     assert facts["flops"] > 0
     assert facts["samples"] == 0
-    values = store.column("image")[store.split("train")].reshape(270, -1) / 255
+    images = store.column("image")[store.split("train")]
+    values = images.reshape(len(images), -1) / 255
     expected = np.linalg.svd(values - values.mean(0), full_matrices=False)[1][:5]
     features = embed(load_encoder(folder.path), store, store.split("train"))
     np.testing.assert_allclose(np.linalg.norm(features, axis=0), expected, rtol=1e-3)

@@ -20,8 +20,10 @@ class Teacher(nn.Module):
         super().__init__()
         self.copy = copy.deepcopy(student).requires_grad_(False)
         for module in self.copy.modules():
-            if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
-                setattr(module, "p", 0.0)  # noqa: B010 (a float, whatever a module may hold)
+            if "Drop" in type(module).__name__ or type(module).__name__ == "StochasticDepth":
+                for name in ("p", "drop_prob"):  # torch's name of the rate, and timm's
+                    if hasattr(module, name):
+                        setattr(module, name, 0.0)
 
     @torch.no_grad()
     def forward(self, *args: Any, **kwargs: Any) -> Any:

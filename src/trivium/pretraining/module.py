@@ -21,12 +21,16 @@ class Step(NamedTuple):
     batch: Batch
 
 
-def step_seed(seed: int, step: int, rank: int) -> int:
-    """One 63-bit seed for a step of a run on a rank: all randomness of the step follows from it."""
+def step_seed(seed: int, step: int, rank: int, stream: int = 0) -> int:
+    """One 63-bit seed for a step of a run on a rank: all randomness of the step follows from it.
+
+    Streams are independent: 0 makes the views, 1 is the objective's own randomness.
+    """
     import numpy as np
 
     return int(
-        np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        np.random.SeedSequence([seed, step, rank, stream]).generate_state(1, np.uint64)[0]
+        >> np.uint64(1)
     )
 
 
@@ -96,7 +100,7 @@ class Pretraining(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Step, batch_idx: int) -> None:
         """Seed the step and set its learning rate."""
-        torch.manual_seed(step_seed(self.seed, self.global_step, self.global_rank))
+        torch.manual_seed(step_seed(self.seed, self.global_step, self.global_rank, stream=1))
         factor = self.schedule(self.progress)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["initial_lr"] * factor

@@ -1,5 +1,6 @@
 """Masking of whole blocks of tokens, on grids and (as grids of one row) on sequences."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from trivium.views.masking import Mask
 
 Grid = tuple[int, int]
 Limits = Sequence[float | int]
+
+LEAST_CONTEXT = 0.3
+"""Share of the grid below which a context is too small to predict anything from."""
 
 
 class Blocks(NamedTuple):
@@ -28,10 +32,12 @@ class MultiBlockMasking(nn.Module):
     The context is a square block (in the grid's cells) without the targets, cut to the smallest
     number of tokens in the batch. Reference: github.com/facebookresearch/ijepa,
     `masks/multiblock.py`; departures that matter on small grids: scale and aspect ratio are
-    independent draws, a block may span the whole side of the grid, and the cut is a random subset
-    rather than the first tokens. Where the targets cover the context block, the context is what
-    they leave of the grid; if that is nothing, all targets of the sample fall on its first one:
-    the context is never empty and never shows a target.
+    independent draws; a block has the whole sides that come nearest to both, and may span the
+    grid; and the cut is a random subset rather than the first tokens. Where less than 0.3 of the
+    grid is left of the context block, the context is all that the targets leave; where that is
+    less, all targets of the sample fall on its first one (the reference draws again until ten
+    tokens are left). So one crowded sample does not take the context of the whole batch, which
+    is never empty and never shows a target.
 
     Args:
         num_targets: Target blocks of each sample.
@@ -87,11 +93,12 @@ class MultiBlockMasking(nn.Module):
             target = (target[0], target[1] - 1) if target[1] > 1 else (target[0] - 1, 1)
         context = self._size(grid, self.context_scale, (1.0, 1.0), draws[2], 0.0)
         targets = _place(grid, target, (batch_size, self.num_targets), generator)
-        first = targets[:, :1].expand_as(targets)
-        targets = torch.where(targets.any(1).all(1)[:, None, None], first, targets)
+        least = max(1, int(LEAST_CONTEXT * num_tokens))
+        crowded = (~targets.any(1)).sum(1) < least
+        targets = torch.where(crowded[:, None, None], targets[:, :1].expand_as(targets), targets)
         free = ~targets.any(1)
         inside = _place(grid, context, (batch_size, 1), generator)[:, 0] & free
-        allowed = torch.where(inside.any(1, keepdim=True), inside, free)
+        allowed = torch.where(inside.sum(1, keepdim=True) >= least, inside, free)
         noise = torch.rand(batch_size, num_tokens, generator=generator)
         num_kept = int(allowed.sum(1).min())
         kept = noise.masked_fill(~allowed, 2.0).argsort(dim=1)[:, :num_kept].sort(dim=1).values
@@ -108,9 +115,9 @@ class MultiBlockMasking(nn.Module):
     ) -> Grid:
         share = scale[0] + first * (scale[1] - scale[0])
         aspect = aspect_ratio[0] + second * (aspect_ratio[1] - aspect_ratio[0])
-        area = torch.tensor(float(max(1, int(math.prod(grid) * share))))
-        height, width = _sides(grid, area, torch.tensor(aspect))
-        return int(height), int(width)
+        area = share * math.prod(grid)
+        sides = itertools.product(range(1, grid[0] + 1), range(1, grid[1] + 1))
+        return min(sides, key=lambda side: _misfit(side, area, aspect))
 
 
 class BlockMasking(nn.Module):
@@ -189,6 +196,12 @@ class BlockMasking(nn.Module):
         keep = order[:, num_hidden:].sort(dim=1).values
         mask = torch.zeros(batch_size, num_tokens, dtype=torch.bool, device=order.device)
         return Mask(keep, hidden, mask.scatter_(1, hidden, True))
+
+
+def _misfit(sides: Grid, area: float, aspect: float) -> float:
+    """How far sides are from an area and, weighing less, from a height over width."""
+    height, width = sides
+    return math.log(height * width / area) ** 2 + 0.25 * math.log(height / width / aspect) ** 2
 
 
 def _sides(

@@ -1,7 +1,7 @@
 """data2vec: predict the context-rich features of a teacher where the input is masked."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.validity import is_every_token
+from trivium.objectives.targets import Normalisation, average_layers
 from trivium.objectives.teacher import Teacher
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
 from trivium.views.block_masking import BlockMasking
 from trivium.views.masking import Mask
-
-Normalisation = Literal["layer", "instance"]
 
 
 @final
@@ -24,9 +23,12 @@ class Data2Vec(Objective):
     arXiv 2202.03555: the teacher follows as $\Delta \leftarrow \tau \Delta + (1 - \tau) \theta$
     (eq. 1), tau rising linearly from `momentum_start` to `momentum_end` over the first
     `anneal_share` of the budget. Targets are the mean of its top K blocks' outputs (eq. 2),
-    K = `top_k` (all blocks, if there are fewer), each normalised as `normalise` says. The loss is
-    a smooth L1 (eq. 3) on masked tokens alone: $(y - f)^2 / 2 \beta$ where $|y - f| \le \beta$,
-    else $|y - f| - \beta / 2$; `beta` 0 is the squared error, as in the reference.
+    K = `top_k` (all blocks, if there are fewer), each normalised as `normalise` says: the paper's
+    vision and text models use `layer`, its speech models `instance`. On small grids `instance` is
+    the better choice there, too: most of a layer-normed target is the same for all samples. The
+    loss is a smooth L1 (eq. 3) on masked tokens alone: $(y - f)^2 / 2 \beta$ where
+    $|y - f| \le \beta$, else $|y - f| - \beta / 2$; `beta` 0 is the squared error, as in the
+    reference.
     The student sees mask tokens with positions in blocks; teacher and student share the embedding
     (section 3.3), and a linear head regresses from the student's output.
     Reference: github.com/facebookresearch/fairseq, `examples/data2vec`; it sums over channels
@@ -117,30 +119,6 @@ class Data2Vec(Objective):
         mask = self.draw(self.encoder.embed(view.values, view.valid))
         masked = stem.target(view.values).masked_fill(mask.mask.unsqueeze(-1), 0)
         return {"input": view.values, "masked": stem.render(masked)}
-
-
-def average_layers(
-    outputs: tuple[Float[Tensor, "batch token channel"], ...],
-    normalise: Normalisation,
-    valid: Bool[Tensor, "batch token"] | None = None,
-) -> Float[Tensor, "batch token channel"]:
-    """Mean of normalised block outputs (eq. 2), in float32.
-
-    `layer`: each token over its channels, and the mean once more (vision and text); `instance`:
-    each channel of a sample over its valid tokens (audio). Neither has an affine part.
-    """
-    layers = torch.stack([output.float() for output in outputs])
-    if normalise == "layer":
-        mean = F.layer_norm(layers, layers.shape[-1:]).mean(0)
-        return F.layer_norm(mean, mean.shape[-1:])
-    if valid is None:
-        variance, centre = torch.var_mean(layers, dim=2, correction=0, keepdim=True)
-    else:
-        weight = valid.float().unsqueeze(-1)
-        weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
-        centre = (layers * weight).sum(2, keepdim=True)
-        variance = ((layers - centre).square() * weight).sum(2, keepdim=True)
-    return ((layers - centre) * (variance + 1e-5).rsqrt()).mean(0)
 
 
 def regression(

@@ -33,8 +33,9 @@ class DINO(Objective):
     from `teacher_temperature_start` to `teacher_temperature` over the share `warmup` of training.
     During the first share `freeze` the prototypes receive a gradient of zero.
 
-    Reference: github.com/facebookresearch/dino. As there the head has three layers with GELU
-    and no batch normalisation, whatever the encoder; here its weights start as a Xavier
+    The paper probes the teacher; here, as for every objective, the encoder that is trained is
+    exported. Reference: github.com/facebookresearch/dino. As there the head has three layers with
+    GELU and no batch normalisation, whatever the encoder; here its weights start as a Xavier
     uniform, and each view is one forward pass.
 
     Terms: `loss` = `entropy` of the teacher's assignments + `kl` of the student's from them

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from trivium.encoders.positions import sincos_2d
 from trivium.encoders.transformer import Transformer
 from trivium.encoders.validity import is_every_token
+from trivium.objectives.targets import Normalisation, average_layers
 from trivium.objectives.teacher import Teacher
 from trivium.types import (
     DataSpec,
@@ -34,11 +35,14 @@ class IJEPA(Objective):
 
     arXiv 2301.08243, section 3: $L = \frac{1}{M} \sum_i D(\hat{s}_{B_i}, s_{B_i})$ over M target
     blocks. The encoder sees the context's tokens only; the teacher (its moving average) sees all
-    tokens, and its outputs, layer-normed without affine, are the targets. The predictor, a narrow
+    tokens, and its outputs, normalised without affine, are the targets. The predictor, a narrow
     Transformer, receives the context and mask tokens with sin-cos positions, one block at a time.
     Reference: github.com/facebookresearch/ijepa, `train.py`. As there, D is the smooth L1 of
-    beta 1 (the paper writes the squared L2), the targets are normalised, and the momentum rises
-    linearly from its base to 1; it follows the share of the budget that is spent.
+    beta 1 (the paper writes the squared L2), and the momentum rises linearly from its base to 1;
+    it follows the share of the budget that is spent. `normalise` is `layer` there (each token over
+    its channels); `instance` (each channel over a sample's tokens, as data2vec does for speech)
+    takes away what is the same at all places, most of a target on small grids. The paper probes
+    the teacher; here, as for every objective, the encoder that is trained is exported.
 
     The paper's encoders have no cls token. One that has is trained with it as a further token
     that the patches attend to, but no loss is put on its own output: prefer mean pooling.
@@ -61,12 +65,16 @@ class IJEPA(Objective):
         aspect_ratio: Sequence[float],
         context_scale: Sequence[float],
         momentum: float,
+        normalise: Normalisation,
         predictor_width: int,
         predictor_depth: int,
         predictor_num_heads: int,
     ) -> None:
         super().__init__()
+        if normalise not in ("layer", "instance"):
+            raise ValueError(f"I-JEPA's normalise is layer or instance, got {normalise!r}.")
         self.encoder, self.teacher, self.momentum = encoder, Teacher(encoder), momentum
+        self.normalise: Normalisation = normalise
         self.masking = MultiBlockMasking(num_targets, target_scale, aspect_ratio, context_scale)
         self.enter = nn.Linear(encoder.token_width, predictor_width)
         self.mask_token = nn.Parameter(torch.randn(predictor_width) * 0.02)
@@ -124,9 +132,9 @@ class IJEPA(Objective):
 
     @torch.no_grad()
     def target(self, view: View) -> Float[Tensor, "batch token channel"]:
-        """The teacher's layer-normed tokens of the whole view."""
-        tokens = self.teacher(view.values, view.valid).tokens.float()
-        return F.layer_norm(tokens, tokens.shape[-1:])
+        """The teacher's normalised tokens of the whole view."""
+        tokens, _, valid = self.teacher(view.values, view.valid)
+        return average_layers((tokens,), self.normalise, None if is_every_token(valid) else valid)
 
     def after_step(self, progress: float) -> None:
         """The teacher follows, the slower the later."""

@@ -19,7 +19,8 @@ class LeJEPA(Objective):
     \mathrm{mean}_v \mathrm{SIGReg}(z_v)$, $\mu$ being the mean over the first two (the global)
     views, C the channels, and lambda `weight`. There is no teacher and no stopped gradient.
     SIGReg is `sigreg` below. Its slices are fresh every step and the same on all ranks, because
-    they follow from a counted step alone; they are drawn after the step, off the forward's path.
+    they follow from the run's initialisation and a count alone; they are drawn after the step, off
+    the forward's path.
     Reference: github.com/rbalestr-lab/lejepa, with its 17 knots on [0, 3] (the paper's listing
     has them on [-5, 5]). The encoder's pooled features are probed, never the projector's.
 
@@ -30,7 +31,7 @@ class LeJEPA(Objective):
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2, more_views=True)
     slices: Tensor
-    num_steps: Tensor
+    slice_seed: Tensor
 
     def __init__(
         self,
@@ -48,8 +49,9 @@ class LeJEPA(Objective):
         self.encoder = encoder
         self.weight, self.num_knots, self.last_knot = weight, num_knots, last_knot
         self.projector = MLP(encoder.width, hidden_width, projection_width)
-        self.register_buffer("num_steps", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("slices", draw_slices(projection_width, num_slices, 0))
+        self.register_buffer("slice_seed", torch.randint(2**40, ()))
+        slices = draw_slices(projection_width, num_slices, int(self.slice_seed))
+        self.register_buffer("slices", slices)
 
     def forward(self, views: Views) -> Terms:
         """One step on two global views and any number of local ones; see the class."""
@@ -66,9 +68,9 @@ class LeJEPA(Objective):
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002
         """Draw the next step's slices."""
-        self.num_steps += 1
+        self.slice_seed += 1
         width, num_slices = self.slices.shape
-        self.slices.copy_(draw_slices(width, num_slices, int(self.num_steps)))
+        self.slices.copy_(draw_slices(width, num_slices, int(self.slice_seed)))
 
     def plateau(self, batch_size: int) -> float:
         """The loss of features that are all zero: the lowest that collapsed ones can have."""
@@ -116,9 +118,9 @@ def collapsed(num_samples: int, num_knots: int, last_knot: float) -> float:
     return num_samples * _error(one, torch.zeros(num_knots), num_knots, last_knot).item()
 
 
-def draw_slices(width: int, num_slices: int, step: int) -> Float[Tensor, "channel slice"]:
-    """Random unit vectors, as columns; the same for a step on every rank and device."""
-    generator = torch.Generator().manual_seed(step)
+def draw_slices(width: int, num_slices: int, seed: int) -> Float[Tensor, "channel slice"]:
+    """Random unit vectors, as columns; the same for a seed on every rank and device."""
+    generator = torch.Generator().manual_seed(seed)
     return torch.nn.functional.normalize(torch.randn(width, num_slices, generator=generator), dim=0)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.encoders.positions import sincos_2d
-from trivium.encoders.transformer import Transformer
+from trivium.encoders.transformer import Transformer, init_linear
 from trivium.encoders.validity import is_every_token
 from trivium.types import (
     DataSpec,
@@ -33,7 +33,7 @@ class MAE(Objective):
     the target, standardised per token if `normalise`. The encoder sees visible tokens only; the
     decoder sees them and mask tokens, with sin-cos positions.
     Reference: github.com/facebookresearch/mae, `models_mae.py`; here the cls token, if any,
-    stays in the encoder and weights start from the trunk's own initialisation.
+    stays in the encoder. The decoder starts as Xavier uniform, as there.
 
     Terms: `loss` (mean over the hidden tokens of the stem's distance).
     """
@@ -59,8 +59,10 @@ class MAE(Objective):
         self.enter = nn.Linear(encoder.token_width, decoder_width)
         self.mask_token = nn.Parameter(torch.randn(decoder_width) * 0.02)
         self.register_buffer("positions", sincos_2d(decoder_width, stem.grid), persistent=False)
-        self.decoder = Transformer(decoder_width, decoder_depth, decoder_num_heads)
+        self.decoder = Transformer(decoder_width, decoder_depth, decoder_num_heads, init="xavier")
         self.predict = nn.Linear(decoder_width, stem.target_width)
+        for linear in (self.enter, self.predict):
+            init_linear(linear, "xavier")
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
@@ -88,10 +90,10 @@ class MAE(Objective):
         return prediction.float()
 
     def score(self, prediction: Tensor, view: View, mask: Mask) -> Float[Tensor, ""]:
-        """Mean distance over the hidden tokens."""
+        """Mean distance over the hidden tokens; padding is none."""
         stem = self.encoder.stem
         target = stem.target(view.values, normalise=self.normalise)
-        hidden = mask.mask.float()
+        hidden = mask.mask.float() if view.valid is None else (mask.mask & view.valid).float()
         return (stem.distance(prediction, target) * hidden).sum() / hidden.sum()
 
     @torch.no_grad()
