@@ -7,8 +7,8 @@ up to date. On a machine with one accelerator give JOBS as 1. `all` adds the gri
 `pipelines/all/dvc.yaml`.
 """
 
+import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -20,7 +20,6 @@ SHARED = {
     DEFAULT: ("resolve", "prepare", "bind"),
     ALL: ("resolve", "prepare", "bind", f"{ALL}:resolve", f"{ALL}:bind"),
 }
-CHANGED = re.compile(r"Running stage '([^']+)'")
 Chain = tuple[str, ...]
 
 
@@ -44,9 +43,16 @@ def num_cores() -> int:
 
 
 def changed(pipeline: str) -> list[str]:
-    """The stages that `dvc repro` of this pipeline would run now."""
-    done = dvc("repro", "--dry", pipeline, capture=True)
-    return list(dict.fromkeys(CHANGED.findall(done.stdout)))
+    """The stages of this pipeline (and of the default one) whose files are not as the lock says.
+
+    Not `dvc repro --dry`: it stops at the first stage whose input is yet to be made, as in a fresh
+    clone that has a lock and no outputs.
+    """
+    done = dvc("status", "--json", capture=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    names = json.loads(done.stdout or "{}")
+    return [name for name in names if pipeline == ALL or ":" not in name]
 
 
 def chains(names: list[str]) -> list[Chain]:
@@ -54,7 +60,8 @@ def chains(names: list[str]) -> list[Chain]:
     trained = [name for name in names if stage(name) == "pretrain"]
     probed = [name.replace("pretrain@", "probe@") for name in trained]
     alone = [n for n in names if stage(n) in ("probe", "control") and n not in probed]
-    return [*zip(trained, probed, strict=True), *((name,) for name in alone)]
+    # The raw inputs are wide and their probes long: they go first.
+    return [*((name,) for name in alone), *zip(trained, probed, strict=True)]
 
 
 def name_every_objective() -> None:

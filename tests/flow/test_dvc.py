@@ -135,6 +135,12 @@ def test_an_edit_repeats_what_it_touches(project):
     project.edit("conf/pipeline/default.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
     assert project.repro() <= {"compare"}  # DVC may bring the earlier report back from its cache
 
+    # A fresh clone has the lock and no outputs: all cells are seen, and DVC's cache has them.
+    shutil.rmtree(project.place / "outputs")
+    printed = project.run("pipelines/repro.py", "2")
+    assert f"== {len(RUNS) + 1} cells to do, 2 at a time" in printed
+    assert (project.place / "outputs/report/index.html").is_file()
+
     # The code of one objective: its own cells.
     project.edit("src/trivium/objectives/unsupervised/autoencoder.py", "\\Z", "\nREVISION = 2\n")
     project.dvc("repro", "resolve")
