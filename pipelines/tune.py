@@ -67,6 +67,8 @@ class Trials:
         self.config = config
         self.search = search
         self.grid = read_grid(config.sweep.grid)
+        if config.sweep.datasets:
+            self.grid["datasets"] = list(config.sweep.datasets)
         self.own = [
             item
             for item in HydraConfig.get().overrides.task

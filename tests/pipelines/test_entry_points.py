@@ -36,9 +36,11 @@ def run(place, *words, options=()):
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("script", ["prepare.py", "pretrain.py", "probe.py", "compare.py"])
+@pytest.mark.parametrize(
+    "script", ["prepare.py", "pretrain.py", "probe.py", "compare.py", "tune.py"]
+)
 def test_help_helps_and_imports_nothing_heavy(place, script):
-    done = run(place, script, "--help", options=("-X", "importtime"))
+    done = run(place, f"{script}.py", "--help", options=("-X", "importtime"))
     assert done.returncode == 0, done.stderr
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
     assert "hydra" in imported
@@ -102,6 +104,7 @@ def test_prepare_pretrain_probe_and_sweep(place):
     client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
     (experiment,) = [e for e in client.search_experiments() if e.name == "trivium"]
     parents = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    parents = [parent for parent in parents if parent.info.run_name.startswith("sweep")]
     assert len(parents) == 1
     children = client.search_runs(
         [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parents[0].info.run_id}'"
@@ -111,3 +114,41 @@ def test_prepare_pretrain_probe_and_sweep(place):
     probed = client.search_runs([experiment.experiment_id], "metrics.`probe/linear_accuracy` > 0")
     assert len(probed) == 1
     assert "train/loss" in probed[0].data.metrics
+
+
+@pytest.mark.slow
+def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place):
+    from mlflow.tracking import MlflowClient
+
+    budget = ["sweep.datasets=[synthetic]", "sweep.flops=3e9", "objective=self_supervised/simclr"]
+    done = run(place, "tune.py", *SMALL[1:], *budget, "sweep.num_trials=2")
+    assert done.returncode == 0, done.stderr
+    table = place / "outputs" / "sweeps" / "simclr.md"
+    header, _, *rows = table.read_text().splitlines()
+    assert header == (
+        "| trial | adamw.lr | objective.temperature | objective_views | synthetic | mean |"
+    )
+    assert sorted(row.split("|")[1].strip() for row in rows) == ["0", "1"]
+    first = next(row for row in rows if row.startswith("| 0 |"))
+    yaml = (ROOT / "conf/objective/self_supervised/simclr.yaml").read_text().partition("search:")[0]
+    lr, temperature, views = (part.strip() for part in first.split("|")[2:5])
+    assert f"lr: {float(lr):.1e}".replace("e-0", "e-") in yaml
+    assert f"temperature: {temperature}" in yaml
+    assert f"objective_views: {views}" in yaml
+
+    done = run(place, "tune.py", *SMALL[1:], *budget, "sweep.num_trials=3")
+    assert done.returncode == 0, done.stderr
+    assert len(table.read_text().splitlines()) == 5
+    client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "trivium"]
+    everything = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    parents = [parent for parent in everything if parent.info.run_name == "tune simclr"]
+    children = [
+        child
+        for parent in parents
+        for child in client.search_runs(
+            [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        )
+    ]
+    assert len(children) == 3
+    assert all("validation/linear_accuracy" in child.data.metrics for child in children)
