@@ -66,16 +66,19 @@ def chains(names: list[str]) -> list[Chain]:
 
 def name_every_objective() -> None:
     """Write into conf/pipeline/all.yaml the cells of all objectives that the default grid lacks."""
-    import yaml
-
     from _compose import CONF, read_grid, rest
 
     path = CONF / "pipeline" / "all.yaml"
     text = path.read_text()
-    cells = yaml.safe_dump({"cells": rest(read_grid("default"))})
-    wanted = text[: text.index("cells:")] + cells
+    wanted = with_cells(text, rest(read_grid("default")))
     if text != wanted:
         path.write_text(wanted)
+
+
+def with_cells(text: str, cells: list[str]) -> str:
+    """A grid's yaml with other cells, which are its last key."""
+    head = text[: text.index("\ncells:")]
+    return "\n".join([head, "cells:", *(f"  - {cell}" for cell in cells), ""])
 
 
 def stage(name: str) -> str:

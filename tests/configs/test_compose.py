@@ -15,6 +15,7 @@ from trivium.types import DataSpec
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
 from _compose import cell_choices, compared, composed, read_grid, rest
+from repro import with_cells
 
 CONF = Path("conf").resolve()
 GROUPS = ("budget", "data", "encoder", "launcher", "monitor", "optimizer", "schedule", "trainer")
@@ -132,6 +133,15 @@ def test_every_objective_finds_its_way_into_the_grid_of_everything():
     }
     assert {*default["cells"], *rest(default)} == wanted
     assert set(read_grid("all")["cells"]) <= wanted - set(default["cells"])
+
+
+def test_the_grid_of_everything_is_rewritten_with_other_cells_and_nothing_else():
+    text = (CONF / "pipeline" / "all.yaml").read_text()
+    before, after = (OmegaConf.create(one) for one in (text, with_cells(text, ["a-b", "a-c"])))
+    assert list(after.cells) == ["a-b", "a-c"]
+    del before["cells"], after["cells"]
+    assert before == after
+    assert with_cells(text, read_grid("all")["cells"]) == text
 
 
 def test_an_unknown_cell_is_one_clear_error():
