@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import get_class, get_method, instantiate
+from omegaconf import OmegaConf
 
 from trivium.config import prune
 from trivium.objectives.contract import check
