@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from trivium.comparison.report import write_report
 
@@ -84,17 +85,22 @@ def test_the_results_table_shows_the_cells(folder):
 def test_the_results_table_names_rank_and_victories_over_the_untrained(folder):
     lines = (folder / "results.md").read_text().splitlines()
     rows = {line.split("|")[2].strip(): line.split("|")[-3:-1] for line in lines if "|" in line}
-    document = comparison(folder)
-    for name in ("autoencoder", "simclr"):
-        won = [
-            f"{100 * one['fraction']:g}"
-            for one in document["comparisons"]
-            if one["probe"] == "linear"
-            and {one["first"]["objective"], one["second"]["objective"]} == {name, "untrained"}
-            and one["verdict"] == ("better" if one["first"]["objective"] == name else "worse")
+    won = {name: [] for name in rows}
+    for share in (0.01, 0.1, 1.0):
+        family = [
+            (sides, one["p"], one["difference"])
+            for one in comparison(folder)["comparisons"]
+            if (one["probe"], one["fraction"]) == ("linear", share)
+            and "untrained" in (sides := [one[side]["objective"] for side in ("first", "second")])
         ]
-        assert won
-        assert rows[name][1].strip() == f"{', '.join(won)} %"
+        clear = multipletests([p for _, p, _ in family], 0.05, method="holm")[0]
+        for (sides, _, difference), is_clear in zip(family, clear, strict=True):
+            winner = sides[0] if difference > 0 else sides[1]
+            if is_clear and winner in won:
+                won[winner].append(f"{100 * share:g}")
+    for name in ("autoencoder", "simclr"):
+        assert won[name]
+        assert rows[name][1].strip() == f"{', '.join(won[name])} %"
         assert float(rows[name][0]) > 1
     assert rows["untrained encoder"][1].strip() == "-"
 

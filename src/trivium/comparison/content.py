@@ -9,7 +9,7 @@ from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
-from trivium.comparison.pictures import Strip, strips
+from trivium.comparison.pictures import BUDGET, Strip, strips
 from trivium.comparison.records import PARADIGMS, Entry, read_entries
 from trivium.comparison.runs import Run, read_runs
 from trivium.comparison.tables import Table, tables
@@ -72,7 +72,10 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         scores,
         comparisons,
         runs,
-        tuple(_section(place, scores, comparisons, runs, colours) for place in places),
+        tuple(
+            _section(place, scores, comparisons, runs, colours, budget=BUDGET // len(places))
+            for place in places
+        ),
     )
 
 
@@ -82,6 +85,8 @@ def _section(
     comparisons: Sequence[Comparison],
     runs: Sequence[Run],
     colours: Shades,
+    *,
+    budget: int,
 ) -> Section:
     mine = [o for o in scores if (o.cell.dataset, o.cell.task, o.cell.modality) == place]
     pairs = tuple(o for o in comparisons if (o.first.dataset, o.first.task) == place[:2])
@@ -111,7 +116,7 @@ def _section(
         {name: figure for name, figure in drawn.items() if figure},
         tuple(maps),
         figures.classes(maps[0][0]) if maps else (),
-        strips(local),
+        strips(local, budget=budget),
         tuple(_costs(local)),
     )
 

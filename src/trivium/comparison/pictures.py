@@ -1,13 +1,18 @@
 """Drawn pictures of the runs as data URIs, within a size that keeps the page quick."""
 
 import base64
+import io
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from PIL import Image
 
 from trivium.comparison.runs import Picture, Run
 
 BUDGET = 7_000_000
-"""Bytes of PNG that a page may carry (a third more as base64)."""
+"""Bytes of pictures that a page may carry over all sections (a third more as base64)."""
+QUALITY = 80
+"""Of WebP, in [0, 100]."""
 MAX_FRAMES = 8
 """Steps that one strip shows at most."""
 
@@ -27,11 +32,11 @@ class Strip(NamedTuple):
     frames: tuple[Frame, ...]
 
 
-def strips(runs: Sequence[Run], *, budget: int = BUDGET) -> tuple[Strip, ...]:
+def strips(runs: Sequence[Run], *, budget: int) -> tuple[Strip, ...]:
     """One strip per objective and picture name, of the objective's first run that has pictures.
 
     All last frames come first, then first frames, then those in between, until `budget` bytes
-    of PNG are used; what does not fit is left out.
+    are used; what does not fit is left out.
     """
     shown: dict[tuple[str, str, str, str], tuple[Run, list[Picture]]] = {}
     for run in sorted(runs, key=lambda run: run.facts.seed):
@@ -48,10 +53,12 @@ def strips(runs: Sequence[Run], *, budget: int = BUDGET) -> tuple[Strip, ...]:
     )
     frames: dict[int, list[Frame]] = {index: [] for index in range(len(shown))}
     for _, index, picture in ranked:
-        size = picture.path.stat().st_size
-        if size <= budget:
-            budget -= size
-            frames[index].append(Frame(picture.step, _uri(picture)))
+        if budget <= 0:
+            break
+        content = _compressed(picture)
+        if len(content) <= budget:
+            budget -= len(content)
+            frames[index].append(Frame(picture.step, _uri(content)))
     return tuple(
         Strip(run, key[3], tuple(sorted(frames[index])))
         for index, (key, (run, _)) in enumerate(shown.items())
@@ -68,5 +75,13 @@ def _by_priority(found: Sequence[Picture]) -> list[Picture]:
     return [found[i] for i in dict.fromkeys([last, 0, *middle])]
 
 
-def _uri(picture: Picture) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.path.read_bytes()).decode()
+def _compressed(picture: Picture) -> bytes:
+    """The picture as WebP, a quarter of the run's PNG."""
+    content = io.BytesIO()
+    with Image.open(picture.path) as drawn:
+        drawn.save(content, "WEBP", quality=QUALITY)
+    return content.getvalue()
+
+
+def _uri(content: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(content).decode()

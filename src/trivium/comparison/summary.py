@@ -1,16 +1,18 @@
 """The short table for a README: one probe's accuracy, the rank, and who beats the untrained."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
 from trivium.comparison.content import Report, Section
-from trivium.comparison.pairwise import Comparison
+from trivium.comparison.pairwise import Comparison, holm
 from trivium.comparison.tables import LEGEND, Column, Row, fraction, markdown, narrowed
 
 MORE = (
     "RankMe (2210.02885): the effective number of dimensions of the features at the end of "
     "pretraining, mean over seeds; 1 is collapse. Beats untrained: at which shares of labels the "
-    "difference to the untrained encoder is significant."
+    "difference to the untrained encoder is significant, Holm-corrected over these comparisons of a "
+    "share (the bold face is corrected over all pairs)."
 )
 UNTRAINED = "untrained"
 
@@ -31,8 +33,12 @@ def results(report: Report) -> str:
 def columns(section: Section, probe: str) -> tuple[Column, ...]:
     """RankMe and the shares of labels with a victory over the untrained encoder."""
     found = [Column("RankMe", lambda row: rank(section, row))]
-    pairs = [one for one in section.comparisons if one.first.probe == probe]
-    if any(UNTRAINED in (one.first.objective, one.second.objective) for one in pairs):
+    families: dict[float, list[Comparison]] = defaultdict(list)
+    for one in section.comparisons:
+        if one.first.probe == probe and UNTRAINED in (one.first.objective, one.second.objective):
+            families[one.first.fraction].append(one)
+    if families:
+        pairs = [one for family in families.values() for one in holm(family)]
         found.append(Column("beats untrained at", lambda row: victories(pairs, row)))
     return tuple(found)
 
