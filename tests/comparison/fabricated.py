@@ -87,7 +87,8 @@ def fabricate_run(
     })  # fmt: skip
     _dump(folder / "curves.json", {
         "step": steps, "flops": [s * each for s in steps], "samples": [s * 256 for s in steps],
-        "terms": {"loss": loss}, "monitor": {"step": steps, "accuracy": heights},
+        "terms": {"loss": loss}, 
+        "monitor": {"step": steps, "accuracy": heights, "rankme": [5 + s for s in heights]},
     })  # fmt: skip
     _dump(folder / "cost.json", {
         "seconds": 20 + 5 * luck.random(), "peak_memory_mb": 900 + 100 * luck.random(),

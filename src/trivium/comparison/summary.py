@@ -11,8 +11,8 @@ from trivium.comparison.tables import LEGEND, Column, Row, fraction, markdown, n
 MORE = (
     "RankMe (2210.02885): the effective number of dimensions of the features at the end of "
     "pretraining, mean over seeds; 1 is collapse. Beats untrained: at which shares of labels the "
-    "difference to the untrained encoder is significant, Holm-corrected over these comparisons of a "
-    "share (the bold face is corrected over all pairs)."
+    "difference to the untrained encoder is significant, Holm-corrected over these comparisons at "
+    "that share (the bold face is corrected over all pairs)."
 )
 UNTRAINED = "untrained"
 
