@@ -87,7 +87,7 @@ def fabricate_run(
     })  # fmt: skip
     _dump(folder / "curves.json", {
         "step": steps, "flops": [s * each for s in steps], "samples": [s * 256 for s in steps],
-        "terms": {"loss": loss}, 
+        "terms": {"loss": loss},
         "monitor": {"step": steps, "accuracy": heights, "rankme": [5 + s for s in heights]},
     })  # fmt: skip
     _dump(folder / "cost.json", {
