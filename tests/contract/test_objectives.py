@@ -151,7 +151,7 @@ def test_same_seed_same_loss(file, make_encoder):
 def test_one_batch_can_be_overfitted(file, make_encoder):
     objective = build(file, make_encoder)
     views = batch(objective.needs.num_views)
-    num_steps, rate = (50, 3e-3) if make_encoder is vit else (6, 1e-3)
+    num_steps, rate = (50, 3e-3) if make_encoder is vit else (12, 1e-3)
     optimizer = torch.optim.Adam(objective.parameters(), lr=rate)
     losses = []
     for _ in range(num_steps):

@@ -36,9 +36,7 @@ def run(place, *words, options=()):
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(
-    "script", ["prepare.py", "pretrain.py", "probe.py", "compare.py", "tune.py"]
-)
+@pytest.mark.parametrize("script", ["prepare", "pretrain", "probe", "compare", "tune"])
 def test_help_helps_and_imports_nothing_heavy(place, script):
     done = run(place, f"{script}.py", "--help", options=("-X", "importtime"))
     assert done.returncode == 0, done.stderr
