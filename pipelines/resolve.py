@@ -29,7 +29,7 @@ def main() -> None:
         wanted[f"{cell}/probe.yaml"] = probe_cell(cell.partition("-")[0])
     wanted["compare.yaml"] = compare_cell(grid)
     wanted["bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
-    write({ROOT / grid["folder"] / "cells" / file: text for file, text in wanted.items()})
+    write(ROOT / grid["folder"] / "cells", wanted)
 
 
 def prepare_cell(dataset: str) -> str:
@@ -66,19 +66,19 @@ def text(values: dict[str, Any], modules: list[str]) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def write(wanted: dict[Path, str]) -> None:
+def write(folder: Path, wanted: dict[str, str]) -> None:
     """Write what changed, and remove what left the grid."""
-    for path, content in wanted.items():
+    files = {folder / name: content for name, content in wanted.items()}
+    for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_text() != content:
             path.write_text(content)
-    folder = next(path.parent for path in wanted if path.name == "compare.yaml")
     for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_file() and path not in wanted:
+        if path.is_file() and path not in files:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             shutil.rmtree(path)
-    print(f"resolved {len(wanted)} configs")
+    print(f"resolved {len(files)} configs")
 
 
 if __name__ == "__main__":

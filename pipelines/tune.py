@@ -135,19 +135,21 @@ def num_complete(study: Any) -> int:
 
 def summary(study: Any) -> str:
     """The trials as a markdown table, best first."""
+    from trivium.tracking.sweep import markdown
+
     done = sorted((t for t in study.trials if t.state.name == "COMPLETE"), key=lambda t: -t.value)
     keys = list(done[0].params)
     datasets = [key for key in done[0].user_attrs if not key.endswith("broke down")]
     header = ["trial", *keys, *datasets, "mean"]
-    lines = [header, ["-"] * len(header)]
+    rows = []
     for trial in done:
         settings = [
             f"{value:.3g}" if isinstance(value, float) else str(value)
             for value in (trial.params[key] for key in keys)
         ]
         scores = [f"{trial.user_attrs[name]:.4f}" for name in datasets]
-        lines.append([str(trial.number), *settings, *scores, f"{trial.value:.4f}"])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+        rows.append([str(trial.number), *settings, *scores, f"{trial.value:.4f}"])
+    return markdown(header, rows) + "\n"
 
 
 if __name__ == "__main__":

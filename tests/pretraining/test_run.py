@@ -21,6 +21,12 @@ from trivium.pretraining.settings import MonitorSettings, SentinelSettings
 from trivium.tracking.lifecycle import find_run
 
 PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+BUSY = MonitorSettings(
+    num_items=40,
+    num_glances=5,
+    pictures=True,
+    sentinels=SentinelSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn"),
+)
 
 KINDS = [
     (CrossEntropy, "mild", PLAIN),
@@ -120,14 +126,8 @@ def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder
 
 
 def test_monitors_leave_the_training_alone(store, make_recipe, make_folder, tracked):
-    busy = MonitorSettings(
-        num_items=40,
-        num_glances=5,
-        pictures=True,
-        sentinels=SentinelSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn"),
-    )
     folders = [make_folder("quiet"), make_folder("watched")]
-    for folder, monitor in zip(folders, (None, busy), strict=True):
+    for folder, monitor in zip(folders, (None, BUSY), strict=True):
         kind, views, settings = KINDS[-1]
         recipe = make_recipe(kind, views=views, monitor=monitor, **settings)
         pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
@@ -140,12 +140,10 @@ def test_an_objective_with_groups_of_its_own_is_drawn_as_a_sheet_of_clusters(
     store, make_recipe, make_folder, tracked
 ):
     folder = make_folder()
-    sentinels = SentinelSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn")
-    busy = MonitorSettings(num_items=40, num_glances=2, pictures=True, sentinels=sentinels)
     recipe = make_recipe(
         DeepClusterV2,
         views="contrastive",
-        monitor=busy,
+        monitor=BUSY,
         num_clusters=2,
         temperature=0.1,
         memory=64,

@@ -70,6 +70,12 @@ class SweepParent(Callback):
             writer.describe(table.markdown())
 
 
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A markdown table, which the UI renders."""
+    lines = [header, ["-"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 class Table:
     """The trials of a sweep: the parameters in which they differ and the metric, best first."""
 
@@ -113,9 +119,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table in markdown, which the UI renders."""
-        header = self.header()
-        lines = [header, ["-"] * len(header), *self.rows()]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return markdown(self.header(), self.rows())
 
     def metrics(self) -> dict[str, float]:
         """The numbers of trials, and the best value if there is one."""
