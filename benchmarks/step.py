@@ -86,11 +86,14 @@ class Cell:
 
         from trivium.pretraining.callbacks.cost import Cost
         from trivium.pretraining.callbacks.recorder import Recorder
+        from trivium.pretraining.price import Price
         from trivium.tracking.lifecycle import start_run
 
         clock = Clock()
         with start_run("benchmark", {}, {}, folder=folder) as writer:
-            recorder = Recorder(every=20, flops_per_step=1, samples_per_step=1, writer=writer)
+            recorder = Recorder(
+                every=20, price=Price.constant(1), samples_per_step=1, writer=writer
+            )
             cost = Cost(stream=self.data.stream, batch_size=self.settings.batch_size)
             trainer = lightning.Trainer(
                 accelerator="cpu",

@@ -1,5 +1,6 @@
 """Composing a pipeline's config outside of its own entry point."""
 
+import functools
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,24 @@ def objectives() -> dict[str, str]:
 
 def rest(base: dict[str, Any]) -> list[str]:
     """The cells of every objective on every dataset of a grid that the grid itself leaves out."""
-    methods = [path.split("/")[1] for path in sorted(objectives().values())]
-    cells = [f"{dataset}-{method}" for dataset in base["datasets"] for method in methods]
+    from hydra.utils import get_class
+
+    known = sorted(objectives().values())
+    targets = {path: OmegaConf.load(CONF / "objective" / f"{path}.yaml") for path in known}
+    needs = {path: get_class(text.objective._target_).needs for path, text in targets.items()}
+    cells = [
+        f"{dataset}-{path.split('/')[1]}"
+        for dataset in base["datasets"]
+        for path in known
+        if modality_of(dataset) in needs[path].modalities
+    ]
     return [cell for cell in cells if cell not in base["cells"]]
+
+
+@functools.cache
+def modality_of(dataset: str) -> str:
+    """What a dataset is of."""
+    return str(composed("prepare", [f"data={dataset}"])["data"]["modality"])
 
 
 def cell_choices(cell: str, grid: dict[str, Any]) -> list[str]:

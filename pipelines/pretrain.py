@@ -70,6 +70,7 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
         get_class(values["encoder"]["_target_"]),
         data,
         len(views),
+        causal=bool(values["encoder"].get("causal", False)),
     )
     return data, budget, trainer
 
@@ -126,6 +127,7 @@ def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: A
             "protocol": PROTOCOL,
             "digest": folder.digest,
             "store": store.fingerprint,
+            **({"tokenizer": store.tokenizer_sum} if store.tokenizer_sum else {}),
         },
         config=values,
     )

@@ -67,39 +67,67 @@ def embedded(
     values: dict[str, Any], source: Path | None, store: Any
 ) -> tuple[Any, dict[str, Any], str]:
     """Features of every item, the facts of the encoder, and the hash of its checkpoint."""
-    from trivium.embedding import cached_features, embed
+    from trivium.embedding import cached_features
     from trivium.encoders.checkpoint import checkpoint_hash, read_facts
 
-    if source is not None:
-        features = cached_features(source, store, Path(values["features"]))
-        facts = read_facts(source)
-        keys = (
-            "dataset",
-            "modality",
-            "paradigm",
-            "objective",
-            "encoder",
-            "seed",
-            "flops",
-            "samples",
-            "task",
-            "digest",
-        )
-        return features, {key: facts[key] for key in keys}, checkpoint_hash(source)
+    if source is None:
+        features, name = raw_features(store)
+        facts = {
+            "dataset": store.meta.name,
+            "modality": store.meta.modality,
+            "paradigm": "control",
+            "objective": RAW,
+            "encoder": name,
+            "seed": 0,
+            "flops": 0,
+            "samples": 0,
+        }
+        return features, facts, f"raw-{store.fingerprint}"
+    facts = read_facts(source)
+    check_tokenizer(facts, store, source)
+    features = cached_features(source, store, Path(values["features"]))
+    keys = (
+        "dataset",
+        "modality",
+        "paradigm",
+        "objective",
+        "encoder",
+        "seed",
+        "flops",
+        "samples",
+        "task",
+        "digest",
+    )
+    return features, {key: facts[key] for key in keys}, checkpoint_hash(source)
+
+
+def raw_features(store: Any) -> tuple[Any, str]:
+    """The input itself as features of every item, and what made them."""
+    if store.meta.modality == "text":
+        from trivium import tfidf
+
+        return tfidf.features(store), tfidf.NAME
+    from trivium.embedding import embed
     from trivium.encoders.raw import Raw
 
     encoder = Raw(store.spec())
-    facts = {
-        "dataset": store.meta.name,
-        "modality": store.meta.modality,
-        "paradigm": "control",
-        "objective": RAW,
-        "encoder": encoder.name,
-        "seed": 0,
-        "flops": 0,
-        "samples": 0,
-    }
-    return embed(encoder, store), facts, f"raw-{store.fingerprint}"
+    return embed(encoder, store), encoder.name
+
+
+def check_tokenizer(facts: dict[str, Any], store: Any, source: Path) -> None:
+    """Refuse a store whose ids mean something else to an encoder of text than those it learnt from.
+
+    Raises:
+        ValueError: The store was made with another tokenizer.
+    """
+    both_text = facts["modality"] == store.meta.modality == "text"
+    if both_text and facts.get("tokenizer") != store.tokenizer_sum:
+        raise ValueError(
+            f"{store.meta.name} was tokenised otherwise than the texts that {source} learnt from: "
+            "probe again with its tokenizer, and with a folder for the stores made by it: "
+            f"data.tokenizer.kind=file data.tokenizer.path={source / 'tokenizer.json'} "
+            "stores=outputs/stores_of_run"
+        )
 
 
 def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:

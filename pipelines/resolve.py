@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from _compose import ROOT, cell_choices, compared, composed, read_grid
+from _compose import ROOT, cell_choices, compared, composed, modality_of, read_grid
 from _house import clear_errors
 from trivium.config import prune, targets
 from trivium.fingerprint import code_digest
@@ -46,9 +46,10 @@ def pretrain_cell(overrides: list[str]) -> str:
 
 def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
+    raw = "trivium.tfidf" if modality_of(dataset) == "text" else "trivium.encoders.raw"
     return text(
         composed("probe", [f"data={dataset}", "checkpoint=raw"]),
-        ["trivium.probes.protocol", "trivium.embedding", "trivium.encoders.raw"],
+        ["trivium.probes.protocol", "trivium.embedding", raw],
     )
 
 

@@ -8,7 +8,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from _compose import cell_choices, composed, read_grid
+from _compose import cell_choices, composed, modality_of, read_grid
 from _house import clear_errors, start
 from trivium.config import register
 
@@ -28,6 +28,8 @@ def main(config: DictConfig) -> None:
     from trivium.tracking.sweep import Table
 
     sweep, method = config.sweep, str(config.method)
+    if config.data.modality != "image":
+        method += f"-{config.data.modality}"
     folder = Path(sweep.storage)
     folder.mkdir(parents=True, exist_ok=True)
     trials = Trials(config, search)
@@ -67,8 +69,8 @@ class Trials:
         self.config = config
         self.search = search
         self.grid = read_grid(config.sweep.grid)
-        if config.sweep.datasets:
-            self.grid["datasets"] = list(config.sweep.datasets)
+        own = [name for name in self.grid["datasets"] if modality_of(name) == config.data.modality]
+        self.grid["datasets"] = list(config.sweep.datasets or own)
         self.own = [
             item
             for item in HydraConfig.get().overrides.task

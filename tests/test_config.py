@@ -31,3 +31,32 @@ def test_prune_keeps_the_wanted_recipe_alone():
     assert prune(values)["views"] == {"image": {"plain": 1}}
     with pytest.raises(ValueError, match="objective_views=blurry is unknown; recipes for image"):
         prune({**values, "objective_views": "blurry"})
+
+
+def modal(modality):
+    from omegaconf import OmegaConf
+
+    from trivium.config import register
+
+    register()
+    return OmegaConf.create(
+        {
+            "data": {"modality": modality},
+            "objective": {"temperature": "${by_modality:{image: 0.1, text: 5.0e-2}}"},
+            "lr": "${by_modality:{image: 1, other: [2, 3]}}",
+        }
+    )
+
+
+def test_a_setting_may_differ_between_modalities():
+    assert modal("image").objective.temperature == 0.1
+    assert modal("text").objective.temperature == 0.05
+    assert modal("text").lr == [2, 3]
+
+
+def test_a_setting_without_a_value_for_the_modality_says_so():
+    import pytest
+    from omegaconf.errors import InterpolationResolutionError
+
+    with pytest.raises(InterpolationResolutionError, match="no value for audio, only for image"):
+        modal("audio").objective.temperature  # noqa: B018

@@ -1,4 +1,4 @@
-"""What Trivium adds to Hydra: a resolver, and plain values out of a config."""
+"""What Trivium adds to Hydra: two resolvers, and plain values out of a config."""
 
 import hashlib
 import json
@@ -14,8 +14,23 @@ FOR_TUNING = ("search", "sweep")
 
 
 def register() -> None:
-    """Make `${basename:a/b}` known to OmegaConf."""
+    """Make `${basename:a/b}` and `${by_modality:{image: a, text: b}}` known to OmegaConf."""
     OmegaConf.register_new_resolver("basename", lambda path: path.rsplit("/", 1)[-1], replace=True)
+    OmegaConf.register_new_resolver("by_modality", by_modality, replace=True)
+
+
+def by_modality(choices: Mapping[str, Any], *, _root_: DictConfig) -> Any:
+    """The choice for the modality of the config's data; `other` is for those not named.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    modality = _root_.data.modality
+    if modality not in choices and "other" not in choices:
+        raise ValueError(
+            f"a setting has no value for {modality}, only for {', '.join(choices)}: set it."
+        )
+    return choices[modality] if modality in choices else choices["other"]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

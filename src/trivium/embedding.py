@@ -3,49 +3,55 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from trivium.data.batches import TOKENS, gather, padded
 from trivium.data.store import Store
 from trivium.fingerprint import code_digest
 from trivium.types import Encoder
 
 LAYER = "pooled"
+TOKENIZER = "tokenizer.json"
+"""The file beside an encoder of text that turns texts into its ids."""
 
 
 def embed(
     encoder: Encoder,
-    data: Store | Shaped[np.ndarray, "item ..."],
+    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str],
     indices: np.ndarray | None = None,
     *,
     batch_size: int = 512,
     device: torch.device | str = "cpu",
-    modality: str = "image",
 ) -> Float[np.ndarray, "chosen channel"]:
     """Pooled features of a frozen encoder, in the order of `indices`.
 
     The encoder runs in eval mode without gradients and returns as it came: mode and device are
-    restored. uint8 values are scaled to [0, 1].
+    restored. uint8 values are scaled to [0, 1]; texts of a store are batched by length.
 
     Args:
         encoder: Any encoder.
-        data: A store, or an array of raw values [item, ...].
+        data: A store; an array of raw values [item, ...]; or texts, for an encoder of text that
+            was loaded from a folder that holds its tokenizer.
         indices: Which items; all if None.
         batch_size: Items at a time.
         device: Where to run.
-        modality: Which column of the store.
 
     Raises:
-        ValueError: There is nothing to embed, or a feature is not finite.
+        ValueError: There is nothing to embed, a feature is not finite, the data are of another
+            modality than the encoder, or its tokenizer is not known.
     """
-    values = data if isinstance(data, np.ndarray) else data.column(modality)
-    chosen = np.arange(len(values)) if indices is None else np.asarray(indices)
+    taken = _source(encoder, data)
+    chosen = np.arange(taken.num_items) if indices is None else np.asarray(indices)
     if len(chosen) == 0:
         raise ValueError("there are no items to embed")
+    order = taken.order(chosen)
     features = np.empty((len(chosen), encoder.width), dtype=np.float32)
     modes = {module: module.training for module in encoder.modules()}
     home = next((p.device for p in encoder.parameters()), torch.device("cpu"))
@@ -53,9 +59,11 @@ def embed(
     try:
         with torch.inference_mode():
             for first in range(0, len(chosen), batch_size):
-                part = slice(first, first + batch_size)
-                batch = torch.from_numpy(np.ascontiguousarray(values[chosen[part]])).to(device)
-                features[part] = encoder(as_values(batch)).pooled.float().cpu().numpy()
+                part = order[first : first + batch_size]
+                values, valid = (
+                    None if each is None else each.to(device) for each in taken.take(chosen[part])
+                )
+                features[part] = encoder(as_values(values), valid).pooled.float().cpu().numpy()
     finally:
         encoder.to(home)
         for module, mode in modes.items():
@@ -63,6 +71,65 @@ def embed(
     if not np.isfinite(features).all():
         raise ValueError("the encoder gives NaN or infinite features: its training diverged")
     return features
+
+
+class _Source(NamedTuple):
+    """Raw values by index, and which of their places hold data."""
+
+    num_items: int
+    take: Callable[[np.ndarray], tuple[Tensor, Tensor | None]]
+    lengths: np.ndarray | None = None
+
+    def order(self, chosen: np.ndarray) -> np.ndarray:
+        """Positions of `chosen` in the order in which they are embedded: by length."""
+        if self.lengths is None:
+            return np.arange(len(chosen))
+        return np.argsort(self.lengths[chosen], kind="stable")
+
+
+def _source(
+    encoder: Encoder, data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str]
+) -> _Source:
+    if isinstance(data, np.ndarray):
+        return _Source(len(data), lambda chosen: (_copied(data[chosen]), None))
+    if isinstance(data, Store):
+        store, modality = data, data.meta.modality
+        if modality != encoder.modality:
+            raise ValueError(
+                f"{store.meta.name} is {modality}, but the encoder {encoder.name} takes "
+                f"{encoder.modality}: choose data of its modality."
+            )
+        if modality != "text":
+            column = store.column(modality)
+            return _Source(len(column), lambda chosen: (_copied(column[chosen]), None))
+
+        def gathered(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+            batch = gather(store, chosen, None)
+            return batch.inputs[modality], batch.valid[modality]
+
+        lengths = store.lengths(TOKENS)
+        return _Source(len(lengths), gathered, lengths)
+    if encoder.tokenizer is None:
+        raise ValueError(
+            f"the tokenizer of {encoder.name} is not known: load an encoder of text from a folder "
+            "that holds tokenizer.json, or give ids or a store."
+        )
+    from tokenizers import Tokenizer
+
+    from trivium.data.tokenizer import encode_all
+
+    (limit,) = encoder.arguments["data"]["shape"]  # type: ignore[index]
+    flat, offsets = encode_all(Tokenizer.from_str(encoder.tokenizer), list(data))
+
+    def encoded(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        ids, valid = padded(flat, offsets, chosen, limit=limit)
+        return torch.from_numpy(ids), torch.from_numpy(valid)
+
+    return _Source(len(offsets) - 1, encoded, np.diff(offsets))
+
+
+def _copied(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def cached_features(
@@ -96,8 +163,7 @@ def cached_features(
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     if not path.is_file():
         encoder = load_encoder(checkpoint)
-        modality = store.meta.modality
-        features = embed(encoder, store, batch_size=batch_size, device=device, modality=modality)
+        features = embed(encoder, store, batch_size=batch_size, device=device)
         _save(features, path)
     cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return cached
@@ -115,7 +181,11 @@ def load_encoder(source: str | Path) -> Encoder:
     """
     from trivium.encoders import checkpoint
 
-    return checkpoint.load_encoder(find_encoder(source))
+    folder = find_encoder(source)
+    encoder = checkpoint.load_encoder(folder)
+    if (folder / TOKENIZER).is_file():
+        encoder.tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8")
+    return encoder
 
 
 def find_encoder(source: str | Path) -> Path:

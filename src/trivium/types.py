@@ -10,6 +10,12 @@ Paradigm = Literal["supervised", "unsupervised", "self_supervised", "control"]
 Modality = Literal["image", "text", "audio"]
 Split = Literal["train", "validation", "test"]
 
+PAD, BOS, EOS, MASK = range(4)
+"""Ids of the special tokens, the same in every vocabulary: padding, the begin and the end of a
+text, and what stands in place of a hidden token."""
+SPECIAL_TOKENS = ("[PAD]", "[BOS]", "[EOS]", "[MASK]")
+"""Their names, by id."""
+
 Terms = dict[str, Tensor]
 """Named scalars of one objective step; `loss` is the one that is minimised."""
 
@@ -18,8 +24,9 @@ class Batch(NamedTuple):
     """What a store hands out for a set of indices.
 
     `inputs` maps a modality to its raw values as they lie in the store (image: uint8
-    [batch, channel, height, width]); `valid` maps a variable-length modality to a bool
-    [batch, length], True where there is data; `labels` is None on unlabelled data.
+    [batch, channel, height, width]; text: int64 ids [batch, token], `PAD` after the end);
+    `valid` maps a variable-length modality to a bool [batch, length], True where there is data;
+    `labels` is None on unlabelled data.
     """
 
     inputs: dict[str, Tensor]
@@ -29,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class View(NamedTuple):
-    """One version of a batch of inputs, ready for an encoder (image: float in [0, 1])."""
+    """One version of a batch, ready for an encoder (image: float in [0, 1]; text: ids)."""
 
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
@@ -43,10 +50,15 @@ class Views(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Embedded inputs before any context: positions are already added."""
+    """Embedded inputs before any context: positions are already added.
+
+    `places` says where each token stands in its sample, for encoders that use it in their
+    attention (rotary positions); None where the tokens are all there and in order.
+    """
 
     values: Float[Tensor, "batch token channel"]
     valid: Bool[Tensor, "batch token"]
+    places: Int64[Tensor, "batch token"] | None = None
 
 
 class Features(NamedTuple):
@@ -60,9 +72,10 @@ class Features(NamedTuple):
 class DataSpec(NamedTuple):
     """What encoders and objectives may know about a dataset before any of it is loaded.
 
-    `shape` is one sample's shape (image: channel, height, width); `num_classes` is 0 on
-    unlabelled data; `mean` and `std` are per-channel statistics of the train split in the
-    range that the encoder receives.
+    `shape` is one sample's shape (image: channel, height, width; text: the most tokens that an
+    encoder is shown); `num_classes` is 0 on unlabelled data; `mean` and `std` are per-channel
+    statistics of the train split in the range that the encoder receives (text: empty);
+    `vocabulary` counts the ids of text, special tokens included (0 elsewhere).
     """
 
     name: str
@@ -72,6 +85,7 @@ class DataSpec(NamedTuple):
     num_samples: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    vocabulary: int = 0
 
 
 class Needs(NamedTuple):
@@ -80,7 +94,10 @@ class Needs(NamedTuple):
     `tokens`: an encoder that can embed tokens and contextualise a subset of them (a stem
     with a transformer trunk). `target`: a stem that says what predicting its input means.
     `num_views`: 1 for one view of each sample, 2 for a contrastive pair, and so on; with
-    `more_views` at least so many (multi-crop).
+    `more_views` at least so many (multi-crop). `modalities`: where the objective makes sense.
+    `causal`: True for an encoder whose tokens see only what came before them, False for one whose
+    tokens see everything, None where it does not matter. `packed`: texts joined into one stream
+    and cut into blocks of equal length, instead of one text per sample.
     """
 
     labels: bool = False
@@ -88,6 +105,9 @@ class Needs(NamedTuple):
     target: bool = False
     num_views: int = 1
     more_views: bool = False
+    modalities: tuple[Modality, ...] = ("image", "text", "audio")
+    causal: bool | None = None
+    packed: bool = False
 
 
 class Stem(nn.Module, ABC):
@@ -117,14 +137,17 @@ class Stem(nn.Module, ABC):
 
     @abstractmethod
     def render(self, prediction: Tensor) -> Tensor:
-        """A prediction back in the space of the inputs (image: [batch, channel, height, width])."""
+        """A prediction (or a target) back in the space of the inputs.
+
+        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token].
+        """
 
 
 class Encoder(nn.Module, ABC):
     """Stem, trunk and pooling: the only thing that a probe ever sees.
 
     Receives raw values in the range of a `View` (image: float in [0, 1]; the encoder itself
-    standardises them with the statistics that it was built with).
+    standardises them with the statistics that it was built with; text: ids).
     """
 
     name: str
@@ -138,6 +161,12 @@ class Encoder(nn.Module, ABC):
     """Plain constructor arguments: what `encoder.yaml` stores to build the encoder again."""
     contextual: ClassVar[bool]
     """Whether `embed` and `contextualise` work on subsets of tokens (Needs.tokens)."""
+    modality: ClassVar[Modality] = "image"
+    """What it encodes."""
+    causal: bool = False
+    """Whether each token sees only itself and what came before it."""
+    tokenizer: str | None = None
+    """The tokenizer (json) that its ids come from, where it was loaded with one."""
 
     @abstractmethod
     def forward(self, values: Tensor, valid: Tensor | None = None) -> Features:
@@ -178,9 +207,16 @@ class Objective(nn.Module, ABC):
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step (moving averages); progress is in [0, 1]."""
 
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
-        """Named rows of pictures for the eye, aligned over the batch; empty if there are none."""
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """Named rows for the eye in the space of the inputs, aligned over the batch, or nothing.
+
+        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token].
+        """
         return {}
+
+    def surprisal(self, view: View) -> Float[Tensor, "batch token"] | None:
+        """Of a language model: -ln p of each token given those before it, 0 for the first."""
+        return None
 
     def assign(self, view: View) -> Int64[Tensor, " batch"] | None:
         """Which of its own groups (clusters, prototypes) each sample falls into, if it has any."""

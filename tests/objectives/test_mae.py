@@ -68,7 +68,7 @@ def test_hidden_pixels_do_not_reach_the_prediction(objective, one_view):
 
     def predict(values):
         images = objective.encoder.stem.unpatchify(values)
-        tokens, valid = objective.encoder.embed(images)
+        tokens, valid, _ = objective.encoder.embed(images)
         kept = tokens.gather(1, mask.keep.unsqueeze(-1).expand(-1, -1, 16))
         features = objective.encoder.contextualise(Tokens(kept, valid[:, :4]))
         return objective.decode(features, mask)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 
 def blobs(num_items, width, num_classes, *, spread=1.0, seed=0):
@@ -11,6 +12,17 @@ def blobs(num_items, width, num_classes, *, spread=1.0, seed=0):
     noise = rng.normal(size=(num_items, width))
     features = (centres[labels] + noise) @ mixing + rng.normal(size=width)
     return features.astype(np.float32), labels.astype(np.int64)
+
+
+def words(num_items, num_words, num_classes, *, seed=0):
+    """Rows of unit length over words of very different frequency, a few of them telling."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(num_items) % num_classes
+    shares = 1 / np.arange(1, num_words + 1) * rng.gamma(1.0, size=(num_classes, num_words))
+    shares /= shares.sum(1, keepdims=True)
+    counts = np.array([rng.multinomial(9, shares[label]) for label in labels], dtype=float)
+    counts /= np.linalg.norm(counts, axis=1, keepdims=True)
+    return sparse.csr_array(counts), labels.astype(np.int64)
 
 
 class Shop:

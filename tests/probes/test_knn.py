@@ -7,7 +7,7 @@ from lightly.utils.benchmarking import knn_predict
 
 from trivium.probes.knn import KNNProbe, _nearest
 
-from .conftest import blobs
+from .conftest import blobs, words
 
 
 def brute_force(train, labels, queries, k, temperature):
@@ -61,6 +61,21 @@ def test_validation_chooses_k_and_its_items_become_neighbours():
     assert probe.k_ == (1, 5, 20)[int(np.argmax(accuracies))]
     own = brute_force(features, labels, features[held_out], probe.k_, 0.07)
     np.testing.assert_allclose(probe.predict_proba(features[held_out]), own, atol=1e-4)
+
+
+def test_sparse_features_give_what_dense_ones_give():
+    features, labels = words(700, 50, 4)
+    train, held_out, test = slice(0, 500), slice(500, 600), slice(600, 700)
+    rows, dense = (
+        KNNProbe((1, 5, 20)).fit(
+            each[train], labels[train], validation=(each[held_out], labels[held_out])
+        )
+        for each in (features, features.toarray())
+    )
+    assert rows.k_ == dense.k_ > 1
+    np.testing.assert_allclose(rows.validation_scores_, dense.validation_scores_, atol=0.021)
+    ours, theirs = rows.predict_proba(features[test]), dense.predict_proba(features[test].toarray())
+    assert np.mean(np.abs(ours - theirs).max(1) < 1e-3) > 0.9  # the others: ties at the k-th place
 
 
 def test_label_names_are_kept():

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score
 
 from trivium.probes.protocol import PROTOCOL, Protocol, evaluate
 
-from .conftest import Shop, blobs
+from .conftest import Shop, blobs, words
 
 SMALL = Protocol(num_draws=2, penalties=(0.01, 1.0), neighbours=(1, 5))
 FACTS = {"dataset": "shop", "seed": 0, "task": "label"}
@@ -68,6 +68,25 @@ def test_features_per_split_give_the_same(shop):
     parts = {name: features[store.split(name)] for name in ("train", "validation", "test")}
     whole, split = (evaluate(each, store, SMALL, FACTS) for each in (features, parts))
     assert whole.records == split.records
+
+
+def test_sparse_features_are_probed_like_dense_ones():
+    features, labels = words(900, 40, 3)
+    store = Shop(labels)
+    evaluation = evaluate(features, store, SMALL, FACTS)
+    dense = evaluate(features.toarray(), store, SMALL, FACTS)
+    assert [record.keys() for record in evaluation.records] == [
+        record.keys() for record in dense.records
+    ]
+    accuracy = [
+        each.summary()["probe", 100][f"{probe}_accuracy"]
+        for probe in SMALL.probes
+        for each in (evaluation, dense)
+    ]
+    assert accuracy[0] == pytest.approx(accuracy[1], abs=0.05)  # standardised, and not
+    assert accuracy[2] == pytest.approx(accuracy[3], abs=0.02)
+    with pytest.raises(ValueError, match="899 features for 900 items"):
+        evaluate(features[:-1], store, SMALL, FACTS)
 
 
 def test_test_items_change_neither_choice_nor_other_predictions(shop):

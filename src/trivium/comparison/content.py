@@ -13,6 +13,7 @@ from trivium.comparison.pictures import BUDGET, Strip, strips
 from trivium.comparison.records import PARADIGMS, Entry, read_entries
 from trivium.comparison.runs import Run, read_runs
 from trivium.comparison.tables import Table, tables
+from trivium.comparison.texts import Reading, Sheet, readings, sheets
 
 PRICES = (
     "flops",
@@ -41,6 +42,8 @@ class Section(NamedTuple):
     maps: tuple[tuple[Run, str], ...]
     legend: tuple[tuple[str, str], ...]
     strips: tuple[Strip, ...]
+    sheets: tuple[Sheet, ...]
+    readings: tuple[Reading, ...]
     costs: tuple[dict[str, Any], ...]
 
 
@@ -97,6 +100,7 @@ def _section(
         "labels": _efficiency(shown, found, colours),
         "monitor": figures.monitor(local, colours),
         "losses": figures.losses(local, colours),
+        "language": figures.language(local, colours),
         "costs": figures.costs(local, colours),
     }
     maps = []
@@ -117,6 +121,8 @@ def _section(
         tuple(maps),
         figures.classes(maps[0][0]) if maps else (),
         strips(local, budget=budget),
+        sheets(local),
+        readings(local),
         tuple(_costs(local)),
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from trivium.comparison.palette import CLASSES, GRID, INK, Shades
 from trivium.comparison.runs import Run
 from trivium.comparison.tables import Entry, Row, Table, fraction, label
@@ -42,22 +44,42 @@ def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None
 
 def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
     """The online probe's validation accuracy against training FLOPs, a thin line per seed."""
+    title = "online monitor, validation accuracy (%)"
+    return _watched(runs, colours, "monitor", "accuracy", title, 100, "%{y:.1f} %")
+
+
+def language(runs: Sequence[Run], colours: Shades) -> Figure | None:
+    """Language models' bits per byte of validation text against training FLOPs."""
+    title = "validation text, bits per byte"
+    return _watched(runs, colours, "language", "bits_per_byte", title, 1, "%{y:.3f} bits per byte")
+
+
+def _watched(
+    runs: Sequence[Run],
+    colours: Shades,
+    curve: str,
+    name: str,
+    title: str,
+    scale: int,
+    hover: str,
+) -> Figure | None:
+    """What was looked at now and then during training, against FLOPs, a thin line per seed."""
     import plotly.graph_objects as go
 
     figure, shown = go.Figure(), set()
     for run in runs:
-        watched = (run.curves or {}).get("monitor") or {}
-        if not watched.get("step"):
+        watched = (run.curves or {}).get(curve) or {}
+        if not watched.get("step") or name not in watched:
             continue
         key = key_of(run)
-        colour, name = colours[key][0], label(key[1])
+        colour, named = colours[key][0], label(key[1])
         figure.add_trace(
             go.Scatter(
                 x=_flops(run, watched["step"]),
-                y=[100 * value for value in watched["accuracy"]],
-                name=name, legendgroup=name, showlegend=key not in shown,
+                y=[scale * value for value in watched[name]],
+                name=named, legendgroup=named, showlegend=key not in shown,
                 mode="lines", line={"color": colour, "width": 1.8}, opacity=0.85,
-                hovertemplate=f"{name}, seed {run.facts.seed}: %{{y:.1f}} %<br>"
+                hovertemplate=f"{named}, seed {run.facts.seed}: {hover}<br>"
                 "%{x:.3s} FLOPs<extra></extra>",
             )
         )  # fmt: skip
@@ -65,7 +87,7 @@ def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
     if not shown:
         return None
     figure.update_xaxes(title="training FLOPs", exponentformat="power")
-    figure.update_yaxes(title="online monitor, validation accuracy (%)")
+    figure.update_yaxes(title=title)
     return _finished(figure, height=440)
 
 
@@ -214,14 +236,13 @@ def key_of(run: Run) -> tuple[str, str]:
 
 
 def _flops(run: Run, steps: Sequence[Any]) -> list[float]:
-    """Training FLOPs at steps: proportional to the step, as every step costs the same."""
+    """Training FLOPs at steps, between those of the curves in proportion to the steps."""
     curves = run.curves or {}
-    if run.metrics and run.metrics.get("flops_per_step"):
-        return [step * float(run.metrics["flops_per_step"]) for step in steps]
     if curves.get("step") and curves["step"][-1]:
-        each = float(curves["flops"][-1]) / float(curves["step"][-1])
-        return [step * each for step in steps]
-    return [float(step) for step in steps]
+        known, spent = [0, *curves["step"]], [0, *curves["flops"]]
+        return [float(value) for value in np.interp(steps, known, spent)]
+    each = float((run.metrics or {}).get("flops_per_step") or 1.0)
+    return [step * each for step in steps]
 
 
 def _finished(figure: Any, *, height: int) -> Figure:

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 class Picture(NamedTuple):
-    """A drawn grid at one step of pretraining, as its PNG file."""
+    """What was shown at one step of pretraining: a drawn grid (PNG) or rows of texts (JSON)."""
 
     name: str
     step: int
@@ -28,7 +28,8 @@ class Run:
     `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
-    `embedding`: x, y, label of some validation items, and the classes' names.
+    `embedding`: x, y, label of some validation items, and the classes' names; `texts`: of runs on
+    text, what others draw.
     """
 
     facts: Facts
@@ -38,6 +39,7 @@ class Run:
     cost: Document | None
     embedding: Document | None
     pictures: tuple[Picture, ...]
+    texts: tuple[Picture, ...] = ()
 
 
 def read_runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
@@ -65,7 +67,8 @@ def _read(facts: Facts, folder: Path | None, run_id: str | None) -> Run:
         _document(folder / "curves.json"),
         _document(folder / "cost.json"),
         _document(folder / "embedding.json"),
-        _pictures(folder / "pictures"),
+        _shown(folder / "pictures", "png"),
+        _shown(folder / "pictures", "json"),
     )
 
 
@@ -81,9 +84,9 @@ def _document(path: Path) -> Document | None:
     return document
 
 
-def _pictures(folder: Path) -> tuple[Picture, ...]:
+def _shown(folder: Path, ending: str) -> tuple[Picture, ...]:
     found = []
-    for path in sorted(folder.glob("*.png")) if folder.is_dir() else ():
+    for path in sorted(folder.glob(f"*.{ending}")) if folder.is_dir() else ():
         named = re.fullmatch(r"(?P<name>.+)-step(?P<step>\d+)", path.stem)
         if named:
             found.append(Picture(named["name"], int(named["step"]), path))

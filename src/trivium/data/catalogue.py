@@ -11,7 +11,7 @@ from typing import cast
 from filelock import FileLock
 
 from trivium.data.checksum import content_sum
-from trivium.data.config import check_config, check_facts, config_digest, entries, section
+from trivium.data.config import NEEDED, check_config, check_facts, config_digest, entries, section
 from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
 from trivium.data.fetch import Fetched, fetch
 from trivium.data.progress import announce
@@ -69,7 +69,7 @@ def spec_from_config(
     """
     check_config(config)
     name, facts = str(config["name"]), section(config, "spec")
-    if any(facts.get(key) is None for key in ("shape", "tasks", "num_samples", "mean", "std")):
+    if any(facts.get(key) is None for key in NEEDED[str(config["modality"])]):
         if folder is None or not (folder / "meta.json").is_file():
             raise ConfigError(
                 f"{name}: its facts are not all in the yaml; "
@@ -88,8 +88,9 @@ def spec_from_config(
         shape=tuple(int(n) for n in cast(Sequence[int], facts["shape"])),
         num_classes=num_classes,
         num_samples=int(cast(int, facts["num_samples"])),
-        mean=tuple(float(v) for v in cast(Sequence[float], facts["mean"])),
-        std=tuple(float(v) for v in cast(Sequence[float], facts["std"])),
+        mean=tuple(float(v) for v in cast(Sequence[float], facts.get("mean") or ())),
+        std=tuple(float(v) for v in cast(Sequence[float], facts.get("std") or ())),
+        vocabulary=int(cast(int, facts.get("vocabulary") or 0)),
     )
 
 

@@ -11,12 +11,17 @@ from trivium.data.meta import Meta
 KEYS = {
     "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
     "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
-    "num_train", "num_test", "seed", "visible", "split", "held_out",
+    "num_train", "num_test", "seed", "visible", "split", "held_out", "tokenizer", "items",
 }  # fmt: skip
 REQUIRED = ("name", "modality", "licence", "parser", "spec")
 TOLERANCE = 0.01
 """How far a recorded mean or std may lie from the store's own."""
-FACTS = {"shape", "tasks", "num_samples", "mean", "std"}
+FACTS = {"shape", "tasks", "num_samples", "mean", "std", "vocabulary"}
+NEEDED = {
+    "image": ("shape", "tasks", "num_samples", "mean", "std"),
+    "text": ("shape", "tasks", "num_samples", "vocabulary"),
+}
+"""The facts that encoders and objectives are built from, by modality."""
 
 
 def check_config(config: Mapping[str, object]) -> None:
@@ -53,6 +58,7 @@ def check_facts(facts: Mapping[str, object], meta: Meta) -> None:
         "num_samples": meta.counts["train"],
         "mean": list(meta.statistics["mean"]),
         "std": list(meta.statistics["std"]),
+        "vocabulary": meta.vocabulary,
     }
     for key, recorded in facts.items():
         if recorded is not None and not _equal(recorded, true[key]):
@@ -128,6 +134,23 @@ def image_shape(config: Mapping[str, object]) -> tuple[int, int, int]:
         )
     channels, height, width = cast(Sequence[int], shape)
     return channels, height, width
+
+
+def text_length(config: Mapping[str, object]) -> int:
+    """`spec.shape` of a text dataset: [length], the most tokens that an encoder is shown.
+
+    Raises:
+        ConfigError: it is absent or something else.
+    """
+    shape = section(config, "spec").get("shape")
+    if not isinstance(shape, Sequence) or len(shape) != 1 or not isinstance(shape[0], int):
+        raise ConfigError(
+            f"{config.get('name')}: spec.shape is {shape!r}; expected [length], the most tokens "
+            "of a text that an encoder is shown"
+        )
+    if shape[0] < 4:
+        raise ConfigError(f"{config.get('name')}: texts of {shape[0]} tokens are too short")
+    return int(shape[0])
 
 
 def plain_option(config: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:

@@ -23,11 +23,12 @@ class File:
 class Meta:
     """The facts of a store; holds no time and no path, so equal data give equal bytes.
 
-    `shape` is one sample's shape; `columns` maps a column to its file; `tasks` maps a task to
-    its class names, the main task first; `statistics` holds `mean` and `std` per channel in
-    [0, 1] over the train split only; `counts` are samples per split; `source`, `version` and
-    `sha256` say which archive the data came from; `notes` is what a reader must know (for
-    instance that a split was inferred); `config` is the digest of the config that made it.
+    `shape` is one sample's shape (text: the most tokens that an encoder is shown); `columns` maps
+    a column to its file; `tasks` maps a task to its class names, the main task first;
+    `statistics` holds `mean` and `std` per channel in [0, 1] over the train split only (text:
+    empty); `vocabulary` counts the ids of text; `counts` are samples per split; `source`,
+    `version` and `sha256` say which archive the data came from; `notes` is what a reader must know
+    (for instance that a split was inferred); `config` is the digest of the config that made it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Meta:
     counts: Mapping[str, int]
     config: str = ""
     notes: tuple[str, ...] = ()
+    vocabulary: int = 0
     files: Mapping[str, File] = field(default_factory=dict)
     format: int = FORMAT
 

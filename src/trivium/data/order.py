@@ -1,5 +1,6 @@
 """The order of samples as a pure function of (seed, step), so that a resumed run continues."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,14 @@ def num_batches_per_epoch(num_samples: int, batch_size: int) -> int:
     return num_samples // batch_size
 
 
+@lru_cache(maxsize=2)
+def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+    """A permutation of `size` positions, the same for the same seed and epoch; read-only."""
+    order = np.random.Generator(np.random.PCG64([seed, epoch])).permutation(size)
+    order.setflags(write=False)
+    return order
+
+
 def batch_indices(
     pool: Int64[np.ndarray, " pool"],
     *,
@@ -21,6 +30,7 @@ def batch_indices(
     batch_size: int,
     rank: int = 0,
     world_size: int = 1,
+    order: Callable[[int, int, int], np.ndarray] = permutation,
 ) -> Int64[np.ndarray, " batch"]:
     """The samples of step `step`: each epoch is a fresh permutation given by (seed, epoch).
 
@@ -33,6 +43,7 @@ def batch_indices(
         rank: This process, in [0, world_size).
         world_size: Number of processes; their shares of a step are disjoint and make up
             exactly the batch of a single process.
+        order: Gives an epoch's order of the pool from (seed, epoch, size).
 
     Returns:
         `batch_size / world_size` members of the pool.
@@ -54,11 +65,4 @@ def batch_indices(
     epoch, position = divmod(step, num_batches)
     share = batch_size // world_size
     start = position * batch_size + rank * share
-    return np.take(pool, _permutation(seed, epoch, len(pool))[start : start + share])
-
-
-@lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
-    order = np.random.Generator(np.random.PCG64([seed, epoch])).permutation(size)
-    order.setflags(write=False)
-    return order
+    return np.take(pool, order(seed, epoch, len(pool))[start : start + share])

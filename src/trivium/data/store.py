@@ -3,7 +3,7 @@
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,8 +14,12 @@ from trivium.data.meta import Meta
 from trivium.data.splits import label_fraction
 from trivium.types import DataSpec
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 META = "meta.json"
 GROUPS = "groups.int64.npy"
+TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "validation", "test")
 
 
@@ -76,6 +80,7 @@ class Store:
             num_samples=self.meta.counts["train"],
             mean=self.meta.statistics["mean"],
             std=self.meta.statistics["std"],
+            vocabulary=self.meta.vocabulary,
         )
 
     def column(self, name: str) -> np.memmap:
@@ -84,6 +89,51 @@ class Store:
             known = ", ".join(self.meta.columns)
             raise DataError(f"{self.meta.name} has no column {name!r}; it has: {known}")
         return self._array(self.meta.columns[name])
+
+    def is_ragged(self, name: str) -> bool:
+        """Whether the samples of a column have lengths of their own."""
+        return offsets_file(name) in self.meta.files
+
+    def ragged(self, name: str) -> tuple[np.memmap, np.memmap]:
+        """A column of samples of different lengths: all values, and where each sample begins.
+
+        Returns:
+            The values one after another (`tokens`: uint16 or uint32; `text`: uint8, utf-8), and
+            int64 offsets, one more than samples.
+
+        Raises:
+            DataError: the column is not of this kind.
+        """
+        if not self.is_ragged(name):
+            raise DataError(f"{self.meta.name} has no column {name!r} of varying lengths")
+        return self.column(name), self._array(offsets_file(name))
+
+    def lengths(self, name: str) -> Int64[np.ndarray, " sample"]:
+        """How many values each sample of a ragged column has."""
+        lengths: Int64[np.ndarray, " sample"] = np.diff(self.ragged(name)[1])
+        return lengths
+
+    def texts(self, indices: np.ndarray) -> list[str]:
+        """The original texts of some samples."""
+        flat, offsets = self.ragged("text")
+        return [bytes(flat[offsets[i] : offsets[i + 1]]).decode() for i in indices]
+
+    def tokenizer(self) -> "Tokenizer":
+        """What made the tokens.
+
+        Raises:
+            DataError: the dataset is no text.
+        """
+        from trivium.data.tokenizer import load_tokenizer
+
+        if self.tokenizer_sum is None:
+            raise DataError(f"{self.meta.name} is {self.meta.modality} and has no tokenizer")
+        return load_tokenizer((self.folder / TOKENIZER).read_text(encoding="utf-8"))
+
+    @property
+    def tokenizer_sum(self) -> str | None:
+        """Sha256 of the tokenizer's file; None where there is none."""
+        return self.meta.files[TOKENIZER].sha256 if TOKENIZER in self.meta.files else None
 
     def labels(self, task: str | None = "label") -> Int64[np.ndarray, " sample"]:
         """Class ids of every sample (all splits), in the order of the columns."""
@@ -132,6 +182,11 @@ class Store:
                 _broken(self.folder / file, f"cannot be read ({error})")
             self._arrays[file] = cast(np.memmap, array)
         return self._arrays[file]
+
+
+def offsets_file(column: str) -> str:
+    """The file that says where the samples of a ragged column begin."""
+    return f"{column}.offsets.int64.npy"
 
 
 def resolve_task(dataset: str, tasks: tuple[str, ...], name: str | None) -> str:

@@ -2,11 +2,11 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,14 @@ from trivium.data.errors import DataError
 from trivium.data.meta import File, Meta
 from trivium.data.splits import carve
 from trivium.data.statistics import channel_statistics
-from trivium.data.store import GROUPS, META, Store
+from trivium.data.store import GROUPS, META, TOKENIZER, Store, offsets_file
+
+
+class TokenizerSettings(NamedTuple):
+    """How texts become ids: what `train_tokenizer` takes, and the most tokens that are shown."""
+
+    settings: Mapping[str, object]
+    length: int
 
 
 class Parsed(NamedTuple):
@@ -25,7 +32,9 @@ class Parsed(NamedTuple):
     first) to int64 class ids, `tasks` maps it to its class names; `train` still contains what
     will become validation; `notes` goes into the store's meta. `groups` (int64 [sample]) tells
     which samples are near copies of each other: train, validation and test never share a group.
-    It is None where samples are independent, or where the split shares groups by intent.
+    It is None where samples are independent, or where the split shares groups by intent. Of text
+    there are `texts` and `tokenizer` (its settings and the most tokens that an encoder is shown)
+    instead of columns.
     """
 
     columns: dict[str, np.ndarray]
@@ -35,6 +44,13 @@ class Parsed(NamedTuple):
     test: np.ndarray
     notes: tuple[str, ...] = ()
     groups: np.ndarray | None = None
+    texts: Sequence[str] | None = None
+    tokenizer: TokenizerSettings | None = None
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of all splits, and those of none."""
+        return len(self.columns["image"] if self.texts is None else self.texts)
 
 
 class Origin(NamedTuple):
@@ -57,41 +73,90 @@ def write_store(
     """Write a dataset as a store, replacing an older one only when the new one is complete.
 
     Validation is carved from train by the protocol, stratified by the main task, and keeps
-    groups whole. The same input gives the same bytes. Only pictures (`image`) are known so far.
+    groups whole. The same input gives the same bytes. A tokenizer is trained on train alone.
     `check` may refuse the facts by raising, before anything is written.
 
     Raises:
         DataError: lengths, ids or splits do not fit together.
     """
     _check(name, parsed)
+    if parsed.texts is not None:
+        _check_texts(name, parsed.texts)
     main = next(iter(parsed.labels.values()), None)
     train, validation = carve(parsed.train.astype(np.int64), main, groups=parsed.groups)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
-    images = parsed.columns["image"]
-    mean, std = channel_statistics(images, train)
-    arrays = {f"{column}.{array.dtype}.npy": array for column, array in parsed.columns.items()}
-    columns = dict(zip(parsed.columns, arrays, strict=True))
+    content = _texts(parsed, train) if parsed.texts is not None else _pictures(parsed, train)
+    arrays = dict(content.arrays)
     arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
     arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
     if parsed.groups is not None:
         arrays[GROUPS] = parsed.groups
     meta = Meta(
         name=name,
-        modality="image",
-        shape=tuple(int(n) for n in images.shape[1:]),
-        columns=columns,
         tasks=dict(parsed.tasks),
-        statistics={"mean": mean, "std": std},
         counts={s: len(v) for s, v in splits.items()},
         notes=parsed.notes,
+        **content.facts,
         **origin._asdict(),
     )
     if check is not None:
         check(meta)
     with replacing(folder) as temporary:
         files = {file: _save(temporary / file, array) for file, array in arrays.items()}
+        for file, text in content.documents.items():
+            (temporary / file).write_text(text, encoding="utf-8")
+            files[file] = File((temporary / file).stat().st_size, file_sum(temporary / file))
         (temporary / META).write_text(replace(meta, files=files).to_json(), encoding="utf-8")
     return Store.open(folder)
+
+
+class _Content(NamedTuple):
+    """What a modality puts into its store: arrays and texts by file, and facts of the meta."""
+
+    arrays: dict[str, np.ndarray]
+    documents: dict[str, str]
+    facts: dict[str, Any]
+
+
+def _pictures(parsed: Parsed, train: np.ndarray) -> _Content:
+    images = parsed.columns["image"]
+    mean, std = channel_statistics(images, train)
+    arrays = {f"{column}.{array.dtype}.npy": array for column, array in parsed.columns.items()}
+    facts = {
+        "modality": "image",
+        "shape": tuple(int(n) for n in images.shape[1:]),
+        "columns": dict(zip(parsed.columns, arrays, strict=True)),
+        "statistics": {"mean": mean, "std": std},
+    }
+    return _Content(arrays, {}, facts)
+
+
+def _texts(parsed: Parsed, train: np.ndarray) -> _Content:
+    from trivium.data.tokenizer import encode_all, train_tokenizer
+
+    assert parsed.texts is not None
+    assert parsed.tokenizer is not None
+    texts = parsed.texts
+    tokenizer = train_tokenizer(parsed.tokenizer.settings, (texts[i] for i in train))
+    encoded = [text.encode() for text in texts]
+    ragged = {
+        "tokens": encode_all(tokenizer, texts),
+        "text": (
+            np.frombuffer(b"".join(encoded), np.uint8),
+            np.cumsum([0, *map(len, encoded)]).astype(np.int64),
+        ),
+    }
+    columns = {column: f"{column}.{flat.dtype}.npy" for column, (flat, _) in ragged.items()}
+    arrays = {columns[column]: flat for column, (flat, _) in ragged.items()}
+    arrays |= {offsets_file(column): offsets for column, (_, offsets) in ragged.items()}
+    facts = {
+        "modality": "text",
+        "shape": (parsed.tokenizer.length,),
+        "columns": columns,
+        "statistics": {"mean": (), "std": ()},
+        "vocabulary": tokenizer.get_vocab_size(),
+    }
+    return _Content(arrays, {TOKENIZER: tokenizer.to_str()}, facts)
 
 
 @contextmanager
@@ -120,7 +185,7 @@ def _save(path: Path, array: np.ndarray) -> File:
 
 
 def _check(name: str, parsed: Parsed) -> None:
-    num_samples = len(parsed.columns["image"])
+    num_samples = parsed.num_samples
     if len(parsed.train) < 2 or len(parsed.test) < 1:
         found = f"{len(parsed.train)} train and {len(parsed.test)} test samples"
         raise DataError(f"{name}: {found} are too few: at least 2 and 1 are needed")
@@ -141,8 +206,14 @@ def _check(name: str, parsed: Parsed) -> None:
             )
 
 
+def _check_texts(name: str, texts: Sequence[str]) -> None:
+    blank = [row for row, text in enumerate(texts) if not text.strip()]
+    if blank:
+        raise DataError(f"{name}: {len(blank)} texts are empty, the first is number {blank[0]}")
+
+
 def _check_groups(name: str, parsed: Parsed, groups: np.ndarray) -> None:
-    num_samples = len(parsed.columns["image"])
+    num_samples = parsed.num_samples
     if groups.shape != (num_samples,) or groups.dtype != np.int64:
         raise DataError(
             f"{name}: groups must be {num_samples} int64 ids, got {groups.dtype} {groups.shape}"

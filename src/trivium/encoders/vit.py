@@ -102,7 +102,7 @@ class ViT(Encoder):
 
     def contextualise(self, tokens: Tokens) -> Features:
         """Run trunk and pooling over all tokens, or over any subset of them."""
-        values, valid = tokens
+        values, valid, _ = tokens
         mask = None if is_every_token(valid) else valid
         encoded = self.trunk(self._with_cls(values), self._seen(mask))
         if self.cls is None:

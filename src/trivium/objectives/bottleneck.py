@@ -34,11 +34,22 @@ class Bottleneck(nn.Module):
         )
 
     def forward(
-        self, pooled: Float[Tensor, "batch channel"]
+        self, pooled: Float[Tensor, "batch channel"], length: int | None = None
     ) -> Float[Tensor, "batch token target_width"]:
-        """Predict every token's target, in float32, from pooled features."""
-        prediction: Tensor = self.decoder(self.code(pooled))
+        """Predict every token's target, or that of the first `length`, from pooled features.
+
+        In float32.
+        """
+        prediction: Tensor = self.decoder(self.code(pooled), length)
         return prediction.float()
+
+
+def text_length(stem: Stem, values: Tensor) -> int | None:
+    """How many tokens of a batch there are to predict; None for as many as the stem has.
+
+    Only texts may be shorter than the longest that is foreseen.
+    """
+    return values.shape[1] if stem.likelihood == "categorical" else None
 
 
 def reconstruction_error(

@@ -9,6 +9,7 @@ def check(
     encoder: type[Encoder] | Encoder,
     data: DataSpec,
     num_views: int,
+    causal: bool | None = None,
 ) -> None:
     """Refuse a combination that cannot work, in one sentence.
 
@@ -20,11 +21,32 @@ def check(
         encoder: The encoder, or its class.
         data: What is known of the dataset.
         num_views: How many views the chosen recipe makes of each sample.
+        causal: Whether the encoder is causal; None asks the encoder.
 
     Raises:
-        ValueError: Labels, tokens or the number of views do not meet the needs.
+        ValueError: Modality, labels, tokens, direction or the number of views do not meet the
+            needs.
     """
     kind = encoder if isinstance(encoder, type) else type(encoder)
+    if data.modality not in needs.modalities:
+        raise ValueError(
+            f"{objective} makes sense of {' or '.join(needs.modalities)}, but the dataset "
+            f"{data.name} is {data.modality}: choose another objective or another dataset."
+        )
+    if kind.modality != data.modality:
+        raise ValueError(
+            f"{kind.__name__} encodes {kind.modality}, but the dataset {data.name} is "
+            f"{data.modality}: choose an encoder of {data.modality}"
+            f"{', such as text_nano' if data.modality == 'text' else ''}."
+        )
+    if causal is None:
+        causal = encoder.causal
+    if needs.causal is not None and causal != needs.causal:
+        wanted = "the tokens before it alone" if needs.causal else "the whole text"
+        raise ValueError(
+            f"{objective} needs an encoder in which each token sees {wanted}: set "
+            f"encoder.causal={str(needs.causal).lower()}."
+        )
     if needs.labels and data.num_classes == 0:
         raise ValueError(
             f"{objective} needs labels, but the dataset {data.name} has none: choose a labelled "

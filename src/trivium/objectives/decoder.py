@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from trivium.objectives.gather import gather
@@ -35,10 +35,10 @@ class TokenDecoder(nn.Module):
         self.predict = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, target_width))
 
     def forward(
-        self, latent: Float[Tensor, "batch latent"]
+        self, latent: Float[Tensor, "batch latent"], length: int | None = None
     ) -> Float[Tensor, "batch token target_width"]:
-        """Predict every token's target from the latent."""
-        tokens = self.unfold(latent)
+        """Predict every token's target from the latent, or that of the first `length` tokens."""
+        tokens = self.unfold(latent)[:, :length]
         for block in self.blocks:
             tokens = tokens + block(tokens)
         prediction: Tensor = self.predict(tokens)
@@ -52,18 +52,20 @@ def _block(width: int) -> nn.Sequential:
 
 
 def negative_log_likelihood(
-    stem: Stem, distance: Float[Tensor, "batch token"]
+    stem: Stem,
+    distance: Float[Tensor, "batch token"],
+    valid: Bool[Tensor, "batch token"] | None = None,
 ) -> Float[Tensor, ""]:
     """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
 
-    Categorical: the cross-entropies. Gaussian: one variance for all values, at its maximum
-    likelihood, which is the mean squared error over the batch of all ranks (sigma-VAE, arXiv
-    2006.13202); the gradient is then that of the squared error divided by twice this variance,
+    Categorical: the cross-entropies, of valid tokens alone. Gaussian: one variance for all
+    values, at its maximum likelihood, which is the mean squared error over the batch of all ranks
+    (sigma-VAE, arXiv 2006.13202); the gradient is then that of the squared error divided by twice this variance,
     and every rank returns the value of the whole batch.
     """
     distance = distance.float()
     if stem.likelihood == "categorical":
-        return distance.sum(1).mean()
+        return (distance if valid is None else distance.masked_fill(~valid, 0)).sum(1).mean()
     variance = gather(distance.mean().view(1)).mean().clamp(min=1e-6)
     num_values = stem.num_tokens * stem.target_width
     return 0.5 * num_values * (torch.log(2 * math.pi * variance) + 1)

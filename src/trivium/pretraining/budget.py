@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from trivium.pretraining.price import Price
 from trivium.types import Objective, Views
 
 NUM_DRAWS = 16
@@ -41,7 +42,7 @@ class Budget:
         if value < 0:
             raise ValueError(f"budget.{name} must not be negative; got {value}.")
 
-    def num_steps(self, *, flops_per_step: int, samples_per_step: int) -> int | None:
+    def num_steps(self, price: Price, *, samples_per_step: int) -> int | None:
         """Optimiser steps that the budget buys; None if only the clock decides.
 
         Raises:
@@ -52,16 +53,19 @@ class Budget:
         if self.steps is not None:
             return self.steps
         if self.flops is not None:
-            spent, price, unit = self.flops, flops_per_step, "FLOPs"
-        else:
-            assert self.samples is not None
-            spent, price, unit = float(self.samples), samples_per_step, "samples"
+            self._afford(self.flops, price.step(0), "FLOPs")
+            return price.affordable(self.flops)
+        assert self.samples is not None
+        self._afford(self.samples, samples_per_step, "samples")
+        return int(self.samples // samples_per_step)
+
+    @staticmethod
+    def _afford(spent: float, price: int, unit: str) -> None:
         if spent and spent < price:
             raise ValueError(
                 f"A budget of {spent:.3g} {unit} does not buy one step, which costs {price:.3g}: "
                 "raise the budget or lower trainer.batch_size."
             )
-        return int(spent // price) if price else 0
 
 
 def count_flops(objective: Objective, views: Views) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as lightning
 
 from trivium.pretraining.callbacks.cost import Cost
+from trivium.pretraining.callbacks.language import LanguageMeasures, is_language_model
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
 from trivium.pretraining.callbacks.pictures import Pictures
 from trivium.pretraining.callbacks.progress import ProgressBar
@@ -18,6 +19,7 @@ from trivium.pretraining.data import StoreData
 from trivium.pretraining.drawing import project, spread
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import Pretraining
+from trivium.pretraining.price import Price
 from trivium.tracking.lifecycle import install_sigterm
 from trivium.tracking.writer import RunWriter
 
@@ -29,11 +31,12 @@ NUM_MAPPED = 500
 
 @dataclass(frozen=True)
 class Watch:
-    """What was seen of a training that ended."""
+    """What was seen of a training that ended; `language`: a language model's last measures."""
 
     num_steps: int
     final: dict[str, float]
     curves: dict[str, Any]
+    language: dict[str, float] | None
     ledger: dict[str, Any]
     embedding: dict[str, Any] | None
 
@@ -44,7 +47,7 @@ def fit(
     data: StoreData,
     folder: RunFolder,
     *,
-    flops_per_step: int,
+    price: Price,
     writer: RunWriter,
 ) -> Watch:
     """Train to the end of the budget, from the folder's checkpoint if there is one."""
@@ -52,9 +55,10 @@ def fit(
     cost = Cost(stream=data.stream, batch_size=settings.batch_size)
     recorder = Recorder(
         every=max(1, -(-module.num_steps // NUM_POINTS)) if module.num_steps else 10,
-        flops_per_step=flops_per_step,
+        price=price,
         samples_per_step=settings.batch_size,
         writer=writer,
+        tokens=data.tokens if data.store.meta.modality == "text" else None,
     )
     probe = OnlineProbe(
         store=data.store,
@@ -73,6 +77,10 @@ def fit(
         run_id=writer.run_id,
     )
     watchers: list[lightning.Callback] = [cost, recorder, probe, sentinels, bar]
+    language = None
+    if is_language_model(recipe.objective):
+        language = LanguageMeasures(probe=probe, writer=writer)
+        watchers.append(language)
     if monitor.pictures:
         watchers.append(Pictures(folder=folder.path / "pictures", probe=probe, writer=writer))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -100,10 +108,14 @@ def fit(
         warnings.filterwarnings("ignore", "You have overridden `on_after_batch_transfer`")
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    curves = {**recorder.curves(), "monitor": probe.history}
+    if language is not None:
+        curves["language"] = language.history
     return Watch(
         num_steps=trainer.global_step,
         final={name: values[-1] for name, values in recorder.terms.items() if values},
-        curves={**recorder.curves(), "monitor": probe.history},
+        curves=curves,
+        language=language and {name: values[-1] for name, values in language.history.items()},
         ledger=cost.ledger(),
         embedding=embedding_map(probe),
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from trivium.embedding import TOKENIZER
 from trivium.tracking.writer import RunWriter
 
-EXPORTED = ("encoder.safetensors", "encoder.yaml")
+EXPORTED = ("encoder.safetensors", "encoder.yaml", TOKENIZER)
+"""What others need to use the encoder; the last of text alone."""
 
 
 class RunFolder:
@@ -45,15 +47,20 @@ class RunFolder:
         if not self.resumable:
             for name in ("metrics.json", "curves.json", "cost.json", "embedding.json", *EXPORTED):
                 (self.path / name).unlink(missing_ok=True)
-            for picture in (self.path / "pictures").glob("*.png"):
-                picture.unlink()
+            for sheet in (self.path / "pictures").glob("*-step*"):
+                sheet.unlink()
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (self.path / "config.yaml").write_text(text)
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a result atomically."""
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file atomically."""
         beside = self.path / f".{name}"
-        beside.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(self.path / name)
 
     def keep_encoder(self, writer: RunWriter) -> None:
@@ -64,7 +71,8 @@ class RunFolder:
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
         for name in EXPORTED:
-            shutil.copy(self.path / name, copy / name)
+            if (self.path / name).is_file():
+                shutil.copy(self.path / name, copy / name)
         writer.log_artifacts(copy, to="encoder")
         writer.flush()
         shutil.rmtree(copy, ignore_errors=True)

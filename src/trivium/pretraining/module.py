@@ -11,7 +11,8 @@ from torch import Tensor
 from trivium.pretraining.optimisers import OptimiserFactory, decay_groups
 from trivium.types import Batch, Objective, Paradigm, Terms, View, Views
 
-ViewsRecipe = Callable[[Tensor, torch.Generator], tuple[View, ...]]
+ViewsRecipe = Callable[..., tuple[View, ...]]
+"""(values, generator), and for sequences which of their places hold data, to views."""
 
 
 class Step(NamedTuple):
@@ -86,10 +87,11 @@ class Pretraining(lightning.LightningModule):
 
     def make_views(self, batch: Batch, step: int) -> Views:
         """Views of a batch at a step, on the batch's device."""
-        (values,) = batch.inputs.values()
+        ((modality, values),) = batch.inputs.items()
+        valid = [batch.valid[modality]] if modality in batch.valid else []
         generator = torch.Generator(values.device)
         generator.manual_seed(step_seed(self.seed, step, self.global_rank))
-        return Views(self.views(values, generator), self.let_through(batch))
+        return Views(self.views(values, generator, *valid), self.let_through(batch))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Step:
         """Make the views on the training device."""

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from trivium.colours import run_colour
+from trivium.data.batches import gather
 from trivium.data.store import Store
+from trivium.embedding import TOKENIZER
 from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
 from trivium.pretraining.budget import Budget, count_flops
 from trivium.pretraining.checkpoints import saved_progress
@@ -19,6 +21,7 @@ from trivium.pretraining.fitting import Watch, fit
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import PARADIGMS, Pretraining, ViewsRecipe
 from trivium.pretraining.optimisers import OptimiserFactory
+from trivium.pretraining.price import Price
 from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
 from trivium.tracking.lifecycle import resume, start_run
@@ -71,20 +74,24 @@ def pretrain(
     if recipe.trainer.num_threads is not None:
         torch.set_num_threads(recipe.trainer.num_threads)
     data = StoreData(
-        store, batch_size=recipe.trainer.batch_size, seed=recipe.seed, task=recipe.task
+        store,
+        batch_size=recipe.trainer.batch_size,
+        seed=recipe.seed,
+        task=recipe.task,
+        packed=recipe.objective.needs.packed,
     )
-    module, flops_per_step = (None, 0)
+    module, price = None, Price.constant(0)
     if recipe.objective.paradigm != "control":
-        module, flops_per_step = build_module(recipe, data)
+        module, price = build_module(recipe, data)
     writer = open_writer(recipe, store, folder, name=name, experiment=experiment, interval=interval)
     with writer:
         if module is None:
             num_steps, watch = 0, None
             flops = recipe.objective.fit(train_values(store))
         else:
-            watch = fit(module, recipe, data, folder, flops_per_step=flops_per_step, writer=writer)
+            watch = fit(module, recipe, data, folder, price=price, writer=writer)
             num_steps = watch.num_steps
-            flops = num_steps * flops_per_step
+            flops = price.upto(num_steps)
         samples = num_steps * recipe.trainer.batch_size
         facts = {
             **recipe.facts,
@@ -94,14 +101,19 @@ def pretrain(
             "trivium": importlib.metadata.version("trivium"),
         }
         save_encoder(recipe.objective.encoder.cpu(), folder.path, facts)
+        if store.tokenizer_sum is not None:
+            text = (store.folder / TOKENIZER).read_text(encoding="utf-8")
+            folder.write_text(TOKENIZER, text)
         metrics = {
             "num_steps": num_steps,
             "flops": flops,
-            "flops_per_step": flops_per_step,
+            "flops_per_step": flops // num_steps if num_steps else price.step(0),
             "samples": samples,
             "num_parameters": sum(p.numel() for p in recipe.objective.encoder.parameters()),
             "final": watch.final if watch else {},
         }
+        if watch and watch.language:
+            metrics["language"] = watch.language
         accuracy = validation_accuracy(recipe.objective.encoder, store, recipe.task)
         finish(folder, metrics, watch, accuracy, writer)
     return accuracy
@@ -109,12 +121,12 @@ def pretrain(
 
 def train_values(store: Store) -> Tensor:
     """Raw values of the train split, the first 100,000 of them: what a control may be fitted on."""
-    chosen = store.split("train")[:MOST_FITTED]
-    return torch.from_numpy(np.ascontiguousarray(store.column(store.meta.modality)[chosen]))
+    chosen = np.asarray(store.split("train")[:MOST_FITTED])
+    return gather(store, chosen, None).inputs[store.meta.modality]
 
 
-def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, int]:
-    """The Lightning module, its steps already counted, and the FLOPs of one step."""
+def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, Price]:
+    """The Lightning module, its steps already counted, and what they cost."""
     objective = recipe.objective
     module = PARADIGMS[objective.paradigm](
         objective,
@@ -126,11 +138,11 @@ def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, int]:
         seconds=recipe.budget.seconds,
         seed=recipe.seed,
     )
-    flops_per_step = count_flops(objective, module.make_views(data.batch(0), 0))
-    module.num_steps = recipe.budget.num_steps(
-        flops_per_step=flops_per_step, samples_per_step=recipe.trainer.batch_size
+    price = Price.of(
+        data, lambda step: count_flops(objective, module.make_views(data.batch(step), step))
     )
-    return module, flops_per_step
+    module.num_steps = recipe.budget.num_steps(price, samples_per_step=recipe.trainer.batch_size)
+    return module, price
 
 
 def open_writer(

@@ -1,7 +1,13 @@
 """What a probe accepts: the checks at its border."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
+from scipy import sparse
+
+SparseFeatures = sparse.csr_array
+"""Features [item, channel] of which nearly all are zero, such as counts of words."""
 
 
 def check_features(
@@ -13,22 +19,53 @@ def check_features(
         ValueError: no items, another width than the probe was fitted on, or values that are not
             finite; the message counts them.
     """
-    if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(f"features must be [item, channel] and not empty, got {features.shape}")
-    if width is not None and features.shape[1] != width:
-        raise ValueError(
-            f"the probe was fitted on {width} channels, but these features have "
-            f"{features.shape[1]}: embed both with the same encoder"
-        )
+    _check_shape(features.shape, width)
     if not np.issubdtype(features.dtype, np.floating):
         features = features.astype(np.float32)
-    finite = np.isfinite(features).all(1)
-    if not finite.all():
-        raise ValueError(
-            f"{int((~finite).sum())} of {len(features)} feature rows hold NaN or infinity, the "
-            f"first is row {int(np.argmin(finite))}: the encoder diverged or the input is broken"
-        )
+    _check_finite(np.isfinite(features).all(1))
     return features
+
+
+def check_sparse(features: SparseFeatures, width: int | None = None) -> SparseFeatures:
+    """Sparse features as finite floats.
+
+    Raises:
+        ValueError: as `check_features`.
+    """
+    _check_shape(features.shape, width)
+    if not np.issubdtype(features.dtype, np.floating):
+        features = features.astype(np.float32)
+    broken = features.tocoo().coords[0][~np.isfinite(features.data)]
+    finite = np.ones(features.shape[0], bool)
+    finite[broken] = False
+    _check_finite(finite)
+    return features
+
+
+def check_any(
+    features: Shaped[np.ndarray, "..."] | SparseFeatures, width: int | None = None
+) -> Float[np.ndarray, "item channel"] | SparseFeatures:
+    """Dense or sparse features as finite floats.
+
+    Raises:
+        ValueError: as `check_features`.
+    """
+    if isinstance(features, np.ndarray):
+        return check_features(features, width)
+    return check_sparse(features, width)
+
+
+def check_penalties(penalties: Sequence[float], tolerance: float) -> tuple[float, ...]:
+    """The penalties of a linear probe as floats.
+
+    Raises:
+        ValueError: penalties that are not positive and ascending, or a tolerance of zero.
+    """
+    if not penalties or min(penalties) <= 0 or list(penalties) != sorted(set(penalties)):
+        raise ValueError(f"penalties must be positive and ascending, got {list(penalties)}")
+    if tolerance <= 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
+    return tuple(float(penalty) for penalty in penalties)
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np.ndarray, " label"]:
@@ -74,3 +111,21 @@ def training_classes(labels: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, " 
     if len(classes) < 2:
         raise ValueError(f"a probe needs at least two classes, got only {classes.tolist()}")
     return classes
+
+
+def _check_shape(shape: tuple[int, ...], width: int | None) -> None:
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(f"features must be [item, channel] and not empty, got {shape}")
+    if width is not None and shape[1] != width:
+        raise ValueError(
+            f"the probe was fitted on {width} channels, but these features have "
+            f"{shape[1]}: embed both with the same encoder"
+        )
+
+
+def _check_finite(finite: np.ndarray) -> None:
+    if not finite.all():
+        raise ValueError(
+            f"{int((~finite).sum())} of {len(finite)} feature rows hold NaN or infinity, the "
+            f"first is row {int(np.argmin(finite))}: the encoder diverged or the input is broken"
+        )

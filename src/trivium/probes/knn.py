@@ -7,10 +7,19 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from trivium.probes.inputs import check_features, check_labels, class_indices, training_classes
+from trivium.probes.cosine import directions, joined, similarities
+from trivium.probes.inputs import (
+    SparseFeatures,
+    check_any,
+    check_labels,
+    class_indices,
+    training_classes,
+)
 
-CHUNK = 256
 GROUPS = 16
+
+Features = Shaped[np.ndarray, "item channel"] | SparseFeatures
+Labelled = tuple[Shaped[np.ndarray, "_ channel"] | SparseFeatures, Shaped[np.ndarray, "..."]]
 
 
 class KNNProbe:
@@ -19,7 +28,7 @@ class KNNProbe:
     A neighbour of similarity s votes for its class with weight `exp(s / temperature)` (Wu et al.
     2018, 1805.01978, Sec. 3.4). With a validation set, k is the one of the highest validation
     accuracy (the smaller one in a tie), and the validation items then become neighbours too.
-    A k above the number of training items is dropped.
+    A k above the number of training items is dropped. Features are dense or sparse.
 
     Args:
         neighbours: Values of k, ascending.
@@ -44,10 +53,10 @@ class KNNProbe:
 
     def fit(
         self,
-        features: Shaped[np.ndarray, "item channel"],
+        features: Features,
         labels: Shaped[np.ndarray, "..."],
         *,
-        validation: tuple[Shaped[np.ndarray, "_ channel"], Shaped[np.ndarray, "..."]] | None = None,
+        validation: Labelled | None = None,
     ) -> "KNNProbe":
         """Keep the items; with validation, choose k and keep its items as well.
 
@@ -55,57 +64,54 @@ class KNNProbe:
             ValueError: features that are not finite, lengths that do not match, fewer than two
                 classes, a validation label that no training item has, or no usable k.
         """
-        features = check_features(features)
-        labels = check_labels(labels, len(features))
+        features = check_any(features)
+        num_items, width = features.shape
+        labels = check_labels(labels, num_items)
         self.classes_ = training_classes(labels)
-        self.neighbours_ = tuple(k for k in self.neighbours if k <= len(features))
+        self.neighbours_ = tuple(k for k in self.neighbours if k <= num_items)
         if not self.neighbours_:
-            raise ValueError(f"no k of {self.neighbours} fits {len(features)} training items")
+            raise ValueError(f"no k of {self.neighbours} fits {num_items} training items")
         self.k_, self.validation_scores_ = self.neighbours_[-1], np.empty(0)
-        self._items = _normalised(features)
+        self._items = directions(features)
         self._targets = torch.from_numpy(class_indices(labels, self.classes_))
         if validation is not None:
-            held_out = check_features(validation[0], features.shape[1])
-            labels = check_labels(validation[1], len(held_out))
+            held_out = check_any(validation[0], width)
+            labels = check_labels(validation[1], held_out.shape[0])
             targets = class_indices(labels, self.classes_)
             votes = self._votes(held_out, self.neighbours_)
             hits = votes.argmax(2) == torch.from_numpy(targets)
             self.validation_scores_ = hits.double().mean(1).numpy()
             self.k_ = self.neighbours_[int(np.argmax(self.validation_scores_))]
-            self._items = torch.cat([self._items, _normalised(held_out)])
+            self._items = joined(self._items, directions(held_out))
             self._targets = torch.cat([self._targets, torch.from_numpy(targets)])
         return self
 
-    def predict(self, features: Shaped[np.ndarray, "item channel"]) -> np.ndarray:
+    def predict(self, features: Features) -> np.ndarray:
         """The class with the most votes for each item."""
         predictions: np.ndarray = self.classes_[self.predict_proba(features).argmax(1)]
         return predictions
 
-    def predict_proba(
-        self, features: Shaped[np.ndarray, "item channel"]
-    ) -> Float[np.ndarray, "item class"]:
+    def predict_proba(self, features: Features) -> Float[np.ndarray, "item class"]:
         """Shares of the vote in the order of `classes_`."""
-        features = check_features(features, self._items.shape[1])
+        features = check_any(features, self._items.shape[1])
         shares: np.ndarray = self._votes(features, (self.k_,))[0].numpy()
         return shares
 
-    def score(
-        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, "..."]
-    ) -> float:
+    def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
         """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, len(features))))
+        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
 
     def _votes(
-        self, features: np.ndarray, neighbours: Sequence[int]
+        self, features: Features, neighbours: Sequence[int]
     ) -> Float[Tensor, "k item class"]:
         """Shares of the vote for several k, from one sorted list of neighbours."""
         num_classes, parts = len(self.classes_), []
-        for queries in torch.split(_normalised(features), CHUNK):
-            similarity, index = _nearest(queries @ self._items.mT, max(neighbours))
+        for block in similarities(directions(features), self._items):
+            similarity, index = _nearest(block, max(neighbours))
             weights = ((similarity - similarity[:, :1]).double() / self.temperature).exp()
             targets = self._targets[index]
             votes = [
-                weights.new_zeros(len(queries), num_classes).scatter_add_(
+                weights.new_zeros(len(block), num_classes).scatter_add_(
                     1, targets[:, :k], weights[:, :k]
                 )
                 for k in neighbours
@@ -113,10 +119,6 @@ class KNNProbe:
             parts.append(torch.stack(votes))
         counted = torch.cat(parts, 1)
         return counted / counted.sum(2, keepdim=True)
-
-
-def _normalised(features: Shaped[np.ndarray, "item channel"]) -> Float[Tensor, "item channel"]:
-    return torch.nn.functional.normalize(torch.from_numpy(features.astype(np.float32)), dim=1)
 
 
 def _nearest(

@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Float, Shaped
 
 from trivium.probes.basis import Basis
-from trivium.probes.inputs import check_features, check_labels, class_indices, training_classes
+from trivium.probes.inputs import (
+    check_features,
+    check_labels,
+    check_penalties,
+    class_indices,
+    training_classes,
+)
 from trivium.probes.lbfgs import Solution, minimise
 from trivium.probes.softmax import SoftmaxRegression
 
@@ -64,11 +70,7 @@ class LinearProbe:
         tolerance: float = 2.5e-7,
         max_iterations: int = 2000,
     ) -> None:
-        if not penalties or min(penalties) <= 0 or list(penalties) != sorted(set(penalties)):
-            raise ValueError(f"penalties must be positive and ascending, got {list(penalties)}")
-        if tolerance <= 0:
-            raise ValueError(f"tolerance must be positive, got {tolerance}")
-        self.penalties = tuple(float(penalty) for penalty in penalties)
+        self.penalties = check_penalties(penalties, tolerance)
         self.tolerance = tolerance
         self.max_iterations = max_iterations
 

@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from trivium.probes.evaluation import Evaluation, Record, read_evaluation, write_evaluation
+from trivium.probes.inputs import SparseFeatures
 from trivium.probes.knn import KNNProbe
 from trivium.probes.linear import PENALTIES, LinearProbe
 from trivium.probes.metrics import NUM_BINS, measure
+from trivium.probes.sparse import SparseLinearProbe
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
 
@@ -19,6 +21,8 @@ PROTOCOL = "1"
 """Version that every result carries; a change that moves a number raises it."""
 
 PROBES = ("linear", "knn")
+
+Probe = LinearProbe | SparseLinearProbe | KNNProbe
 
 
 @runtime_checkable
@@ -81,13 +85,12 @@ class Protocol:
             for draw in range(self.num_draws if fraction < 1 else 1):
                 yield fraction, draw
 
-    def build(self, probe: str) -> LinearProbe | KNNProbe:
-        """A new probe of that name."""
+    def build(self, probe: str, *, sparse: bool = False) -> Probe:
+        """A new probe of that name, for dense or for sparse features."""
         if probe == "knn":
             return KNNProbe(self.neighbours, temperature=self.temperature)
-        return LinearProbe(
-            self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations
-        )
+        linear = SparseLinearProbe if sparse else LinearProbe
+        return linear(self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations)
 
 
 @dataclass(frozen=True)
@@ -95,30 +98,30 @@ class _Fitted:
     probe: str
     fraction: float
     draw: int
-    learnt: LinearProbe | KNNProbe
+    learnt: Probe
     num_validation: int
 
     @property
     def chosen(self) -> tuple[str, float | int]:
         """The hyperparameter that validation chose."""
-        if isinstance(self.learnt, LinearProbe):
-            return "C", self.learnt.C_
-        return "k", self.learnt.k_
+        if isinstance(self.learnt, KNNProbe):
+            return "k", self.learnt.k_
+        return "C", self.learnt.C_
 
     @property
     def validation(self) -> dict[str, float]:
         """What the chosen hyperparameter reached on validation, before the second fit."""
-        if isinstance(self.learnt, LinearProbe):
-            best = self.learnt.penalties.index(self.learnt.C_)
-            return {
-                "accuracy": float(self.learnt.validation_accuracy_[best]),
-                "cross_entropy": float(self.learnt.validation_scores_[best]),
-            }
-        return {"accuracy": float(self.learnt.validation_scores_.max())}
+        if isinstance(self.learnt, KNNProbe):
+            return {"accuracy": float(self.learnt.validation_scores_.max())}
+        best = self.learnt.penalties.index(self.learnt.C_)
+        return {
+            "accuracy": float(self.learnt.validation_accuracy_[best]),
+            "cross_entropy": float(self.learnt.validation_scores_[best]),
+        }
 
 
 def evaluate(
-    features: Float[np.ndarray, "item channel"] | Mapping[str, np.ndarray],
+    features: Float[np.ndarray, "item channel"] | SparseFeatures | Mapping[str, np.ndarray],
     store: LabelledStore,
     protocol: Protocol,
     facts: Mapping[str, Any],
@@ -129,7 +132,8 @@ def evaluate(
     """Probe frozen features; the test items are read once, after everything is chosen.
 
     Args:
-        features: Of every item of the store, or one array per split in the order of its indices.
+        features: Of every item of the store, dense or sparse, or one array per split in the order
+            of its indices.
         store: Splits, labels and label fractions.
         protocol: The settings.
         facts: What identifies the checkpoint; kept as they are.
@@ -172,7 +176,7 @@ def _fit(
     probe: str,
     fraction: float,
     draw: int,
-    table: np.ndarray,
+    table: np.ndarray | SparseFeatures,
     labels: Int64[np.ndarray, " item"],
     indices: tuple[np.ndarray, np.ndarray],
 ) -> _Fitted:
@@ -185,7 +189,8 @@ def _fit(
             f"{missing.tolist()}: every class needs one"
         )
     held_out = (table[validation], labels[validation])
-    learnt = protocol.build(probe).fit(table[train], labels[train], validation=held_out)
+    learnt = protocol.build(probe, sparse=not isinstance(table, np.ndarray))
+    learnt.fit(table[train], labels[train], validation=held_out)
     return _Fitted(probe, fraction, draw, learnt, len(validation))
 
 
@@ -207,8 +212,10 @@ def _record(
 
 
 def _table(
-    features: np.ndarray | Mapping[str, np.ndarray], store: LabelledStore, num_items: int
-) -> np.ndarray:
+    features: np.ndarray | SparseFeatures | Mapping[str, np.ndarray],
+    store: LabelledStore,
+    num_items: int,
+) -> np.ndarray | SparseFeatures:
     """Features by item index."""
     if isinstance(features, Mapping):
         splits = {name: np.asarray(store.split(name)) for name in features}
@@ -223,8 +230,8 @@ def _table(
         for name, indices in splits.items():
             table[indices] = features[name]
         return table
-    if len(features) != num_items:
+    if features.shape[0] != num_items:
         raise ValueError(
-            f"there are {len(features)} features for {num_items} items: embed the same store"
+            f"there are {features.shape[0]} features for {num_items} items: embed the same store"
         )
     return features

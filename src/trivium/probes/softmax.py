@@ -58,7 +58,8 @@ class SoftmaxRegression:
         loss = points.new_zeros(len(problems))
         gradient = torch.zeros_like(weights).flatten(0, 1)
         for features, labels in self._chunks():
-            terms, errors = self._errors(flat @ features.mT, labels)
+            logits = (flat @ features.mT).view(len(problems), self.num_classes, -1)
+            terms, errors = losses_and_errors(logits, labels)
             loss += terms.sum(1, dtype=torch.float64)
             gradient += errors.flatten(0, 1) @ features
         gradient = gradient.view_as(weights) / len(self.labels)
@@ -79,10 +80,7 @@ class SoftmaxRegression:
             logits = flat @ features.mT
             shares = logits.view(-1, self.num_classes, len(features)).softmax(1)
             total += torch.diag_embed(shares.sum(2)) - shares @ shares.mT
-        shared = torch.full_like(total, 1 / self.num_classes)
-        curvature, vectors = torch.linalg.eigh(total / len(self.labels) + shared)
-        curvature = curvature.clamp_min(self.noise)[..., None] + self.ridge[problems, None]
-        return ClassMetric(vectors, curvature.reciprocal())
+        return ClassMetric.of(total / len(self.labels), self.ridge[problems], self.noise)
 
     def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(torch.split(self.features, CHUNK), torch.split(self.labels, CHUNK), strict=True)
@@ -90,18 +88,20 @@ class SoftmaxRegression:
     def _by_class(self, points: Tensor) -> Tensor:
         return points.view(len(points), self.num_classes, -1)
 
-    def _errors(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses [problem, item] and their derivatives by the logits [problem, class, item]."""
-        shares = logits.view(-1, self.num_classes, len(labels))
-        index = labels.expand(len(shares), 1, -1)
-        shares -= shares.gather(1, index)
-        top = shares.amax(1, keepdim=True)
-        shares.sub_(top).clamp_(min=FLOOR).exp_().scatter_(1, index, 0.0)
-        others = shares.sum(1, keepdim=True)
-        loss = top + torch.log1p(others + torch.expm1(-top))
-        total = others + torch.exp(-top)
-        shares.div_(total).scatter_(1, index, -others / total)
-        return loss[:, 0], shares
+
+def losses_and_errors(
+    logits: Float[Tensor, "problem class item"], labels: Int64[Tensor, " item"]
+) -> tuple[Float[Tensor, "problem item"], Float[Tensor, "problem class item"]]:
+    """Cross-entropies and their derivatives by the logits, which are overwritten."""
+    shares, index = logits, labels.expand(len(logits), 1, -1)
+    shares -= shares.gather(1, index)
+    top = shares.amax(1, keepdim=True)
+    shares.sub_(top).clamp_(min=FLOOR).exp_().scatter_(1, index, 0.0)
+    others = shares.sum(1, keepdim=True)
+    loss = top + torch.log1p(others + torch.expm1(-top))
+    total = others + torch.exp(-top)
+    shares.div_(total).scatter_(1, index, -others / total)
+    return loss[:, 0], shares
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,19 @@ class ClassMetric:
 
     vectors: Float[Tensor, "problem class direction"]
     inverse: Float[Tensor, "problem direction channel"]
+
+    @classmethod
+    def of(
+        cls,
+        covariance: Float[Tensor, "problem class class"],
+        ridge: Float[Tensor, "problem channel"],
+        noise: float,
+    ) -> "ClassMetric":
+        """Of the mean covariance of the classes; along the shift of all of them it is one."""
+        shared = torch.full_like(covariance, 1 / covariance.shape[1])
+        curvature, vectors = torch.linalg.eigh(covariance + shared)
+        curvature = curvature.clamp_min(noise)[..., None] + ridge[:, None]
+        return cls(vectors, curvature.reciprocal())
 
     def apply(self, vectors: Tensor) -> Tensor:
         """Multiply vectors [problem, vector, class * channel]."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Int64, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 
@@ -12,6 +12,7 @@ class Mask(NamedTuple):
 
     keep: Int64[Tensor, "batch kept"]
     hidden: Int64[Tensor, "batch hidden"]
+    """Those that are not kept; of samples of different lengths padding, too."""
     mask: Bool[Tensor, "batch token"]
     """True where a token is hidden."""
 
@@ -48,14 +49,20 @@ class RandomMasking(nn.Module):
         num_tokens: int,
         device: torch.device | str = "cpu",
         generator: torch.Generator | None = None,
+        valid: Bool[Tensor, "batch token"] | None = None,
     ) -> Mask:
         """Draw a mask with its own permutation for every sample.
+
+        Of samples of different lengths (`valid`) each shows its own share of its valid tokens,
+        one at least; what is missing to the common number is padding, and padding is never
+        hidden.
 
         Args:
             batch_size: Samples.
             num_tokens: Tokens per sample.
             device: Where the mask is wanted.
             generator: Source of randomness; its device is where the mask is drawn.
+            valid: True where a sample has a token; None if everywhere.
 
         Raises:
             ValueError: there is no token.
@@ -63,11 +70,25 @@ class RandomMasking(nn.Module):
         num_hidden = self.num_hidden(num_tokens)
         source = torch.device(device) if generator is None else generator.device
         noise = torch.rand(batch_size, num_tokens, generator=generator, device=source)
+        if valid is not None:
+            return self._of_valid(noise.to(device), num_tokens - num_hidden, valid)
         order = noise.argsort(dim=1).to(device)
         hidden = order[:, :num_hidden].sort(dim=1).values
         keep = order[:, num_hidden:].sort(dim=1).values
         mask = torch.zeros(batch_size, num_tokens, dtype=torch.bool, device=order.device)
         return Mask(keep, hidden, mask.scatter_(1, hidden, True))
+
+    def _of_valid(
+        self, noise: Float[Tensor, "batch token"], num_kept: int, valid: Bool[Tensor, "batch token"]
+    ) -> Mask:
+        num_valid = valid.sum(1, keepdim=True)
+        num_shown = (num_valid - (self.ratio * num_valid).round()).clamp(min=1, max=num_kept)
+        rank = noise.masked_fill(~valid, 2.0).argsort(1).argsort(1)
+        shown = valid & (rank < num_shown)
+        # The shown first, padding behind them, what is hidden last.
+        order = (noise + (~shown).float() + (valid & ~shown).float()).argsort(1)
+        keep, rest = order[:, :num_kept].sort(1).values, order[:, num_kept:].sort(1).values
+        return Mask(keep, rest, valid & ~shown)
 
 
 def gather_tokens(

@@ -25,7 +25,7 @@ class PCA(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "control"
-    needs: ClassVar[Needs] = Needs()
+    needs: ClassVar[Needs] = Needs(modalities=("image", "audio"))
     encoder: Projection
 
     def __init__(self, encoder: Encoder, data: DataSpec, *, width: int) -> None:  # noqa: ARG002

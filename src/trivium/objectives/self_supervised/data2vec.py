@@ -4,14 +4,24 @@ from collections.abc import Sequence
 from typing import ClassVar, cast, final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.validity import is_every_token
 from trivium.objectives.targets import Normalisation, average_layers
 from trivium.objectives.teacher import Teacher
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
+from trivium.types import (
+    MASK,
+    DataSpec,
+    Encoder,
+    Needs,
+    Objective,
+    Paradigm,
+    Terms,
+    Tokens,
+    Views,
+)
 from trivium.views.block_masking import BlockMasking
 from trivium.views.masking import Mask
 
@@ -113,10 +123,12 @@ class Data2Vec(Objective):
         self.teacher.follow(self.encoder, start + (end - start) * share)
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, and what the student sees of it."""
         view, stem = views.views[0], self.encoder.stem
         mask = self.draw(self.encoder.embed(view.values, view.valid))
+        if stem.likelihood == "categorical":
+            return {"text": view.values, "masked": view.values.masked_fill(mask.mask, MASK)}
         masked = stem.target(view.values).masked_fill(mask.mask.unsqueeze(-1), 0)
         return {"input": view.values, "masked": stem.render(masked)}
 

@@ -52,7 +52,7 @@ class IJEPA(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "self_supervised"
-    needs: ClassVar[Needs] = Needs(tokens=True)
+    needs: ClassVar[Needs] = Needs(tokens=True, modalities=("image", "audio"))
     positions: Tensor
 
     def __init__(

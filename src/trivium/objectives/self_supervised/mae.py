@@ -3,13 +3,14 @@
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.positions import sincos_2d
 from trivium.encoders.transformer import Transformer, init_linear
 from trivium.encoders.validity import is_every_token
 from trivium.types import (
+    MASK,
     DataSpec,
     Encoder,
     Features,
@@ -69,24 +70,30 @@ class MAE(Objective):
         view = views.views[0]
         visible, mask = self.hide(view)
         features = self.encoder.contextualise(visible)
-        prediction = self.decode(features, mask)
+        prediction = self.decode(features, mask, view.valid)
         return {"loss": self.score(prediction, view, mask)}
 
     def hide(self, view: View) -> tuple[Tokens, Mask]:
         """Keep a random subset of every sample's tokens."""
-        values, valid = self.encoder.embed(view.values, view.valid)
-        mask = self.masking(len(values), values.shape[1], values.device)
-        num_kept = mask.keep.shape[1]
-        kept = valid[:, :num_kept] if is_every_token(valid) else valid.gather(1, mask.keep)
-        return Tokens(gather_tokens(values, mask.keep), kept), mask
+        values, valid, _ = self.encoder.embed(view.values, view.valid)
+        size = (len(values), values.shape[1], values.device)
+        if is_every_token(valid):
+            mask = self.masking(*size)
+            return Tokens(gather_tokens(values, mask.keep), valid[:, : mask.keep.shape[1]]), mask
+        mask = self.masking(*size, valid=valid)
+        shown = (valid & ~mask.mask).gather(1, mask.keep)
+        return Tokens(gather_tokens(values, mask.keep), shown), mask
 
-    def decode(self, features: Features, mask: Mask) -> Float[Tensor, "batch token target_width"]:
+    def decode(
+        self, features: Features, mask: Mask, valid: Tensor | None = None
+    ) -> Float[Tensor, "batch token target_width"]:
         """Put the encoded tokens back in place among mask tokens, and predict all of them."""
         seen = self.enter(features.tokens)
         place = mask.keep.unsqueeze(-1).expand_as(seen)
         blank = self.mask_token.to(seen.dtype).expand(*mask.mask.shape, -1)
-        tokens = blank.scatter(1, place, seen) + self.positions
-        prediction: Tensor = self.predict(self.decoder(tokens))
+        tokens = blank.scatter(1, place, seen) + self.positions[: mask.mask.shape[1]]
+        decoded = self.decoder(tokens) if valid is None else self.decoder(tokens, valid)
+        prediction: Tensor = self.predict(decoded)
         return prediction.float()
 
     def score(self, prediction: Tensor, view: View, mask: Mask) -> Float[Tensor, ""]:
@@ -94,18 +101,21 @@ class MAE(Objective):
         stem = self.encoder.stem
         target = stem.target(view.values, normalise=self.normalise)
         hidden = mask.mask.float() if view.valid is None else (mask.mask & view.valid).float()
-        return (stem.distance(prediction, target) * hidden).sum() / hidden.sum()
+        return (stem.distance(prediction, target) * hidden).sum() / hidden.sum().clamp(min=1)
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, what the encoder sees of it, and the hidden tokens filled in.
 
         With `normalise` the predictions borrow each hidden token's true mean and deviation.
         """
         view, stem = views.views[0], self.encoder.stem
         visible, mask = self.hide(view)
-        prediction = self.decode(self.encoder.contextualise(visible), mask)
+        prediction = self.decode(self.encoder.contextualise(visible), mask, view.valid)
         target = stem.target(view.values)
+        if stem.likelihood == "categorical":
+            filled = torch.where(mask.mask, stem.render(prediction), target)
+            return {"text": target, "masked": target.masked_fill(mask.mask, MASK), "filled": filled}
         if self.normalise:
             variance, mean = torch.var_mean(target, dim=-1, keepdim=True)
             prediction = prediction * (variance + 1e-6).sqrt() + mean

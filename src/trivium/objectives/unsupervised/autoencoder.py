@@ -3,10 +3,10 @@
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
-from trivium.objectives.bottleneck import Bottleneck, reconstruction_error
+from trivium.objectives.bottleneck import Bottleneck, reconstruction_error, text_length
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -46,12 +46,13 @@ class Autoencoder(Objective):
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
         features = self.encoder(view.values, view.valid)
-        prediction = self.bottleneck(features.pooled)
+        prediction = self.bottleneck(features.pooled, text_length(self.encoder.stem, view.values))
         return {"loss": reconstruction_error(self.encoder.stem, prediction, view.values, features)}
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, and what the code keeps of it."""
         view = views.views[0]
-        prediction = self.bottleneck(self.encoder(view.values, view.valid).pooled)
+        pooled = self.encoder(view.values, view.valid).pooled
+        prediction = self.bottleneck(pooled, text_length(self.encoder.stem, view.values))
         return {"input": view.values, "reconstruction": self.encoder.stem.render(prediction)}

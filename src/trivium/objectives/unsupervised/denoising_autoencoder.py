@@ -27,7 +27,7 @@ class DenoisingAutoencoder(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "unsupervised"
-    needs: ClassVar[Needs] = Needs(target=True)
+    needs: ClassVar[Needs] = Needs(target=True, modalities=("image", "audio"))
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class DenoisingAutoencoder(Objective):
         return noisy * (torch.rand_like(values) >= self.masking)
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, its corrupted self, and what is rebuilt from that."""
         view, stem = views.views[0], self.encoder.stem
         corrupted = self.corrupt(view.values)

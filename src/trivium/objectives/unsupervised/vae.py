@@ -3,9 +3,10 @@
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from trivium.objectives.bottleneck import text_length
 from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
 from trivium.objectives.gather import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
@@ -74,8 +75,9 @@ class VAE(Objective):
         mu, log_variance = self.posterior(view)
         z = mu + torch.exp(0.5 * log_variance) * torch.randn_like(mu)
         stem = self.encoder.stem
-        distance = stem.distance(self.decoder(z).float(), stem.target(view.values))
-        reconstruction = negative_log_likelihood(stem, distance)
+        length = text_length(stem, view.values)
+        distance = stem.distance(self.decoder(z, length).float(), stem.target(view.values))
+        reconstruction = negative_log_likelihood(stem, distance, view.valid)
         kl = gather(divergence(mu, log_variance).mean(0, keepdim=True)).mean(0)
         loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
         active = (mu.detach().var(0, correction=0) > 0.01).float().sum()
@@ -93,7 +95,7 @@ class VAE(Objective):
             self.strength.fill_(self.beta * min(1.0, progress / self.warmup))
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, its reconstruction from mu, samples from the prior, and traversals.
 
         `traversal 1` to `traversal 3`: the first sample's mu, with one unit moved from -3 to 3
@@ -105,7 +107,8 @@ class VAE(Objective):
         latents = {"reconstruction": mu, "sample": torch.randn_like(mu)}
         latents |= {f"traversal {n}": z for n, z in enumerate(traversals(mu, NUM_TRAVERSALS), 1)}
         render = self.encoder.stem.render
-        rows = {name: render(self.decoder(z).float()) for name, z in latents.items()}
+        length = text_length(self.encoder.stem, view.values)
+        rows = {name: render(self.decoder(z, length).float()) for name, z in latents.items()}
         return {"input": view.values, **rows}
 
 

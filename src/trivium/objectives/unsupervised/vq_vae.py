@@ -55,7 +55,7 @@ class VQVAE(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "unsupervised"
-    needs: ClassVar[Needs] = Needs(target=True)
+    needs: ClassVar[Needs] = Needs(target=True, modalities=("image", "audio"))
     positions: Tensor
 
     def __init__(

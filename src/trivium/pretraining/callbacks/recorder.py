@@ -1,11 +1,13 @@
 """What a run measured of itself: terms and learning rate against the budget."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as lightning
 from torch import Tensor
 
 from trivium.pretraining.module import Pretraining, Step
+from trivium.pretraining.price import Price
 from trivium.tracking.writer import RunWriter
 
 NUM_POINTS = 200
@@ -17,30 +19,41 @@ class Recorder(lightning.Callback):
 
     A curve holds at most 200 points evenly spread over the steps; between them nothing is moved
     off the device. The curves are part of the checkpoint, so a resumed run keeps them.
-    `flops_per_step` and `samples_per_step` turn steps into the other currencies.
+    `price`, `samples_per_step` and `tokens` (of each step; None if there is no text) turn steps
+    into the other currencies.
 
     Raises:
         FloatingPointError: at the first recorded loss that is not finite.
     """
 
     def __init__(
-        self, *, every: int, flops_per_step: int, samples_per_step: int, writer: RunWriter | None
+        self,
+        *,
+        every: int,
+        price: Price,
+        samples_per_step: int,
+        writer: RunWriter | None,
+        tokens: Callable[[int], int] | None = None,
     ) -> None:
         self.every = every
-        self.flops_per_step = flops_per_step
+        self.price = price
         self.samples_per_step = samples_per_step
+        self.tokens = None if tokens is None else Price(tokens, lambda step: step)
         self.writer = writer
         self.steps: list[int] = []
         self.terms: dict[str, list[float]] = {}
 
     def curves(self) -> dict[str, Any]:
-        """Steps, FLOPs, samples, and every term's values at them."""
-        return {
+        """Steps, FLOPs, samples (and tokens of text), and every term's values at them."""
+        curves = {
             "step": self.steps,
-            "flops": [step * self.flops_per_step for step in self.steps],
+            "flops": [self.price.upto(step) for step in self.steps],
             "samples": [step * self.samples_per_step for step in self.steps],
             "terms": self.terms,
         }
+        if self.tokens is not None:
+            curves["tokens"] = [self.tokens.upto(step) for step in self.steps]
+        return curves
 
     def state_dict(self) -> dict[str, Any]:
         """The curves so far."""
@@ -76,6 +89,8 @@ class Recorder(lightning.Callback):
         if self.writer is not None and trainer.is_global_zero:
             tracked = {f"train/{name}": value for name, value in values.items()}
             tracked["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-            tracked["cost/flops"] = float(step * self.flops_per_step)
+            tracked["cost/flops"] = float(self.price.upto(step))
             tracked["cost/samples"] = float(step * self.samples_per_step)
+            if self.tokens is not None:
+                tracked["cost/tokens"] = float(self.tokens.upto(step))
             self.writer.log_metrics(tracked, step)

@@ -1,0 +1,75 @@
+"""Rows of samples for the eye: pictures as one picture, texts as text."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trivium.data.store import Store
+from trivium.pretraining.drawing import draw_rows
+from trivium.tracking.writer import RunWriter
+
+
+def keep_picture(
+    image: np.ndarray, name: str, step: int, folder: Path, writer: RunWriter | None
+) -> None:
+    """Write a picture to the folder and to the tracker, where the steps become a slider."""
+    from PIL import Image
+
+    Image.fromarray(image).save(folder / f"{name}-step{step:06d}.png")
+    if writer is not None:
+        writer.log_image(name, image, step)
+
+
+def keep_texts(
+    rows: dict[str, list[str]], name: str, step: int, folder: Path, writer: RunWriter | None
+) -> None:
+    """Write rows of texts to the folder (json) and, to be read, to the tracker."""
+    path = folder / f"{name}-step{step:06d}.json"
+    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if writer is not None:
+        writer.log_text(as_text(rows), f"texts/{name}-step{step:06d}.txt")
+
+
+def keep_rows(
+    rows: dict[str, np.ndarray],
+    store: Store,
+    name: str,
+    step: int,
+    folder: Path,
+    writer: RunWriter | None,
+) -> None:
+    """Write rows of samples in the space of the inputs: images, or ids of texts."""
+    if store.meta.modality == "text":
+        keep_texts(
+            {key: decoded(store, ids) for key, ids in rows.items()}, name, step, folder, writer
+        )
+    else:
+        keep_picture(draw_rows(rows), name, step, folder, writer)
+
+
+def decoded(store: Store, ids: np.ndarray) -> list[str]:
+    """Texts of ids; what is hidden shows as [MASK]."""
+    from trivium.data.tokenizer import decode
+    from trivium.types import MASK, SPECIAL_TOKENS
+
+    tokenizer: Any = store.tokenizer()
+    texts = []
+    for row in ids:
+        parts, start = [], 0
+        for place in [*np.flatnonzero(row == MASK).tolist(), len(row)]:
+            parts.append(decode(tokenizer, row[start:place].tolist()))
+            start = place + 1
+        texts.append(f" {SPECIAL_TOKENS[MASK]} ".join(part.strip() for part in parts).strip())
+    return texts
+
+
+def as_text(rows: dict[str, list[str]]) -> str:
+    """Sample by sample, a line for each row."""
+    width = max(map(len, rows))
+    samples = [
+        "\n".join(f"{name:<{width}}  {text}" for name, text in zip(rows, sample, strict=True))
+        for sample in zip(*rows.values(), strict=True)
+    ]
+    return "\n\n".join(samples) + "\n"
