@@ -1,5 +1,6 @@
 """The raw control of text: which words a text holds."""
 
+import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -16,4 +17,4 @@ def features(store: Store) -> sparse.csr_array:
     are those of the train split; a text without any known word is a row of zeros.
     """
     words = TfidfVectorizer().fit(store.texts(store.split("train")))
-    return sparse.csr_array(words.transform(store.texts(range(store.num_samples))))
+    return sparse.csr_array(words.transform(store.texts(np.arange(store.num_samples))))

@@ -1,6 +1,7 @@
 """Cosine similarity of dense and of sparse features."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from trivium.probes.inputs import SparseFeatures
 
 CHUNK = 256
 
-Directions = Tensor | SparseFeatures
+Directions: TypeAlias = Tensor | SparseFeatures
 """Features [item, channel] of unit length, float32; a row of zeros stays one."""
 
 
@@ -34,7 +35,7 @@ def joined(first: Directions, second: Directions) -> Directions:
 
 def similarities(queries: Directions, items: Directions) -> Iterator[Float[Tensor, "query item"]]:
     """The similarity of all items to a few queries at a time, in their order."""
-    if isinstance(queries, Tensor):
+    if isinstance(items, Tensor):
         for some in torch.split(queries, CHUNK):
             yield some @ items.mT
         return

@@ -1,12 +1,13 @@
 """What a probe accepts: the checks at its border."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 from scipy import sparse
 
-SparseFeatures = sparse.csr_array
+SparseFeatures: TypeAlias = sparse.csr_array
 """Features [item, channel] of which nearly all are zero, such as counts of words."""
 
 

@@ -1,6 +1,7 @@
 """The k-nearest-neighbours probe: no training, so nothing of the probe's own hides the encoder."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from trivium.probes.inputs import (
 
 GROUPS = 16
 
-Features = Shaped[np.ndarray, "item channel"] | SparseFeatures
-Labelled = tuple[Shaped[np.ndarray, "_ channel"] | SparseFeatures, Shaped[np.ndarray, "..."]]
+Features: TypeAlias = Shaped[np.ndarray, "item channel"] | SparseFeatures
+Labelled: TypeAlias = tuple[
+    Shaped[np.ndarray, "_ channel"] | SparseFeatures, Shaped[np.ndarray, "..."]
+]
 
 
 class KNNProbe:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, runtime_checkable
+from typing import Any, TypeAlias, runtime_checkable
 from typing import Protocol as Interface
 
 import numpy as np
@@ -22,7 +22,7 @@ PROTOCOL = "1"
 
 PROBES = ("linear", "knn")
 
-Probe = LinearProbe | SparseLinearProbe | KNNProbe
+Probe: TypeAlias = LinearProbe | SparseLinearProbe | KNNProbe
 
 
 @runtime_checkable

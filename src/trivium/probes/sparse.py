@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from trivium.probes.sparse_softmax import SparseSoftmaxRegression
 MEMORY = 10
 """Pairs that L-BFGS remembers: with a weight per word and class, each takes a while to read."""
 
-Labelled = tuple[SparseFeatures, Shaped[np.ndarray, "..."]]
+Labelled: TypeAlias = tuple[SparseFeatures, Shaped[np.ndarray, "..."]]
 
 
 class SparseLinearProbe:
@@ -118,7 +119,7 @@ class SparseLinearProbe:
             if scores[row] > (1 + MARGIN) * scores.min():
                 break
         self.contenders_ = scores <= (1 + MARGIN) * scores.min()
-        for row in np.flatnonzero(self.contenders_):
+        for row in np.flatnonzero(self.contenders_).tolist():
             path[row + 1] = self._converge(train, path[row + 1], self.penalties[row])
             scores[row], accuracy[row] = _score(path[row + 1], held_out, targets)
         self.validation_scores_, self.validation_accuracy_ = scores, accuracy
