@@ -8,9 +8,11 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class
 from omegaconf import OmegaConf, open_dict
 
 from trivium.config import plain, register
+from trivium.types import Needs, Objective
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -58,11 +60,8 @@ def objectives() -> dict[str, str]:
 
 def rest(base: dict[str, Any]) -> list[str]:
     """The cells of every objective on every dataset of a grid that the grid itself leaves out."""
-    from hydra.utils import get_class
-
     known = sorted(objectives().values())
-    targets = {path: OmegaConf.load(CONF / "objective" / f"{path}.yaml") for path in known}
-    needs = {path: get_class(text.objective._target_).needs for path, text in targets.items()}
+    needs = {path: needs_of(path) for path in known}
     cells = [
         f"{dataset}-{path.split('/')[1]}"
         for dataset in base["datasets"]
@@ -70,6 +69,14 @@ def rest(base: dict[str, Any]) -> list[str]:
         if modality_of(dataset) in needs[path].modalities
     ]
     return [cell for cell in cells if cell not in base["cells"]]
+
+
+def needs_of(path: str) -> Needs:
+    """What the objective PARADIGM/METHOD needs, by its yaml."""
+    target = OmegaConf.load(CONF / "objective" / f"{path}.yaml").objective._target_
+    kind = get_class(target)
+    assert issubclass(kind, Objective)
+    return kind.needs
 
 
 @functools.cache

@@ -60,10 +60,10 @@ def embed(
         with torch.inference_mode():
             for first in range(0, len(chosen), batch_size):
                 part = order[first : first + batch_size]
-                values, valid = (
-                    None if each is None else each.to(device) for each in taken.take(chosen[part])
-                )
-                features[part] = encoder(as_values(values), valid).pooled.float().cpu().numpy()
+                values, valid = taken.take(chosen[part])
+                held = None if valid is None else valid.to(device)
+                tokens = encoder(as_values(values.to(device)), held)
+                features[part] = tokens.pooled.float().cpu().numpy()
     finally:
         encoder.to(home)
         for module, mode in modes.items():

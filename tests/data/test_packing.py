@@ -1,3 +1,5 @@
+import functools
+import operator
 import types
 
 import numpy as np
@@ -56,7 +58,7 @@ def test_lengths_are_rounded_to_eights_within_the_limit():
 def test_a_stream_is_the_chosen_texts_one_after_another(texts, data):
     every = range(len(texts))
     chosen = sorted(data.draw(st.sets(st.sampled_from(every), min_size=1)))
-    joined = sum((texts[i] for i in chosen), [])
+    joined = functools.reduce(operator.iadd, (texts[i] for i in chosen), [])
     if len(joined) < 2:
         return
     packed = pack(FakeStore(texts, chosen, 1), "train")

@@ -83,7 +83,7 @@ def token_bytes(tokenizer: Tokenizer) -> Int64[np.ndarray, " id"]:
     byte_level = isinstance(tokenizer.decoder, decoders.ByteLevel)
     counts = np.zeros(size, np.int64)
     for number in range(len(SPECIAL_TOKENS), size):
-        token = tokenizer.id_to_token(number)
+        token = tokenizer.id_to_token(number) or ""
         counts[number] = len(token) if byte_level else len(token.encode())
     if (unknown := tokenizer.token_to_id(UNKNOWN)) is not None:
         counts[unknown] = 1

@@ -110,12 +110,12 @@ def fit(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     curves = {**recorder.curves(), "monitor": probe.history}
     if language is not None:
-        curves["language"] = language.history
+        curves["language"] = language.curves()
     return Watch(
         num_steps=trainer.global_step,
         final={name: values[-1] for name, values in recorder.terms.items() if values},
         curves=curves,
-        language=language and {name: values[-1] for name, values in language.history.items()},
+        language=None if language is None else language.last(),
         ledger=cost.ledger(),
         embedding=embedding_map(probe),
     )

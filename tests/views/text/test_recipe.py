@@ -51,7 +51,7 @@ def test_a_crop_is_one_span_of_the_asked_share(batch, share, seed):
 
 
 def test_deletion_happens_at_its_rate_and_differs_between_samples():
-    ids, valid = batch_of([12] * 4000, 12)
+    _ids, valid = batch_of([12] * 4000, 12)
     kept = TokenDeletion(0.2).keep(valid, torch.Generator().manual_seed(0))
     assert kept[:, 1:-1].float().mean().item() == pytest.approx(0.8, abs=0.01)
     assert len({tuple(row) for row in kept.tolist()}) > 300

@@ -30,22 +30,32 @@ class LanguageMeasures(AfterLook):
     def __init__(self, *, probe: OnlineProbe, writer: RunWriter | None) -> None:
         super().__init__(probe)
         self.writer = writer
-        self.history: dict[str, list[float]] = {"step": []}
+        self.steps: list[int] = []
+        self.history: dict[str, list[float]] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far."""
-        return {"history": {name: list(values) for name, values in self.history.items()}}
+        return {"steps": [*self.steps], "history": {**self.history}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.history = state_dict["history"]
-        if self.history["step"]:
-            self.seen = int(self.history["step"][-1])
+        self.steps, self.history = state_dict["steps"], state_dict["history"]
+        if self.steps:
+            self.seen = self.steps[-1]
+
+    def curves(self) -> dict[str, list[float]]:
+        """Every measure at every look, beside the step of the look."""
+        steps = [float(step) for step in self.steps]
+        return {"step": steps, **{name: [*each] for name, each in self.history.items()}}
+
+    def last(self) -> dict[str, float]:
+        """The measures of the last look."""
+        return {name: values[-1] for name, values in self.history.items()}
 
     def act(self, pl_module: Pretraining, step: int) -> None:
         """Measure and record."""
         measured = self.measure(pl_module.objective, pl_module.device)
-        self.history["step"].append(step)
+        self.steps.append(step)
         for name, value in measured.items():
             self.history.setdefault(name, []).append(value)
         if self.writer is not None:
