@@ -18,7 +18,7 @@ register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="tune")
 @clear_errors
 def main(config: DictConfig) -> None:
-    search: Any = OmegaConf.to_container(config.search)
+    search: Any = OmegaConf.to_container(config.search, resolve=True)
     if not search:
         raise ValueError(f"the yaml of {config.method} has no `search`: there is nothing to tune.")
     import optuna
