@@ -15,7 +15,7 @@ from trivium.types import DataSpec
 
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
-from _compose import cell_choices, compared, composed, read_grid, rest
+from _compose import cell_choices, compared, composed, modality_of, needs_of, read_grid, rest
 from repro import with_cells
 
 CONF = Path("conf").resolve()
@@ -54,13 +54,15 @@ def test_every_choice_composes_and_its_target_exists(group, choice):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_is_of_its_folders_paradigm(objective):
-    values = prune(composed("pretrain", [f"objective={objective}"]))
     paradigm, method = objective.split("/")
+    modality = needs_of(objective).modalities[0]
+    data = {"image": "fashion_mnist", "text": "wordnet"}[modality]
+    values = prune(composed("pretrain", [f"objective={objective}", f"data={data}"]))
     kind = get_class(values["objective"]["_target_"])
     assert kind.paradigm == paradigm
     assert values["method"] == method
-    assert values["cell"] == f"fashion_mnist-{method}"
-    recipe = values["views"]["image"][values["objective_views"]]
+    assert values["cell"] == f"{data}-{method}"
+    recipe = values["views"][modality][values["objective_views"]]
     num_views = len(recipe["views"])
     assert num_views == kind.needs.num_views or kind.needs.more_views
     assert not set(values) & {"search", "sweep"}
@@ -102,8 +104,10 @@ def test_every_experiment_composes_and_has_its_header(path):
 def test_every_experiment_s_parts_can_be_built_and_fit(path):
     values = prune(composed("pretrain", [f"experiment={path.stem}"]))
     name, modality, facts = (values["data"][key] for key in ("name", "modality", "spec"))
-    half = (0.5,) * facts["shape"][0]
-    data = DataSpec(name, modality, tuple(facts["shape"]), 10, 100, half, half)
+    half = (0.5,) * facts["shape"][0] if modality == "image" else ()
+    vocabulary = 0 if modality == "image" else 100
+    shape = tuple(facts["shape"])
+    data = DataSpec(name, modality, shape, 10, 100, half, half, vocabulary)
     views = instantiate(values["views"][modality][values["objective_views"]])
     with torch.device("meta"):  # shapes alone: a ViT-B costs nothing
         encoder = instantiate(values["encoder"], data=data)
@@ -131,6 +135,7 @@ def test_every_objective_finds_its_way_into_the_grid_of_everything():
         f"{dataset}-{objective.split('/')[1]}"
         for dataset in default["datasets"]
         for objective in OBJECTIVES
+        if modality_of(dataset) in needs_of(objective).modalities
     }
     assert {*default["cells"], *rest(default)} == wanted
     assert set(read_grid("all")["cells"]) <= wanted - set(default["cells"])

@@ -8,61 +8,100 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
+from trivium.config import register
 from trivium.encoders.resnet import ResNet
+from trivium.encoders.text import TextTransformer
 from trivium.encoders.vit import ViT
 from trivium.objectives.contract import check
-from trivium.types import DataSpec, View, Views
+from trivium.types import BOS, EOS, PAD, DataSpec, View, Views
+
+register()
 
 FOLDER = Path(__file__).parents[2] / "conf" / "objective"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 TRAINED = [file for file in FILES if file.parent.name != "control"]
 DATA = DataSpec("tiny", "image", (1, 8, 8), 4, 100, (0.5,), (0.3,))
+TEXTS = DataSpec("short", "text", (12,), 4, 100, (), (), vocabulary=23)
 NUM_SAMPLES = 8
 SUPERVISED = "cross_entropy supcon"
 UNSUPERVISED = "autoencoder denoising_autoencoder vae vq_vae deepcluster_v2"
-SELF_SUPERVISED = "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec"
+SELF_SUPERVISED = (
+    "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec gpt bert electra"
+)
 
 
-def vit():
+def vit(needs):
     return ViT(DATA, name="vit_test", patch=2, width=32, depth=2, num_heads=2)
 
 
-def resnet():
-    return ResNet(DATA, name="resnet_test", **RESNET)
+def resnet(needs):
+    return ResNet(DATA, name="resnet_test", depth=18, stem_kind="small", patch=2)
 
 
-RESNET = {"depth": 18, "stem_kind": "small", "patch": 2}
-ENCODERS = {"vit": (ViT, vit), "resnet": (ResNet, resnet)}
+def text(needs):
+    causal = bool(needs.causal)
+    return TextTransformer(TEXTS, name="text_test", width=32, depth=2, num_heads=2, causal=causal)
+
+
+ENCODERS = {"vit": (ViT, vit), "resnet": (ResNet, resnet), "text": (TextTransformer, text)}
 
 
 def title(file):
     return file.relative_to(FOLDER).with_suffix("").as_posix()
 
 
-def read(file):
-    return OmegaConf.load(file)
+def read(file, modality="image"):
+    return OmegaConf.merge(OmegaConf.load(file), {"data": {"modality": modality}})
+
+
+def needs_of(file):
+    return get_class(OmegaConf.load(file).objective._target_).needs
+
+
+def data_of(make_encoder):
+    return TEXTS if make_encoder is text else DATA
 
 
 def build(file, make_encoder):
     torch.manual_seed(0)
-    encoder = make_encoder()
-    objective = instantiate(read(file).objective, encoder=encoder, data=DATA)
-    assert objective.encoder is encoder
+    encoder, data = make_encoder(needs_of(file)), data_of(make_encoder)
+    objective = instantiate(read(file, data.modality).objective, encoder=encoder, data=data)
+    assert objective.encoder is encoder or isinstance(objective.encoder, ENCODERS["text"][0])
     objective.after_step(1.0)
     return objective
 
 
-def batch(num_views):
-    generator = torch.Generator().manual_seed(1)
+def images(num_views, generator):
     images = torch.rand(NUM_SAMPLES, 1, 8, 8, generator=generator)
     noise = 0.05 * torch.randn(num_views, NUM_SAMPLES, 1, 8, 8, generator=generator)
-    views = tuple(View((images + part).clamp(0, 1)) for part in noise)
+    return tuple(View((images + part).clamp(0, 1)) for part in noise)
+
+
+def texts(num_views, generator):
+    """Texts of 4 to 12 tokens; each view has one id of each text exchanged."""
+    ids = torch.randint(4, TEXTS.vocabulary, (NUM_SAMPLES, 12), generator=generator)
+    lengths = torch.arange(NUM_SAMPLES) % 9 + 4
+    places = torch.arange(12)
+    valid = places < lengths[:, None]
+    ids = ids.where(places < lengths[:, None] - 1, EOS).where(valid, PAD)
+    ids[:, 0] = BOS
+    views = []
+    for number in range(num_views):
+        changed = ids.clone()
+        changed[:, 1] = (ids[:, 1] - 4 + number) % (TEXTS.vocabulary - 4) + 4
+        views.append(View(changed, valid))
+    return tuple(views)
+
+
+def batch(num_views, make_encoder=vit):
+    generator = torch.Generator().manual_seed(1)
+    views = (texts if make_encoder is text else images)(num_views, generator)
     return Views(views, torch.arange(NUM_SAMPLES) % DATA.num_classes)
 
 
 def fits(file, encoder):
-    kind = get_class(read(file).objective._target_)
-    return encoder.contextual or not kind.needs.tokens
+    needs = needs_of(file)
+    return encoder.modality in needs.modalities and (encoder.contextual or not needs.tokens)
 
 
 PAIRS = [
@@ -71,6 +110,12 @@ PAIRS = [
     for name, (kind, make) in ENCODERS.items()
     if fits(file, kind)
 ]
+MODALITIES = [
+    pytest.param(file, modality, id=f"{title(file)}-{modality}")
+    for file in FILES
+    for modality in ("image", "text")
+    if modality in needs_of(file).modalities
+]
 
 
 def test_every_objective_is_seen():
@@ -78,7 +123,7 @@ def test_every_objective_is_seen():
     assert seen >= {f"supervised/{name}" for name in SUPERVISED.split()}
     assert seen >= {f"unsupervised/{name}" for name in UNSUPERVISED.split()}
     assert seen >= {f"self_supervised/{name}" for name in SELF_SUPERVISED.split()}
-    assert seen >= {"control/untrained", "control/pca"}
+    assert seen >= {"control/untrained", "control/pca", "control/lsa"}
     assert {
         get_class(read(file).objective._target_).__module__.split(".")[-1] for file in FILES
     } == {file.stem for file in FILES}
@@ -89,20 +134,27 @@ def test_yaml_is_short_and_says_where_it_belongs(file):
     lines = file.read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert len(lines) <= 25
-    config = read(file)
+    config = OmegaConf.load(file)
     kind = get_class(config.objective._target_)
     assert kind.paradigm == file.parent.name
-    assert set(config) - {"adamw", "search"} == {"objective", "objective_views"}
+    own = {"adamw", "search", "encoder", "trainer"}
+    assert set(config) - own == {"objective", "objective_views"}
 
 
-@pytest.mark.parametrize("file", TRAINED, ids=title)
-def test_search_space_is_sound_and_of_equal_size(file):
-    config = read(file)
+ELSEWHERE = OmegaConf.load(FOLDER.parent / "encoder" / "text_nano.yaml")
+ELSEWHERE = OmegaConf.create({"encoder": ELSEWHERE})
+
+
+@pytest.mark.parametrize(("file", "modality"), MODALITIES)
+def test_search_space_is_sound_and_of_equal_size(file, modality):
+    if file not in TRAINED:
+        return
+    config = read(file, modality)
     search = config.search
     assert 2 <= len(search) <= 3
     assert search["adamw.lr"] == {"low": 1e-3, "high": 1.6e-2, "log": True}
     for key, space in search.items():
-        chosen = OmegaConf.select(config, key)
+        chosen = OmegaConf.select(config, key, default=OmegaConf.select(ELSEWHERE, key))
         assert chosen is not None
         if "choices" in space:
             assert set(space) == {"choices"}
@@ -111,9 +163,9 @@ def test_search_space_is_sound_and_of_equal_size(file):
             assert space.low <= chosen <= space.high
 
 
-@pytest.mark.parametrize("file", FILES, ids=title)
-def test_yaml_keys_are_the_settings_and_hold_the_only_defaults(file):
-    settings = dict(read(file).objective)
+@pytest.mark.parametrize(("file", "modality"), MODALITIES)
+def test_yaml_keys_are_the_settings_and_hold_the_only_defaults(file, modality):
+    settings = dict(read(file, modality).objective)
     kind = get_class(settings.pop("_target_"))
     parameters = inspect.signature(kind.__init__).parameters.values()
     keywords = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -125,7 +177,7 @@ def test_yaml_keys_are_the_settings_and_hold_the_only_defaults(file):
 @pytest.mark.parametrize(("file", "make_encoder"), PAIRS)
 def test_one_step_reaches_every_parameter(file, make_encoder):
     objective = build(file, make_encoder)
-    terms = objective(batch(objective.needs.num_views))
+    terms = objective(batch(objective.needs.num_views, make_encoder))
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     assert [name for name, term in terms.items() if term.requires_grad] == ["loss"]
     terms["loss"].backward()
@@ -142,7 +194,7 @@ def test_same_seed_same_loss(file, make_encoder):
     def step():
         objective = build(file, make_encoder)
         torch.manual_seed(5)
-        return objective(batch(objective.needs.num_views))["loss"].item()
+        return objective(batch(objective.needs.num_views, make_encoder))["loss"].item()
 
     assert step() == step()
 
@@ -150,8 +202,8 @@ def test_same_seed_same_loss(file, make_encoder):
 @pytest.mark.parametrize(("file", "make_encoder"), PAIRS)
 def test_one_batch_can_be_overfitted(file, make_encoder):
     objective = build(file, make_encoder)
-    views = batch(objective.needs.num_views)
-    num_steps, rate = (50, 3e-3) if make_encoder is vit else (12, 1e-3)
+    views = batch(objective.needs.num_views, make_encoder)
+    num_steps, rate = (50, 3e-3) if make_encoder is not resnet else (12, 1e-3)
     optimizer = torch.optim.Adam(objective.parameters(), lr=rate)
     losses = []
     for _ in range(num_steps):
@@ -169,7 +221,7 @@ def test_bfloat16_autocast_changes_the_loss_little(file, make_encoder):
         objective = build(file, make_encoder)
         torch.manual_seed(5)
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            terms = objective(batch(objective.needs.num_views))
+            terms = objective(batch(objective.needs.num_views, make_encoder))
         assert all(term.dtype == torch.float32 for term in terms.values())
         terms["loss"].backward()
         return terms["loss"].item()
@@ -178,27 +230,58 @@ def test_bfloat16_autocast_changes_the_loss_little(file, make_encoder):
 
 
 @pytest.mark.parametrize(("file", "make_encoder"), PAIRS)
-def test_pictures_are_aligned_images(file, make_encoder):
+def test_pictures_are_aligned_images_or_ids(file, make_encoder):
     objective = build(file, make_encoder).eval()
-    for row in objective.pictures(batch(objective.needs.num_views)).values():
-        assert row.shape == (NUM_SAMPLES, 1, 8, 8)
-        assert row.dtype == torch.float32
+    for row in objective.pictures(batch(objective.needs.num_views, make_encoder)).values():
+        if make_encoder is text:
+            assert len(row) == NUM_SAMPLES
+            assert row.dtype == torch.int64
+            assert row.min() >= 0
+            assert row.max() < TEXTS.vocabulary
+        else:
+            assert row.shape == (NUM_SAMPLES, 1, 8, 8)
+            assert row.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("file", "make_encoder"), [pair for pair in PAIRS if pair.values[1] is text]
+)
+def test_what_stands_in_the_padding_does_not_matter(file, make_encoder):
+    def step(filler):
+        objective = build(file, make_encoder)
+        views, labels = batch(objective.needs.num_views, make_encoder)
+        filled = (View(view.values.where(view.valid, filler), view.valid) for view in views)
+        torch.manual_seed(5)
+        loss = objective(Views(tuple(filled), labels))["loss"]
+        loss.backward()
+        rows = [p.grad.double().norm() for p in objective.parameters() if p.grad is not None]
+        return loss.item(), torch.stack(rows)
+
+    (first, rows), (second, others) = step(PAD), step(17)
+    assert second == pytest.approx(first, abs=1e-6)
+    torch.testing.assert_close(others, rows, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("file", FILES, ids=title)
-@pytest.mark.parametrize("encoder", [ViT, ResNet])
-@pytest.mark.parametrize("data", [DATA, DATA._replace(num_classes=0)])
+@pytest.mark.parametrize("encoder", [ViT, ResNet, TextTransformer])
+@pytest.mark.parametrize("data", [DATA, DATA._replace(num_classes=0), TEXTS])
 @pytest.mark.parametrize("num_views", [1, 2])
-def test_misfits_are_one_clear_error(file, encoder, data, num_views):
-    needs = get_class(read(file).objective._target_).needs
+@pytest.mark.parametrize("causal", [False, True])
+def test_misfits_are_one_clear_error(file, encoder, data, num_views, causal):
+    needs = needs_of(file)
+    of_encoder = encoder.modality != data.modality
     misfit = (
-        (needs.labels and not data.num_classes)
+        of_encoder
+        or data.modality not in needs.modalities
+        or (needs.labels and not data.num_classes)
         or (needs.tokens and not encoder.contextual)
+        or (needs.causal is not None and needs.causal != causal)
         or (num_views < needs.num_views if needs.more_views else num_views != needs.num_views)
     )
     if not misfit:
-        check(needs, title(file), encoder, data, num_views)
+        check(needs, title(file), encoder, data, num_views, causal)
         return
-    with pytest.raises(ValueError, match=title(file)) as error:
-        check(needs, title(file), encoder, data, num_views)
+    name = encoder.__name__ if of_encoder else title(file)
+    with pytest.raises(ValueError, match=f"{name}|{title(file)}") as error:
+        check(needs, title(file), encoder, data, num_views, causal)
     assert "\n" not in str(error.value)

@@ -5,6 +5,7 @@ from PIL import Image
 from trivium.data.catalogue import load_parser, prepare, spec_from_config
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.store import Store
+from trivium.types import DataSpec
 
 SPEC = {"shape": [3, 8, 8], "tasks": None, "num_samples": None, "mean": None, "std": None}
 
@@ -93,7 +94,8 @@ def test_recorded_facts_give_the_spec_before_any_data():
         },
     }
     spec = spec_from_config(config, "coarse")
-    assert spec == ("known", "image", (3, 32, 32), 20, 45000, (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+    expected = ("known", "image", (3, 32, 32), 20, 45000, (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+    assert spec == DataSpec(*expected)
     assert spec_from_config(config).num_classes == 100
     assert spec_from_config(config, "label").num_classes == 100
     with pytest.raises(DataError, match="no task 'odd'; it has: fine, coarse"):

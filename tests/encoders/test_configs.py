@@ -11,29 +11,42 @@ from trivium.types import DataSpec, Encoder, Stem
 
 FOLDER = Path(__file__).parents[2] / "conf" / "encoder"
 FILES = sorted(FOLDER.glob("*.yaml"))
+TEXTS = DataSpec("short", "text", (12,), 3, 100, (), (), vocabulary=20)
 
 
 def test_the_configs_are_seen():
-    assert {"vit_nano", "vit_tiny", "vit_small", "resnet18", "resnet50", "raw", "timm"} <= {
-        path.stem for path in FILES
-    }
+    assert {
+        "vit_nano",
+        "vit_tiny",
+        "vit_small",
+        "resnet18",
+        "resnet50",
+        "raw",
+        "timm",
+        "text_nano",
+    } <= {path.stem for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_builds_an_encoder_that_encodes_and_can_be_saved(path, data, tmp_path):
-    encoder = instantiate(OmegaConf.load(path), data=data)
+    config = OmegaConf.load(path)
+    if get_class(config["_target_"]).modality == "text":
+        data = TEXTS
+    encoder = instantiate(config, data=data)
+    values = torch.rand(2, *data.shape)
+    if data is TEXTS:
+        values = torch.randint(4, data.vocabulary, (2, *data.shape))
     assert isinstance(encoder, Encoder)
     assert isinstance(encoder.stem, Stem)
     assert encoder.name.startswith(path.stem)
     with torch.inference_mode():
-        features = encoder.eval()(torch.rand(2, *data.shape))
+        features = encoder.eval()(values)
     assert features.pooled.shape == (2, encoder.width)
     assert features.pooled.isfinite().all()
-    assert encoder.stem.target(torch.rand(2, *data.shape)).shape == (
-        2,
-        encoder.stem.num_tokens,
-        encoder.stem.target_width,
-    )
+    size = (2, encoder.stem.num_tokens)
+    if encoder.stem.likelihood == "gaussian":
+        size = (*size, encoder.stem.target_width)
+    assert encoder.stem.target(values).shape == size
     stored = DataSpec(**encoder.arguments["data"])
     assert stored == data
     save_encoder(encoder, tmp_path, {})

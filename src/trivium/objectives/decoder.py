@@ -60,8 +60,8 @@ def negative_log_likelihood(
 
     Categorical: the cross-entropies, of valid tokens alone. Gaussian: one variance for all
     values, at its maximum likelihood, which is the mean squared error over the batch of all ranks
-    (sigma-VAE, arXiv 2006.13202); the gradient is then that of the squared error divided by twice this variance,
-    and every rank returns the value of the whole batch.
+    (sigma-VAE, arXiv 2006.13202); the gradient is then that of the squared error divided by twice
+    this variance, and every rank returns the value of the whole batch.
     """
     distance = distance.float()
     if stem.likelihood == "categorical":
