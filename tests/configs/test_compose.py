@@ -26,6 +26,10 @@ OBJECTIVES = [
     for path in sorted((CONF / "objective").rglob("*.yaml"))
 ]
 OPEN = {
+    "textfolder": ["data.path=x"],
+    "texttable": ["data.path=x"],
+    "corpus": ["data.path=x"],
+    "hub_text": ["data.id=x", "data.path=x"],
     "imagefolder": ["data.path=x"],
     "hub": ["data.id=x", "data.path=x"],
 }

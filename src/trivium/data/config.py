@@ -12,6 +12,7 @@ KEYS = {
     "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
     "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
     "num_train", "num_test", "seed", "visible", "split", "held_out", "tokenizer", "items",
+    "files", "passage",
 }  # fmt: skip
 REQUIRED = ("name", "modality", "licence", "parser", "spec")
 TOLERANCE = 0.01

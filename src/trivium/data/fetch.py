@@ -18,6 +18,9 @@ from trivium.data.sources.cache import CacheSource
 from trivium.data.sources.folder import FolderSource
 from trivium.data.unpack import unpack
 
+PLAIN = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".md", ".text"}
+"""Kinds of files that are data themselves, no archives."""
+
 
 class Fetched(NamedTuple):
     """An unpacked dataset: its folder, and the source, version and sum of its archive."""
@@ -102,7 +105,11 @@ def _try(source: Source, dataset: str, scratch: Path) -> Fetched:
     if path.is_file():
         folder = work / "unpacked"
         try:
-            unpack(path, folder)
+            if path.suffix.lower() in PLAIN:
+                folder.mkdir()
+                shutil.copy(path, folder)
+            else:
+                unpack(path, folder)
         except ArchiveError as error:
             _explain(source, path, error)
     digest = content_sum(path)

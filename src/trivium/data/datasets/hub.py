@@ -3,15 +3,11 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from trivium.data.config import section
-from trivium.data.datasets.parquet import Table, class_ids, open_table
+from trivium.data.datasets.parquet import Table, divide, open_tables, read_classes
 from trivium.data.datasets.pictures import decode_all
 from trivium.data.errors import DataError
 from trivium.data.progress import track
-from trivium.data.sources.hub import export_parquet
-from trivium.data.splits import carve
 from trivium.data.writer import Parsed
 
 
@@ -27,30 +23,13 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     Raises:
         DataError: files or columns are missing, labels are no classes, or a picture is broken.
     """
-    columns = section(config, "columns")
-    splits = section(config, "splits") or {"train": "train", "test": "test"}
-    if not any(folder.rglob("*.parquet")):
-        export_parquet(
-            str(folder), scratch / "parquet", {k: str(v or "") for k, v in splits.items()}
-        )
-        folder = scratch / "parquet"
-    tables = [open_table(folder, (ours, str(theirs))) for ours, theirs in splits.items() if theirs]
+    tables = open_tables(folder, config, scratch)
     total = sum(table.num_rows for table in tables)
-    image = str(columns.get("image", "image"))
+    image = str(section(config, "columns").get("image", "image"))
     pictures = track(_pictures(tables, image), f"decoding {config['name']}", total)
     array, good = decode_all(pictures, total, dict(config), scratch)
-    label_columns = columns.get("tasks", {"label": "label"}) or {}
-    if not isinstance(label_columns, Mapping):
-        raise DataError(f"{config['name']}: columns.tasks must map tasks to columns")
-    labels, tasks = {}, {}
-    for task, column in label_columns.items():
-        labels[task], tasks[task] = class_ids(tables, str(column))
-    num_train = tables[0].num_rows
-    train, test = np.flatnonzero(good[:num_train]), num_train + np.flatnonzero(good[num_train:])
-    notes: tuple[str, ...] = ()
-    if len(tables) == 1:
-        train, test = carve(train, next(iter(labels.values()), None), 0.2, stream=1)
-        notes = ("The source has no test split: a stratified fifth of it is taken as test.",)
+    labels, tasks = read_classes(tables, config)
+    train, test, notes = divide(tables, good, next(iter(labels.values()), None))
     return Parsed({"image": array}, labels, tasks, train, test, notes)
 
 

@@ -1,13 +1,16 @@
-"""One split of a parquet dataset: its files in order, columns read a few rows at a time."""
+"""Parquet datasets: the files of a split in order, columns read a few rows at a time."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from trivium.data.config import section
 from trivium.data.errors import DataError
+from trivium.data.sources.hub import export_parquet
+from trivium.data.splits import carve
 
 ROWS = 256
 
@@ -86,3 +89,62 @@ def class_ids(tables: list[Table], column: str) -> tuple[np.ndarray, tuple[str, 
         return ids.astype(np.int64), tuple(words.tolist())
     odd = next(v for v in values if not isinstance(v, str) and not (isinstance(v, int) and v >= 0))
     raise DataError(f"{tables[0].name}: column {column!r} holds {odd!r}, which is no class")
+
+
+def open_tables(folder: Path, config: Mapping[str, object], scratch: Path) -> list[Table]:
+    """The tables of the config's `splits` (by default `train` and `test`), train first.
+
+    A folder without parquet files (csv, jsonl, pictures) is first loaded by the `datasets`
+    library. A split that maps to nothing is left out.
+
+    Raises:
+        DataError: a split has no files, or they cannot be loaded.
+    """
+    splits = section(config, "splits") or {"train": "train", "test": "test"}
+    if not any(folder.rglob("*.parquet")):
+        names = {ours: str(theirs or "") for ours, theirs in splits.items()}
+        export_parquet(str(folder), scratch / "parquet", names)
+        folder = scratch / "parquet"
+    return [open_table(folder, (ours, str(theirs))) for ours, theirs in splits.items() if theirs]
+
+
+class Classes(NamedTuple):
+    """The label columns of all tables together: ids and names by task."""
+
+    labels: dict[str, np.ndarray]
+    tasks: dict[str, tuple[str, ...]]
+
+
+def read_classes(tables: list[Table], config: Mapping[str, object]) -> Classes:
+    """What the config's `columns.tasks` names (by default task and column `label`).
+
+    Raises:
+        DataError: it is no mapping, a column is missing, or holds no classes.
+    """
+    columns = section(config, "columns").get("tasks", {"label": "label"}) or {}
+    if not isinstance(columns, Mapping):
+        raise DataError(f"{config['name']}: columns.tasks must map tasks to columns")
+    found = {task: class_ids(tables, str(column)) for task, column in columns.items()}
+    return Classes(
+        {task: ids for task, (ids, _) in found.items()},
+        {task: names for task, (_, names) in found.items()},
+    )
+
+
+class Division(NamedTuple):
+    """Indices of train and test over all tables, and what is to be noted."""
+
+    train: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...]
+
+
+def divide(tables: list[Table], good: np.ndarray, labels: np.ndarray | None) -> Division:
+    """Train and test among the good rows; a table alone gives a stratified fifth as test."""
+    num_train = tables[0].num_rows
+    train, test = np.flatnonzero(good[:num_train]), num_train + np.flatnonzero(good[num_train:])
+    if len(tables) > 1:
+        return Division(train, test, ())
+    train, test = carve(train, labels, 0.2, stream=1)
+    note = "The source has no test split: a stratified fifth of it is taken as test."
+    return Division(train, test, (note,))
