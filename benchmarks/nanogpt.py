@@ -9,7 +9,7 @@ Runtime: about five minutes a seed on one core.
 Trivium runs its own experiment file. The other side is a plain loop with transformers' GPT-2 (the
 model that nanoGPT rewrites), or with nanoGPT's own model.py where a checkout is given: batches
 drawn with replacement, AdamW, warm-up of 100 steps, a cosine to a tenth, gradients clipped to 1.
-Both losses are nats per character of the same validation blocks, all of them.
+Both losses are nats per character of the same validation blocks.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 from trivium.data.packing import Packed, pack
 from trivium.data.store import Store
+from trivium.pretraining.callbacks.language import spread
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = "moby_dick_gpt_nanogpt"
@@ -88,7 +89,7 @@ def theirs(train: Packed, validation: Packed, vocabulary: int, args: argparse.Na
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     model.eval()
-    blocks = torch.from_numpy(validation.blocks(np.arange(validation.num_blocks)))
+    blocks = torch.from_numpy(validation.blocks(spread(validation)))
     with torch.no_grad():
         return float(np.average([float(loss_of(model, part)) for part in blocks.split(1)]))
 
@@ -99,7 +100,7 @@ def loss_of(model: Reference, blocks: Tensor) -> Tensor:
 
 
 def rate(step: int, num_steps: int) -> float:
-    """nanoGPT's learning rate at a step."""
+    """The learning rate at a step, as nanoGPT has it."""
     if step < WARMUP:
         return RATE * (step + 1) / (WARMUP + 1)
     share = (step - WARMUP) / (num_steps - WARMUP)
@@ -129,9 +130,10 @@ def main() -> None:
     store = Store.open(ROOT / "outputs" / "stores" / "moby_dick")
     train, validation = pack(store, "train"), pack(store, "validation")
     rows = []
-    for args.seed in args.seeds:
+    for seed in args.seeds:
+        args.seed = seed
         rows.append((ours(args), theirs(train, validation, store.meta.vocabulary, args)))
-        print(f"seed {args.seed}: here {rows[-1][0]:.4f}, there {rows[-1][1]:.4f}", flush=True)
+        print(f"seed {seed}: here {rows[-1][0]:.4f}, there {rows[-1][1]:.4f}", flush=True)
     here, there = np.array(rows).T
     print(f"mean: here {here.mean():.4f}, there {there.mean():.4f} nats per character")
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
-from trivium.data.packing import pack
+from trivium.data.packing import Packed, pack
 from trivium.data.tokenizer import token_bytes
 from trivium.pretraining.callbacks.after_look import AfterLook
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
@@ -67,13 +68,12 @@ class LanguageMeasures(AfterLook):
         """Nats per id, perplexity and bits per byte of the validation split."""
         store = self.probe.store
         packed = pack(store, "validation")
-        num = min(packed.num_blocks, max(1, NUM_TOKENS // packed.length))
-        numbers = np.linspace(0, packed.num_blocks - 1, num).round().astype(np.int64)
+        numbers = spread(packed)
         sizes = token_bytes(store.tokenizer())
         was_training = objective.training
         objective.eval()
         nats, num_ids, num_bytes = 0.0, 0, 0
-        for first in range(0, num, BLOCKS_AT_ONCE):
+        for first in range(0, len(numbers), BLOCKS_AT_ONCE):
             ids = packed.blocks(numbers[first : first + BLOCKS_AT_ONCE])
             surprisal = objective.surprisal(View(torch.from_numpy(ids).to(device)))
             assert surprisal is not None
@@ -87,6 +87,12 @@ class LanguageMeasures(AfterLook):
             "perplexity": math.exp(min(mean, 700.0)),
             "bits_per_byte": nats / math.log(2) / num_bytes,
         }
+
+
+def spread(packed: Packed) -> Int64[np.ndarray, " block"]:
+    """The blocks of a split that are read: evenly spread, `NUM_TOKENS` tokens at most."""
+    num = min(packed.num_blocks, max(1, NUM_TOKENS // packed.length))
+    return np.linspace(0, packed.num_blocks - 1, num).round().astype(np.int64)
 
 
 def is_language_model(objective: Objective) -> bool:
