@@ -46,7 +46,7 @@ class Reference(nn.Module):
         sizes = {"n_layer": DEPTH, "n_head": NUM_HEADS, "n_embd": WIDTH, "vocab_size": vocabulary}
         if checkout is not None:
             sys.path.insert(0, str(checkout))
-            from model import GPT, GPTConfig
+            from model import GPT, GPTConfig  # type: ignore[import-not-found]
 
             config = GPTConfig(**sizes, block_size=BLOCK, dropout=0.0, bias=False)
             self.inner = GPT(config)
@@ -59,10 +59,9 @@ class Reference(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits of each next id."""
-        if self.own:
-            logits: Tensor = self.inner(ids, ids)[0]  # without targets it scores the last alone
-            return logits
-        return self.inner(ids).logits
+        # Without targets nanoGPT scores the last place alone.
+        logits: Tensor = self.inner(ids, ids)[0] if self.own else self.inner(ids).logits
+        return logits
 
 
 def theirs(train: Packed, validation: Packed, vocabulary: int, args: argparse.Namespace) -> float:
@@ -85,13 +84,13 @@ def theirs(train: Packed, validation: Packed, vocabulary: int, args: argparse.Na
         places = torch.randint(len(stream) - BLOCK, (BATCH, 1)) + torch.arange(BLOCK + 1)
         loss = loss_of(model, stream[places])
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     model.eval()
     blocks = torch.from_numpy(validation.blocks(spread(validation)))
     with torch.no_grad():
-        return float(np.average([float(loss_of(model, part)) for part in blocks.split(1)]))
+        return float(np.average([float(loss_of(model, part)) for part in torch.split(blocks, 1)]))
 
 
 def loss_of(model: Reference, blocks: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """Encoders of the timm library."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from trivium.encoders.patches import Patches
+from trivium.encoders.settings import plain
 from trivium.encoders.validity import every_token
 from trivium.types import DataSpec, Encoder, Features
 
@@ -45,7 +46,7 @@ class TimmEncoder(Encoder):
     ):
         super().__init__()
         self.name = name
-        options = _plain(options or {})
+        options = plain(options or {})
         self.arguments = {
             "data": data._asdict(),
             "name": name,
@@ -77,15 +78,6 @@ class TimmEncoder(Encoder):
         if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
             return encoded.flatten(1, 2)
         return encoded.flatten(2).transpose(1, 2)
-
-
-def _plain(value: Any) -> Any:
-    """Maps and lists of a configuration as plain ones, which can be saved."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def _create(model: str, pretrained: bool, channels: int, options: Mapping[str, Any]) -> Any:
