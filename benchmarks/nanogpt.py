@@ -54,11 +54,19 @@ class Reference(nn.Module):
             from transformers import GPT2Config, GPT2LMHeadModel
 
             off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-            config = GPT2Config(**sizes, **off, n_positions=BLOCK, activation_function="gelu")
+            config = GPT2Config(
+                **sizes,
+                **off,
+                n_positions=BLOCK,
+                activation_function="gelu",
+                bos_token_id=None,
+                eos_token_id=None,
+            )
             self.inner = GPT2LMHeadModel(config)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits of each next id."""
+        ids = ids.contiguous()
         # Without targets nanoGPT scores the last place alone.
         logits: Tensor = self.inner(ids, ids)[0] if self.own else self.inner(ids).logits
         return logits

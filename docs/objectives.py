@@ -5,19 +5,24 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from trivium.config import register
+
 ROOT = Path(__file__).resolve().parents[1]
 PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
-PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi (10\.[^\s,;:)]+)")
+PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi\s+(10\.[^\s,;:)]+)")
 HEADER = """# Objectives
 
 Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula
-and the reference implementation are, too. *Needs*: what a dataset, an encoder and a views recipe
-must offer; a combination that does not is refused before anything is loaded.
+and the reference implementation are, too. *Of*: the modalities in which it makes sense (image and
+text have datasets and encoders so far). *Needs*: what a dataset, an encoder and a views recipe must
+offer; a combination that does not is refused before anything is loaded.
 """
+WITH_DATA = ("image", "text")
 
 
 def page() -> str:
@@ -26,19 +31,22 @@ def page() -> str:
     for paradigm in PARADIGMS:
         files = sorted((ROOT / "conf" / "objective" / paradigm).glob("*.yaml"))
         parts.append(f"\n## {paradigm.replace('_', '-').capitalize()}\n")
-        parts.append("| objective | what it does | needs | views | paper |\n|-|-|-|-|-|")
+        parts.append("| objective | what it does | of | needs | views | paper |\n|-|-|-|-|-|-|")
         parts += [row(path) for path in files]
     return "\n".join(parts) + "\n"
 
 
 def row(path: Path) -> str:
     """One objective."""
-    config = OmegaConf.load(path)
-    kind: Any = get_class(config.objective._target_)
+    kind: Any = get_class(OmegaConf.load(path).objective._target_)
     needs = kind.needs
     words = [word for word in ("labels", "tokens", "target") if getattr(needs, word)]
     if needs.num_views > 1 or needs.more_views:
         words.append(f"{needs.num_views}{'+' if needs.more_views else ''} views")
+    if needs.causal is not None:
+        words.append("a causal encoder" if needs.causal else "an encoder of both directions")
+    if needs.packed:
+        words.append("packed texts")
     module = inspect.getmodule(kind)
     what = (module.__doc__ or "").strip().splitlines()[0].partition(": ")[2] if module else ""
     found = PAPER.search(inspect.getdoc(kind) or "")
@@ -46,14 +54,27 @@ def row(path: Path) -> str:
     if found:
         arxiv, doi = found.groups()
         link = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}"
-        paper = f"[{arxiv or doi}]({link})"
+        paper = f"[{arxiv or unquote(doi)}]({link})"
     return (
-        f"| `{path.parent.name}/{path.stem}` | {what} | {', '.join(words) or '-'} | "
-        f"`{config.objective_views}` | {paper} |"
+        f"| `{path.parent.name}/{path.stem}` | {what} | {', '.join(needs.modalities)} | "
+        f"{', '.join(words) or '-'} | {views(path, needs.modalities)} | {paper} |"
     )
 
 
+def views(path: Path, modalities: tuple[str, ...]) -> str:
+    """The recipe of each modality, once where they agree."""
+    found: dict[str, list[str]] = {}
+    for modality in WITH_DATA:
+        if modality in modalities:
+            config = OmegaConf.merge(OmegaConf.load(path), {"data": {"modality": modality}})
+            found.setdefault(str(config.objective_views), []).append(modality)
+    if len(found) == 1:
+        return f"`{next(iter(found))}`"
+    return ", ".join(f"`{recipe}` ({', '.join(names)})" for recipe, names in found.items())
+
+
 def main() -> None:
+    register()
     target, wanted = ROOT / "docs" / "objectives.md", page()
     if "--check" not in sys.argv:
         target.write_text(wanted)

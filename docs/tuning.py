@@ -1,36 +1,49 @@
-"""Write docs/tuning.md from the studies that `pipelines/tune.py` left in outputs/sweeps."""
+"""Write docs/tuning.md from the studies that `pipelines/tune.py` left in outputs/sweeps.
 
+A study that is not there keeps the table that it has.
+"""
+
+import re
 import sys
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "tuning.md"
 HEADER = """# Tuning
 
 Every objective had the same tuning budget: {num_trials} trials of what its yaml lists under
 `search`, {flops:.1e} training FLOPs per trial and dataset, one pretraining seed ({seed}, which no
 result uses). The first trial has the settings that the yaml had before; the next three are random,
-the others follow Optuna's TPE. A trial's score is the mean over both datasets of the linear probe's
-accuracy on *validation* items; the test split plays no part. The settings of the best trial,
-rounded, are the defaults in `conf/objective/`.
+the others follow Optuna's TPE. A trial's score is the mean over the modality's datasets of the
+linear probe's accuracy on *validation* items; the test split plays no part; 0 is a run that a
+sentinel stopped because it had collapsed. The settings of the best trial, rounded, are the defaults
+in `conf/objective/`.
 
-To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD`. The learning rate is searched
-over the same range everywhere. One seed and some hundred steps per trial make differences below
-about one point noise: what a table ranks is not a finding about an objective's settings.
+To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD` (texts: `data=wordnet`). The
+learning rate is searched over the same range everywhere. One seed and some hundred steps per trial
+make differences below about one point noise: what a table ranks is not a finding about an
+objective's settings.
 """
 
 
 def main() -> None:
     sweep = yaml.safe_load((ROOT / "conf" / "sweep" / "default.yaml").read_text())
-    parts = [HEADER.format(**sweep)]
+    kept = dict(re.findall(r"^## (.+)\n\n((?:\|.*\n)+)", TARGET.read_text(), re.MULTILINE))
+    tables = {}
     for path in sorted((ROOT / "conf" / "objective").glob("*/*.yaml")):
-        table = ROOT / sweep["storage"] / f"{path.stem}.md"
-        if table.is_file():
-            parts.append(f"## {path.parent.name}/{path.stem}\n\n{table.read_text()}")
-    if len(parts) == 1:
+        title = f"{path.parent.name}/{path.stem}"
+        for name, study in {title: path.stem, f"{title} on text": f"{path.stem}-text"}.items():
+            table = ROOT / sweep["storage"] / f"{study}.md"
+            if table.is_file():
+                tables[name] = table.read_text().rstrip("\n") + "\n"
+            elif name in kept:
+                tables[name] = kept[name]
+    if not tables:
         sys.exit(f"there is no study in {sweep['storage']}: run pipelines/tune.py first")
-    (ROOT / "docs" / "tuning.md").write_text("\n".join(parts))
+    parts = [f"## {name}\n\n{table}" for name, table in tables.items()]
+    TARGET.write_text("\n".join([HEADER.format(**sweep), *parts]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import functools
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -12,7 +12,9 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf, open_dict
 
 from trivium.config import plain, register
-from trivium.types import Needs, Objective
+
+if TYPE_CHECKING:
+    from trivium.types import Needs
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -71,8 +73,10 @@ def rest(base: dict[str, Any]) -> list[str]:
     return [cell for cell in cells if cell not in base["cells"]]
 
 
-def needs_of(path: str) -> Needs:
+def needs_of(path: str) -> "Needs":
     """What the objective PARADIGM/METHOD needs, by its yaml."""
+    from trivium.types import Objective  # torch: not for --help
+
     target = OmegaConf.load(CONF / "objective" / f"{path}.yaml").objective._target_
     kind = get_class(target)
     assert issubclass(kind, Objective)

@@ -14,7 +14,14 @@ from trivium.data.sources import build_sources
 from trivium.data.sources.hub import HubSource
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
-OPEN = {"imagefolder": {"path": "/photos"}, "hub": {"id": "who/what"}}
+OPEN = {
+    "imagefolder": {"path": "/photos"},
+    "hub": {"id": "who/what"},
+    "textfolder": {"path": "/texts"},
+    "texttable": {"path": "/texts"},
+    "corpus": {"path": "/texts"},
+    "hub_text": {"id": "who/what"},
+}
 
 
 def load(file):
@@ -52,12 +59,19 @@ def test_a_config_is_whole(file):
         ("synthetic", ((3, 32, 32), 5, 7200)),
         ("emoji", ((3, 32, 32), 9, 7866)),
         ("emoji_vendor", ((3, 32, 32), 9, 8023)),
+        ("ag_news", ((96,), 4, 108000)),
+        ("imdb", ((256,), 2, 22500)),
+        ("dbpedia", ((128,), 14, 504000)),
+        ("wordnet", ((64,), 21, 57735)),
+        ("synthetic_text", ((32,), 5, 7200)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):
     spec = spec_from_config(load(next(file for file in FILES if file.stem == name)))
     assert (spec.shape, spec.num_classes, spec.num_samples) == facts
-    assert len(spec.mean) == len(spec.std) == spec.shape[0]
+    channels = spec.shape[0] if spec.modality == "image" else 0
+    assert len(spec.mean) == len(spec.std) == channels
+    assert (spec.vocabulary > 0) == (spec.modality == "text")
 
 
 def test_the_hubs_keys_reach_its_source():

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "pipelines"))
+
+from _compose import composed  # noqa: E402
+
 SMALL = [
     "data=synthetic",
     "encoder.width=16",
@@ -114,6 +118,60 @@ def test_prepare_pretrain_probe_and_sweep(place):
     assert "train/loss" in probed[0].data.metrics
 
 
+TEXTS = [
+    "data=synthetic_text",
+    "encoder=text_nano",
+    "encoder.width=16",
+    "encoder.depth=1",
+    "budget=steps",
+    "budget.steps=6",
+    "monitor.num_items=60",
+    "monitor.sentinels.action=warn",
+]
+
+
+@pytest.mark.slow
+def test_texts_go_the_same_way(place):
+    gpt = ["objective=self_supervised/gpt", "run_dir=outputs/runs/gpt"]
+    done = run(place, "pretrain.py", *TEXTS, *gpt)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((place / "outputs/runs/gpt/metrics.json").read_text())
+    assert metrics["language"]["perplexity"] > 1
+    for checkpoint in ("outputs/runs/gpt", "raw"):
+        target = f"probe_dir=texts/{Path(checkpoint).name}"
+        choices = ["data=synthetic_text", f"checkpoint={checkpoint}", "probe.num_draws=2", target]
+        done = run(place, "probe.py", *choices)
+        assert done.returncode == 0, done.stderr
+    records = json.loads((place / "texts/raw/probe.json").read_text())["records"]
+    best = [r["value"] for r in records if r["fraction"] == 1.0 and r["metric"] == "accuracy"]
+    assert max(best) == 1.0  # the words of the raw input tell the topic
+
+    other = ["data=synthetic_text", "data.tokenizer.vocabulary=330", "data.spec.vocabulary=330"]
+    done = run(place, "probe.py", *other, "checkpoint=outputs/runs/gpt", "stores=others")
+    assert done.returncode == 1
+    assert "tokenizer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "ViT encodes image, but the dataset synthetic_text is text"),
+        (["encoder=text_nano", "encoder.causal=true", "objective=self_supervised/bert"],
+         "bert needs an encoder in which each token sees the whole text"),
+        (["encoder=text_nano", "encoder.causal=false", "objective=self_supervised/gpt"],
+         "gpt needs an encoder in which each token sees the tokens before it alone"),
+        (["encoder=text_nano", "objective=self_supervised/i_jepa"],
+         "i_jepa makes sense of image or audio"),
+    ],
+)  # fmt: skip
+def test_a_wrong_choice_for_texts_is_one_sentence(place, overrides, words):
+    done = run(place, "pretrain.py", "data=synthetic_text", *overrides)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place):
     from mlflow.tracking import MlflowClient
@@ -128,11 +186,11 @@ def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place)
     )
     assert sorted(row.split("|")[1].strip() for row in rows) == ["0", "1"]
     first = next(row for row in rows if row.startswith("| 0 |"))
-    yaml = (ROOT / "conf/objective/self_supervised/simclr.yaml").read_text().partition("search:")[0]
+    values = composed("pretrain", ["objective=self_supervised/simclr"])
     lr, temperature, views = (part.strip() for part in first.split("|")[2:5])
-    assert f"lr: {float(lr):.1e}".replace("e-0", "e-") in yaml
-    assert f"temperature: {temperature}" in yaml
-    assert f"objective_views: {views}" in yaml
+    assert float(lr) == values["adamw"]["lr"]
+    assert float(temperature) == values["objective"]["temperature"]
+    assert views == values["objective_views"]
 
     done = run(place, "tune.py", *SMALL[1:], *budget, "sweep.num_trials=3")
     assert done.returncode == 0, done.stderr

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ["data=synthetic", "encoder.patch=8"]
+TEXTS = ["data=synthetic_text", "encoder=text_nano"]
 SETTINGS = [
-    "data=synthetic",
     "encoder.width=16",
     "encoder.depth=2",
     "encoder.num_heads=2",
-    "encoder.patch=8",
     "trainer.batch_size=64",
     "trainer.precision=32-true",
     "trainer.checkpoint_steps=20",
@@ -30,9 +30,9 @@ SETTINGS = [
 ]
 
 
-def start(place, name, objective):
+def start(place, name, choices):
     environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *SETTINGS, objective]
+    command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *choices, *SETTINGS]
     with (place / f"{name}.log").open("a") as log:
         return subprocess.Popen(
             [*command, f"run_dir=outputs/runs/{name}"],
@@ -51,13 +51,20 @@ def weights(place, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective", ["objective=unsupervised/vae", "objective=self_supervised/mae"]
+    "choices",
+    [
+        [*IMAGES, "objective=unsupervised/vae"],
+        [*IMAGES, "objective=self_supervised/mae"],
+        [*TEXTS, "objective=self_supervised/gpt"],
+        [*TEXTS, "objective=self_supervised/electra"],
+    ],
+    ids=lambda choices: choices[-1].rpartition("/")[2],
 )
-def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
-    whole = start(tmp_path, "whole", objective)
+def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, choices):
+    whole = start(tmp_path, "whole", choices)
     assert whole.wait() == 0, said(tmp_path, "whole")
 
-    killed = start(tmp_path, "killed", objective)
+    killed = start(tmp_path, "killed", choices)
     folder = tmp_path / "outputs" / "runs" / "killed"
     while not list(folder.glob("resume-*.ckpt")):
         assert killed.poll() is None, said(tmp_path, "killed")
@@ -66,7 +73,7 @@ def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
     assert killed.wait() == -signal.SIGKILL
     assert not (folder / "encoder.safetensors").exists()
 
-    resumed = start(tmp_path, "killed", objective)
+    resumed = start(tmp_path, "killed", choices)
     assert resumed.wait() == 0, said(tmp_path, "killed")
     journal = [json.loads(line) for line in (folder / "tracking.jsonl").read_text().splitlines()]
     restored = [int(e["tags"]["resumed_at"]) for e in journal if "resumed_at" in e.get("tags", {})]
@@ -80,7 +87,7 @@ def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, objective):
 
 @pytest.mark.slow
 def test_sigterm_exits_with_143_and_keeps_the_state(tmp_path):
-    process = start(tmp_path, "stopped", "objective=unsupervised/vae")
+    process = start(tmp_path, "stopped", [*IMAGES, "objective=unsupervised/vae"])
     folder = tmp_path / "outputs" / "runs" / "stopped"
     while not list(folder.glob("resume-*.ckpt")):
         assert process.poll() is None, said(tmp_path, "stopped")

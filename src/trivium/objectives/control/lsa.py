@@ -17,7 +17,8 @@ NUM_ITERATIONS, NUM_MORE = 7, 10
 class LSA(Objective):
     """A control: tf-idf of the ids of a text on the first `width` singular directions.
 
-    Deerwester et al. 1990, doi 10.1002/(SICI)1097-4571(199009)41:6<391::AID-ASI1>3.0.CO;2-9, as
+    Deerwester et al. 1990, doi
+    10.1002/%28SICI%291097-4571%28199009%2941%3A6%3C391%3A%3AAID-ASI1%3E3.0.CO%3B2-9, as
     computed by scikit-learn's `TfidfTransformer` (smooth idf, rows of unit length) and
     `TruncatedSVD` (randomised, Halko et al., arXiv 0909.4061, algorithm 4.4, with a fixed seed).
     Rows are not centred, as usual for texts. The configured encoder is ignored: what is exported

@@ -1,4 +1,4 @@
-"""MAE: rebuild an image from the few patches that the encoder was shown."""
+"""MAE: rebuild the input from the few patches or tokens that the encoder was shown."""
 
 from typing import ClassVar, final
 

@@ -1,4 +1,4 @@
-"""SimCLR: contrast two views of one image with all the others."""
+"""SimCLR: contrast two views of one sample with all the others."""
 
 import math
 from typing import ClassVar, final
