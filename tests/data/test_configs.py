@@ -63,7 +63,7 @@ def test_a_config_is_whole(file):
         ("imdb", ((256,), 2, 22500)),
         ("dbpedia", ((128,), 14, 504000)),
         ("wordnet", ((64,), 21, 57735)),
-        ("synthetic_text", ((32,), 5, 7200)),
+        ("synthetic_text", ((64,), 5, 7200)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):

@@ -44,9 +44,10 @@ def train_tokenizer(settings: Mapping[str, object], texts: Iterable[str]) -> Tok
         raise ConfigError(f"tokenizer.kind is {kind!r}; choose of {', '.join(KINDS)}")
     if kind == "file":
         return _from_file(Path(str(settings.get("path"))))
-    tokenizer = _character(texts) if kind == "character" else _bytes(kind, settings, texts)
-    if settings.get("lowercase"):
-        tokenizer.normalizer = Lowercase()
+    normalizer = Lowercase() if settings.get("lowercase") else None
+    seen = texts if normalizer is None else map(normalizer.normalize_str, texts)
+    tokenizer = _character(seen) if kind == "character" else _bytes(kind, settings, seen)
+    tokenizer.normalizer = normalizer
     return load_tokenizer(tokenizer.to_str())
 
 

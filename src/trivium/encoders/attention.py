@@ -26,6 +26,11 @@ class Attention(nn.Module):
                 f"width {width} does not split into num_heads {num_heads}: "
                 "choose a width that is a multiple of num_heads."
             )
+        if rotary and (width // num_heads) % 2:
+            raise ValueError(
+                f"rotary positions turn pairs of channels, but a head has {width // num_heads}: "
+                "choose a width that is an even multiple of num_heads."
+            )
         self.num_heads = num_heads
         self.causal = causal
         self.rotary = rotary

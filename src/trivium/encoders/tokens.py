@@ -71,11 +71,14 @@ class TokenStem(Ids):
     """
 
     positions: Tensor
+    placeless: bool
+    """Whether the tokens do not say where they stand, so that attention has to know (rotary)."""
 
     def __init__(self, data: DataSpec, *, width: int, positions: TextPositions = "learned"):
         super().__init__(data)
         self.embedding = nn.Embedding(data.vocabulary, width)
         nn.init.normal_(self.embedding.weight, std=0.02)
+        self.placeless = positions == "rotary"
         if positions == "learned":
             self.positions = nn.Parameter(torch.empty(self.num_tokens, width))
             nn.init.normal_(self.positions, std=0.02)

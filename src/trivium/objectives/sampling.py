@@ -17,7 +17,7 @@ def nucleus(
     Raises:
         ValueError: the temperature is not positive, or `top_p` is outside (0, 1].
     """
-    if temperature <= 0 or not 0 < top_p <= 1:
+    if not temperature > 0 or not 0 < top_p <= 1:
         raise ValueError(
             f"sampling needs a temperature above 0 and a top_p in (0, 1], got {temperature} and "
             f"{top_p}"

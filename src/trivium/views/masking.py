@@ -82,7 +82,9 @@ class RandomMasking(nn.Module):
         self, noise: Float[Tensor, "batch token"], num_kept: int, valid: Bool[Tensor, "batch token"]
     ) -> Mask:
         num_valid = valid.sum(1, keepdim=True)
-        num_shown = (num_valid - (self.ratio * num_valid).round()).clamp(min=1, max=num_kept)
+        # In float64, as `num_hidden` rounds.
+        num_hidden = (self.ratio * num_valid.double()).round().long()
+        num_shown = (num_valid - num_hidden).clamp(min=1, max=num_kept)
         rank = noise.masked_fill(~valid, 2.0).argsort(1).argsort(1)
         shown = valid & (rank < num_shown)
         # The shown first, padding behind them, what is hidden last.

@@ -23,7 +23,13 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
     """
     pattern = config.get("files")
     every = sorted(folder.rglob(str(pattern or "*")))
-    files = [p for p in every if p.is_file() and (pattern or p.suffix.lower() in SUFFIXES)]
+    files = [
+        path
+        for path in every
+        if path.is_file()
+        and (pattern or path.suffix.lower() in SUFFIXES)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
     if not files:
         wanted = pattern or " ".join(sorted(SUFFIXES))
         raise DataError(f"{config['name']}: no text files in {folder}; looked for {wanted}")
@@ -54,15 +60,16 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
 def passages(text: str, size: int) -> Iterator[str]:
     """A text in parts of at least `size` characters, each up to the end of a line.
 
-    Together they are the text, but for blank parts, which are left out.
+    Together they are the text, but for what is blank behind the last of its words. No part is
+    blank: what is blank goes with the words behind it.
     """
     part: list[str] = []
     length = 0
     for line in text.splitlines(keepends=True):
         part.append(line)
         length += len(line)
-        if length >= size:
-            yield "".join(part)
+        if length >= size and not (passage := "".join(part)).isspace():
+            yield passage
             part, length = [], 0
     if (rest := "".join(part)).strip():
         yield rest

@@ -100,12 +100,28 @@ def open_tables(folder: Path, config: Mapping[str, object], scratch: Path) -> li
     Raises:
         DataError: a split has no files, or they cannot be loaded.
     """
-    splits = section(config, "splits") or {"train": "train", "test": "test"}
-    if not any(folder.rglob("*.parquet")):
-        names = {ours: str(theirs or "") for ours, theirs in splits.items()}
-        export_parquet(str(folder), scratch / "parquet", names)
+    given = section(config, "splits") or {"train": "train", "test": "test"}
+    splits = {ours: str(theirs) for ours, theirs in given.items() if theirs}
+    files = list(folder.rglob("*.parquet"))
+    if not files:
+        try:
+            export_parquet(str(folder), scratch / "parquet", splits, options=_options(folder))
+        except Exception as error:  # the library raises its own, pandas' and arrow's alike
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            raise DataError(
+                f"{config['name']}: the files in {folder} are no table with the splits "
+                f"{', '.join(splits.values())} ({type(error).__name__}: {reason})"
+            ) from error
         folder = scratch / "parquet"
-    return [open_table(folder, (ours, str(theirs))) for ours, theirs in splits.items() if theirs]
+    elif len(files) == len(splits) == 1:
+        return [Table(files[0].name, files)]
+    return [open_table(folder, names) for names in splits.items()]
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    """What pandas is to be told of csv files: the words `NA` and `null` are words."""
+    kinds = {path.suffix.lower() for path in folder.rglob("*")}
+    return {"keep_default_na": False} if kinds & {".csv", ".tsv"} else {}
 
 
 class Classes(NamedTuple):

@@ -47,7 +47,8 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
     num_train = int(number(config, "num_train", 8000))
     total = num_train + int(number(config, "num_test", 2000))
     rng = np.random.Generator(np.random.PCG64(int(number(config, "seed", 0))))
-    visible = cast(Sequence[str], config.get("visible") or tuple(FACTORS))
+    given = config.get("visible")
+    visible = tuple(FACTORS) if given is None else cast(Sequence[str], given)
     if unknown := sorted(set(visible) - set(FACTORS)):
         raise ConfigError(f"synthetic_text: unknown {unknown[0]}; factors: {', '.join(FACTORS)}")
     labels = {task: rng.integers(len(names), size=total) for task, names in FACTORS.items()}

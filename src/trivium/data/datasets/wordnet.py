@@ -110,7 +110,9 @@ def subtrees(every: Sequence[Synset], synsets: Sequence[Synset]) -> np.ndarray:
     for synset in synsets:
         line = list(_upwards((synset.part, synset.offset), parent))
         small = [place for place in line if sizes[place] <= SUBTREE]
-        found.append(names.setdefault(small[-1] if small else line[0], len(names)))
+        # A few verbs are hypernyms of each other: of equal sizes the same one for both.
+        top = max(small, key=lambda place: (sizes[place], place)) if small else line[0]
+        found.append(names.setdefault(top, len(names)))
     return np.array(found, np.int64)
 
 
@@ -142,4 +144,6 @@ def _synset(fields: list[str], gloss: str) -> Synset:
     above = [int(offset) for kind, offset, _ in pointers if kind in ("@", "@i")]
     if not gloss:
         raise ValueError("it has no gloss")
+    if int(fields[1]) >= len(LEXNAMES):
+        raise ValueError(f"there is no lexicographer file {fields[1]}")
     return Synset(fields[2], int(fields[0]), int(fields[1]), above[0] if above else None, gloss)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trivium.data.errors import SourceUnavailable
 from trivium.data.sources.base import Source, plain
@@ -51,15 +52,19 @@ def export_parquet(
     splits: Mapping[str, str],
     revision: str | None = None,
     config: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> None:
     """Load a dataset by id (or a local folder) and write `train.parquet` and `test.parquet`.
 
     A split that maps to nothing is left out. Pictures lie inside the files, still encoded.
+    `options` are the library's own for the kind of files.
     """
     import datasets
 
     target.mkdir(parents=True, exist_ok=True)
     for ours, theirs in splits.items():
         if theirs:
-            part = datasets.load_dataset(id_or_folder, config, revision=revision, split=theirs)
+            part = datasets.load_dataset(
+                id_or_folder, config, revision=revision, split=theirs, **(options or {})
+            )
             part.to_parquet(target / f"{ours}.parquet")

@@ -33,6 +33,13 @@ class TokenPredictor(nn.Module):
         return F.linear(hidden, embedding.weight, self.bias)
 
 
+def mean_nats(
+    scores: Float[Tensor, "token id"], target: Int64[Tensor, " token"]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy, 0 over no token at all (a batch in which no text has a word)."""
+    return F.cross_entropy(scores, target, reduction="sum") / max(1, len(target))
+
+
 @final
 class BERT(Objective):
     r"""Predict a random share of a text's tokens from all the others (Devlin et al. 2018).
@@ -71,8 +78,8 @@ class BERT(Objective):
         masked = self.masking(view.values, view.valid, self.vocabulary)
         tokens = self.encoder(masked.ids, view.valid).tokens[masked.chosen]
         scores, target = self.predictor(tokens, self.stem.embedding), view.values[masked.chosen]
-        accuracy = (scores.detach().argmax(-1) == target).float().mean()
-        return {"loss": F.cross_entropy(scores.float(), target), "accuracy": accuracy}
+        accuracy = (scores.detach().argmax(-1) == target).sum() / max(1, len(target))
+        return {"loss": mean_nats(scores.float(), target), "accuracy": accuracy}
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Int64[Tensor, "batch token"]]:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from trivium.encoders.transformer import Transformer, init_linear
 from trivium.encoders.validity import is_every_token
-from trivium.objectives.self_supervised.bert import TokenPredictor
+from trivium.objectives.self_supervised.bert import TokenPredictor, mean_nats
 from trivium.objectives.self_supervised.gpt import embedding_stem
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 from trivium.views.token_masking import TokenMasking
@@ -63,7 +63,11 @@ class ELECTRA(Objective):
         self.masking = TokenMasking(ratio, mask=1.0, random=0.0)
         self.enter = nn.Linear(width, generator_width)
         self.generator = Transformer(
-            generator_width, generator_depth, generator_num_heads, init="xavier"
+            generator_width,
+            generator_depth,
+            generator_num_heads,
+            init="xavier",
+            rotary=self.stem.placeless,
         )
         self.predictor = TokenPredictor(generator_width, self.stem.embedding)
         self.detector = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
@@ -98,7 +102,7 @@ class ELECTRA(Objective):
         scores = self.predictor(tokens, self.stem.embedding).float()
         sampled = torch.multinomial(scores.detach().softmax(-1), 1).squeeze(1)
         ids = view.values.masked_scatter(masked.chosen, sampled)
-        loss = F.cross_entropy(scores, view.values[masked.chosen])
+        loss = mean_nats(scores, view.values[masked.chosen])
         return Corrupted(ids, ids != view.values, loss)
 
     @torch.no_grad()

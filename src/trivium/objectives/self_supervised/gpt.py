@@ -113,10 +113,13 @@ class GPT(Objective):
     def generate(
         self, prompt: Int64[Tensor, "batch token"], length: int
     ) -> Int64[Tensor, "batch length"]:
-        """Go on from a prompt, in eval mode, until the end of the text or `length` tokens."""
+        """Go on from a prompt, in eval mode, until the end of the text or `length` tokens.
+
+        A prompt whose last token is the end of a text is not gone on with.
+        """
         was_training = self.training
         self.eval()
-        ids, ended = prompt, (prompt == EOS).any(1)
+        ids, ended = prompt, prompt[:, -1] == EOS
         forbidden = torch.tensor([PAD, BOS, MASK], device=prompt.device)
         while ids.shape[1] < length:
             tokens = self.encoder.contextualise(self.encoder.embed(ids)).tokens[:, -1:]

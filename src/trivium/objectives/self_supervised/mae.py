@@ -79,10 +79,11 @@ class MAE(Objective):
         size = (len(values), values.shape[1], values.device)
         if is_every_token(valid):
             mask = self.masking(*size)
-            return Tokens(gather_tokens(values, mask.keep), valid[:, : mask.keep.shape[1]]), mask
+            shown = valid[:, : mask.keep.shape[1]]
+            return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
         mask = self.masking(*size, valid=valid)
         shown = (valid & ~mask.mask).gather(1, mask.keep)
-        return Tokens(gather_tokens(values, mask.keep), shown), mask
+        return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
 
     def decode(
         self, features: Features, mask: Mask, valid: Tensor | None = None
