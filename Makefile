@@ -37,7 +37,7 @@ repro-all: env  ## the same for every objective; the report is outputs/all/repor
 	@echo "The report: outputs/all/report/index.html"
 
 test: env-dev  ## the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 ui: env  ## MLflow on http://127.0.0.1:5000
 	$(BIN)/python -m trivium.tracking.server
