@@ -17,6 +17,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
+from trivium.objectives.bottleneck import reconstruction_error, text_length
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -33,10 +34,12 @@ class MeanToken(Objective):
         self.predict = nn.Linear(encoder.width, encoder.stem.num_tokens * encoder.stem.target_width)
 
     def forward(self, views: Views) -> Terms:
-        view, stem = views.views[0], self.encoder.stem
-        guess = self.predict(self.encoder(view.values, view.valid).pooled).float()
+        (values, valid), stem = views.views[0], self.encoder.stem
+        features = self.encoder(values, valid)
+        guess = self.predict(features.pooled).float()
         guess = guess.unflatten(1, (stem.num_tokens, stem.target_width))
-        return {"loss": self.weight * stem.distance(guess, stem.target(view.values)).mean()}
+        guess = guess[:, : text_length(stem, values)]
+        return {"loss": self.weight * reconstruction_error(stem, guess, values, features)}
 '''
 YAML = """# @package _global_
 # The smallest objective there is.
