@@ -117,7 +117,7 @@ def test_an_edit_repeats_what_it_touches(project):
 
     # One objective's yaml: its own cells.
     yaml = "conf/objective/unsupervised/autoencoder.yaml"
-    project.edit(yaml, r"latent_width: \d+", "latent_width: 24")
+    project.edit(yaml, r"decoder_width: \d+", "decoder_width: 48")
     own = {
         f"{stage}@synthetic-autoencoder-{seed}"
         for stage in ("pretrain", "probe")

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ["data=synthetic", "encoder.patch=8"]
-TEXTS = ["data=synthetic_text", "encoder=text_nano"]
+TEXTS = ["data=synthetic_text", "data.spec.shape=[12]", "encoder=text_nano"]
 SETTINGS = [
     "encoder.width=16",
     "encoder.depth=2",
