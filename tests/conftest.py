@@ -6,7 +6,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from jaxtyping import install_import_hook
 
-hook = install_import_hook("trivium", "beartype.beartype")
+hook = install_import_hook("trivium", "typechecking.check")
 
 import hypothesis
 import pytest

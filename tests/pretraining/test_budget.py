@@ -32,7 +32,7 @@ def test_flops_buy_whole_steps(steps, price, rest):
 
 
 def test_samples_steps_and_seconds():
-    assert Budget(samples=1000.0).num_steps(Price.constant(1), samples_per_step=128) == 7
+    assert Budget(samples=1000).num_steps(Price.constant(1), samples_per_step=128) == 7
     assert Budget(steps=5).num_steps(Price.constant(10**9), samples_per_step=1) == 5
     assert Budget(seconds=5.0).num_steps(Price.constant(1), samples_per_step=1) is None
     assert Budget(flops=0.0).num_steps(Price.constant(10), samples_per_step=1) == 0
