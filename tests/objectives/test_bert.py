@@ -7,45 +7,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
-from transformers.modeling_outputs import BaseModelOutput
 
+from masked_language import SIZES, TEXTS, Body, perturbed, texts
 from trivium.encoders.term_projection import TermProjection
 from trivium.encoders.text import TextTransformer
 from trivium.objectives.self_supervised.bert import BERT, TokenPredictor
-from trivium.types import BOS, EOS, MASK, PAD, DataSpec, View, Views
+from trivium.types import MASK, View, Views
 
-TEXTS = DataSpec("short", "text", (24,), 0, 100, (), (), vocabulary=30)
-SIZES = {"width": 24, "depth": 2, "num_heads": 3}
 SETTINGS = {"ratio": 0.3, "mask": 0.8, "random": 0.1}
-LENGTHS = torch.tensor([24, 17, 9, 3])
 
 
 def bert(**settings):
     encoder = TextTransformer(TEXTS, name="text_test", **SIZES)
-    objective = BERT(encoder, TEXTS, **SETTINGS | settings)
-    with torch.no_grad():  # zeros and ones would hide mistakes
-        for parameter in objective.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return objective
-
-
-def texts(lengths=LENGTHS, length=24):
-    lengths = torch.as_tensor(lengths)[:, None]
-    valid = torch.arange(length) < lengths
-    ids = torch.randint(4, 30, valid.shape).where(valid, PAD)
-    ids[:, 0] = BOS
-    return View(ids.scatter(1, lengths - 1, EOS), valid)
-
-
-class Body(nn.Module):
-    """Stands in for the body of a model of transformers: the head and the loss stay theirs."""
-
-    def __init__(self, tokens):
-        super().__init__()
-        self.tokens = tokens
-
-    def forward(self, *args, **settings):
-        return BaseModelOutput(last_hidden_state=self.tokens)
+    return perturbed(BERT(encoder, TEXTS, **SETTINGS | settings))
 
 
 @torch.no_grad()

@@ -5,16 +5,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
-from transformers.modeling_outputs import BaseModelOutput
 
+from masked_language import LENGTHS, SIZES, TEXTS, Body, perturbed, texts
 from trivium.encoders.term_projection import TermProjection
 from trivium.encoders.text import TextTransformer
 from trivium.objectives.self_supervised.electra import ELECTRA
-from trivium.types import BOS, EOS, MASK, PAD, DataSpec, View, Views
+from trivium.types import MASK, View, Views
 from trivium.views.token_masking import Masked
 
-TEXTS = DataSpec("short", "text", (24,), 0, 100, (), (), vocabulary=30)
-SIZES = {"width": 24, "depth": 2, "num_heads": 3}
 SETTINGS = {
     "ratio": 0.3,
     "weight": 50.0,
@@ -22,40 +20,16 @@ SETTINGS = {
     "generator_depth": 1,
     "generator_num_heads": 2,
 }
-LENGTHS = torch.tensor([24, 17, 9, 3])
 
 
 def electra(positions="learned", **settings):
     encoder = TextTransformer(TEXTS, name="text_test", **SIZES, positions=positions)
-    objective = ELECTRA(encoder, TEXTS, **SETTINGS | settings)
-    with torch.no_grad():  # zeros and ones would hide mistakes
-        for parameter in objective.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return objective
-
-
-def texts(lengths=LENGTHS, length=24):
-    lengths = torch.as_tensor(lengths)[:, None]
-    valid = torch.arange(length) < lengths
-    ids = torch.randint(4, 30, valid.shape).where(valid, PAD)
-    ids[:, 0] = BOS
-    return View(ids.scatter(1, lengths - 1, EOS), valid)
+    return perturbed(ELECTRA(encoder, TEXTS, **SETTINGS | settings))
 
 
 def at_seed(function, *args):
     torch.manual_seed(5)
     return function(*args)
-
-
-class Body(nn.Module):
-    """Stands in for the body of a model of transformers: the head and the loss stay theirs."""
-
-    def __init__(self, tokens):
-        super().__init__()
-        self.tokens = tokens
-
-    def forward(self, *args, **settings):
-        return BaseModelOutput(last_hidden_state=self.tokens)
 
 
 def config_of(objective, hidden):

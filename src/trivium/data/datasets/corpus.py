@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.data.config import number, section, text_length
+from trivium.data.config import number
 from trivium.data.datasets.textfiles import SUFFIXES, read_text
+from trivium.data.datasets.tokenization import tokenization
 from trivium.data.errors import DataError
-from trivium.data.writer import Parsed, TokenizerSettings
+from trivium.data.writer import Parsed
 
 
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
@@ -53,7 +54,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
         np.arange(num_train),
         np.arange(num_train, len(texts)),
         texts=texts,
-        tokenizer=TokenizerSettings(section(config, "tokenizer"), text_length(config)),
+        tokenizer=tokenization(config),
     )
 
 

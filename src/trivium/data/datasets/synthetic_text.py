@@ -6,9 +6,10 @@ from typing import cast
 
 import numpy as np
 
-from trivium.data.config import number, section, text_length
+from trivium.data.config import number
+from trivium.data.datasets.tokenization import tokenization
 from trivium.data.errors import ConfigError
-from trivium.data.writer import Parsed, TokenizerSettings
+from trivium.data.writer import Parsed
 
 WORDS = {
     "topic": {
@@ -66,7 +67,7 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
         np.arange(num_train),
         np.arange(num_train, total),
         texts=texts,
-        tokenizer=TokenizerSettings(section(config, "tokenizer"), text_length(config)),
+        tokenizer=tokenization(config),
     )
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.data.config import section, text_length
 from trivium.data.datasets.classfolder import open_folder
 from trivium.data.datasets.textfiles import SUFFIXES, read_text
-from trivium.data.writer import Parsed, TokenizerSettings
+from trivium.data.datasets.tokenization import tokenization
+from trivium.data.writer import Parsed
 
 
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
@@ -27,5 +27,5 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
         *found.labels(),
         *found.divide(np.ones(len(texts), bool), config),
         texts=texts,
-        tokenizer=TokenizerSettings(section(config, "tokenizer"), text_length(config)),
+        tokenizer=tokenization(config),
     )

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.data.config import section, text_length
+from trivium.data.config import section
 from trivium.data.datasets.parquet import Table, divide, open_tables, read_classes
+from trivium.data.datasets.tokenization import tokenization
 from trivium.data.errors import DataError
-from trivium.data.writer import Parsed, TokenizerSettings
+from trivium.data.writer import Parsed
 
 
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
@@ -42,7 +43,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
         places[test],
         notes,
         texts=[text for text in texts if text.strip()],
-        tokenizer=TokenizerSettings(section(config, "tokenizer"), text_length(config)),
+        tokenizer=tokenization(config),
     )
 
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trivium.data.config import plain_option, section, text_length
+from trivium.data.config import plain_option
 from trivium.data.datasets.locate import locate
+from trivium.data.datasets.tokenization import tokenization
 from trivium.data.errors import DataError
 from trivium.data.splits import carve
-from trivium.data.writer import Parsed, TokenizerSettings
+from trivium.data.writer import Parsed
 
 PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 LEXNAMES = (
@@ -78,7 +79,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
         notes=(f"{len(every) - len(kept)} glosses occur again and were left out.",),
         groups=groups,
         texts=[synset.gloss for synset in synsets],
-        tokenizer=TokenizerSettings(section(config, "tokenizer"), text_length(config)),
+        tokenizer=tokenization(config),
     )  # fmt: skip
 
 
