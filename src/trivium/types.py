@@ -9,6 +9,8 @@ from torch import Tensor, nn
 Paradigm = Literal["supervised", "unsupervised", "self_supervised", "control"]
 Modality = Literal["image", "text", "audio"]
 Split = Literal["train", "validation", "test"]
+Column = Literal["mel", "wave"]
+"""The two forms in which a store holds audio: log-mel spectrograms, and the waves themselves."""
 
 PAD, BOS, EOS, MASK = range(4)
 """Ids of the special tokens, the same in every vocabulary: padding, the begin and the end of a
@@ -24,7 +26,9 @@ class Batch(NamedTuple):
     """What a store hands out for a set of indices.
 
     `inputs` maps a modality to its raw values as they lie in the store (image: uint8
-    [batch, channel, height, width]; text: int64 ids [batch, token], `PAD` after the end);
+    [batch, channel, height, width]; text: int64 ids [batch, token], `PAD` after the end; audio:
+    float16 log-mel spectrograms [batch, 1, frame, band] or int16 waves [batch, sample], silence
+    after the end);
     `valid` maps a variable-length modality to a bool [batch, length], True where there is data;
     `labels` is None on unlabelled data.
     """
@@ -36,7 +40,10 @@ class Batch(NamedTuple):
 
 
 class View(NamedTuple):
-    """One version of a batch, ready for an encoder (image: float in [0, 1]; text: ids)."""
+    """One version of a batch, ready for an encoder.
+
+    Image: float in [0, 1]; text: ids; audio: log-mel spectrograms, or waves in [-1, 1].
+    """
 
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
@@ -73,9 +80,11 @@ class DataSpec(NamedTuple):
     """What encoders and objectives may know about a dataset before any of it is loaded.
 
     `shape` is one sample's shape (image: channel, height, width; text: the most tokens that an
-    encoder is shown); `num_classes` is 0 on unlabelled data; `mean` and `std` are per-channel
-    statistics of the train split in the range that the encoder receives (text: empty);
-    `vocabulary` counts the ids of text, special tokens included (0 elsewhere).
+    encoder is shown; audio: 1, the most frames that an encoder is shown, mel bands);
+    `num_classes` is 0 on unlabelled data; `mean` and `std` are per-channel statistics of the train
+    split in the range that the encoder receives (text: empty); `vocabulary` counts the ids of
+    text, special tokens included (0 elsewhere); `sound` says how log-mel spectrograms are made
+    from waves, see `trivium.data.spectrogram.SoundSettings` (empty elsewhere).
     """
 
     name: str
@@ -86,6 +95,7 @@ class DataSpec(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     vocabulary: int = 0
+    sound: tuple[float, ...] = ()
 
 
 class Needs(NamedTuple):
@@ -127,6 +137,10 @@ class Stem(nn.Module, ABC):
     """What is added to each token's content, [token, channel]; of stems that embed tokens only."""
     likelihood: ClassVar[Literal["gaussian", "categorical"]]
 
+    def length(self, values: Tensor) -> int:
+        """Tokens that a batch of raw values becomes; fewer than `num_tokens` if it is shorter."""
+        return self.num_tokens
+
     @abstractmethod
     def target(self, values: Tensor, *, normalise: bool = False) -> Tensor:
         """What is predicted, per token; `normalise` standardises each token's values."""
@@ -139,7 +153,8 @@ class Stem(nn.Module, ABC):
     def render(self, prediction: Tensor) -> Tensor:
         """A prediction (or a target) back in the space of the inputs.
 
-        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token].
+        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token]; audio: log-mel
+        [batch, 1, frame, band], or waves [batch, sample].
         """
 
 
@@ -147,7 +162,8 @@ class Encoder(nn.Module, ABC):
     """Stem, trunk and pooling: the only thing that a probe ever sees.
 
     Receives raw values in the range of a `View` (image: float in [0, 1]; the encoder itself
-    standardises them with the statistics that it was built with; text: ids).
+    standardises them with the statistics that it was built with; text: ids; audio: log-mel
+    spectrograms or waves, see `column`).
     """
 
     name: str
@@ -163,6 +179,8 @@ class Encoder(nn.Module, ABC):
     """Whether `embed` and `contextualise` work on subsets of tokens (Needs.tokens)."""
     modality: ClassVar[Modality] = "image"
     """What it encodes."""
+    column: ClassVar[Column | None] = None
+    """Of audio: which column of a store it reads; None elsewhere."""
     causal: bool = False
     """Whether each token sees only itself and what came before it."""
     tokenizer: str | None = None
@@ -200,8 +218,14 @@ class Objective(nn.Module, ABC):
     def forward(self, views: Views) -> Terms:
         """Named scalars of one step; `loss` is minimised, the others are watched."""
 
-    def fit(self, values: Shaped[Tensor, "item ..."]) -> int:
-        """Fit a control in closed form on the raw train values; returns the FLOPs that it cost."""
+    def fit(
+        self, values: Shaped[Tensor, "item ..."], valid: Bool[Tensor, "item length"] | None = None
+    ) -> int:
+        """Fit on raw train values before the first step; returns the FLOPs that it cost.
+
+        For controls in closed form, and for objectives whose targets begin as clusters of the
+        input. `valid` tells where samples of different lengths hold data.
+        """
         return 0
 
     def after_step(self, progress: float) -> None:
@@ -210,7 +234,8 @@ class Objective(nn.Module, ABC):
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """Named rows for the eye in the space of the inputs, aligned over the batch, or nothing.
 
-        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token].
+        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token]; audio: log-mel
+        [batch, 1, frame, band], or waves [batch, sample].
         """
         return {}
 

@@ -2,38 +2,52 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, Shaped
 
+from trivium.data.spectrogram import SILENCE
 from trivium.data.store import Store
-from trivium.types import PAD, Batch
+from trivium.types import PAD, Batch, Column
 
 TOKENS = "tokens"
 """The column that text is read from."""
 MULTIPLE = 8
 """Texts are padded to a multiple of so many tokens: few lengths, each of a known price."""
+FRAMES = 16
+"""Audio is padded to a multiple of so many frames."""
 
 
 def gather(
-    store: Store, indices: Int64[np.ndarray, " batch"], labels: str | None = "label"
+    store: Store,
+    indices: Int64[np.ndarray, " batch"],
+    labels: str | None = "label",
+    column: Column | None = None,
 ) -> Batch:
     """The batch of these samples, copied out of the memory map (no per-sample Python).
 
-    Texts are cut to the length that the store's encoders are shown, and padded to the longest of
-    the batch, rounded up to a multiple of 8.
+    Texts and clips of audio are cut to the length that the store's encoders are shown, and padded
+    to the longest of the batch, rounded up to a multiple of 8 tokens or 16 frames. Where all clips
+    are as long as that, there is no `valid`.
 
     Args:
         store: An open store.
         indices: Sample numbers, in the order that the batch shall have.
         labels: Task whose labels are attached (`label`: the main one); None leaves them out.
+        column: Of audio: log-mel spectrograms (`mel`, also for None) or waves (`wave`).
 
     Raises:
         DataError: labels are asked of a dataset that has none, or of an unknown task.
     """
+    modality = store.meta.modality
     inputs, valid = {}, {}
-    if store.meta.modality == "text":
+    if modality == "text":
         flat, offsets = store.ragged(TOKENS)
         ids, present = padded(flat, offsets, indices, limit=store.meta.shape[0])
         inputs["text"], valid["text"] = torch.from_numpy(ids), torch.from_numpy(present)
+    elif modality == "audio":
+        values, present = _clips(store, indices, column or "mel")
+        inputs["audio"] = torch.from_numpy(values)
+        if store.lengths("mel").min() < store.meta.shape[1]:
+            valid["audio"] = torch.from_numpy(present)
     else:
         inputs = {
             name: torch.from_numpy(np.take(store.column(name), indices, axis=0))
@@ -52,7 +66,7 @@ def padded(
     *,
     limit: int,
 ) -> tuple[Int64[np.ndarray, "batch token"], Bool[np.ndarray, "batch token"]]:
-    """Some sequences of a flat column as one array, and where it holds data.
+    """Some sequences of ids of a flat column as one array, and where it holds data.
 
     Args:
         flat: All sequences, one after another.
@@ -60,15 +74,61 @@ def padded(
         indices: Which sequences.
         limit: Most tokens of each; what is beyond is cut.
     """
-    starts = np.take(offsets, indices)
-    lengths = np.minimum(np.take(offsets, indices + 1) - starts, limit)
-    places = np.arange(padded_length(int(lengths.max(initial=1)), limit))
-    present = places < lengths[:, None]
-    ids = np.take(flat, np.where(present, starts[:, None] + places, 0)).astype(np.int64)
-    ids[~present] = PAD
-    return ids, present
+    longest = int(_shown(offsets, indices, limit).max(initial=1))
+    ids, present = _cut(flat, offsets, indices, limit, padded_length(longest, limit), fill=PAD)
+    return ids.astype(np.int64), present
 
 
-def padded_length(longest: int, limit: int) -> int:
-    """The length to which a batch is padded whose longest text has so many tokens."""
-    return min(-(-longest // MULTIPLE) * MULTIPLE, limit)
+def padded_length(longest: int, limit: int, multiple: int = MULTIPLE) -> int:
+    """The length to which a batch is padded whose longest sequence has so many tokens."""
+    return min(-(-longest // multiple) * multiple, limit)
+
+
+def lengths_shown(store: Store) -> Int64[np.ndarray, " sample"] | None:
+    """Tokens or frames that an encoder is shown of each sample; None where all are alike."""
+    if store.meta.modality == "text":
+        return np.minimum(store.lengths(TOKENS), store.meta.shape[0])
+    if store.meta.modality == "audio":
+        lengths = np.minimum(store.lengths("mel"), store.meta.shape[1])
+        return lengths if lengths.min() < store.meta.shape[1] else None
+    return None
+
+
+def batch_length(store: Store, longest: int) -> int:
+    """Tokens or frames to which a batch of a store is padded."""
+    if store.meta.modality == "text":
+        return padded_length(longest, store.meta.shape[0])
+    return padded_length(longest, store.meta.shape[1], FRAMES)
+
+
+def _clips(store: Store, indices: np.ndarray, column: Column) -> tuple[np.ndarray, np.ndarray]:
+    limit, hop = store.meta.shape[1], int(store.meta.sound[2])
+    flat, offsets = store.ragged("mel")
+    length = batch_length(store, int(_shown(offsets, indices, limit).max(initial=1)))
+    if column == "mel":
+        values, present = _cut(flat, offsets, indices, limit, length, fill=SILENCE)
+        return values[:, None], present
+    flat, offsets = store.ragged("wave")
+    return _cut(flat, offsets, indices, limit * hop, length * hop, fill=0)
+
+
+def _shown(offsets: np.ndarray, indices: np.ndarray, limit: int) -> np.ndarray:
+    lengths = np.take(offsets, indices + 1) - np.take(offsets, indices)
+    return np.minimum(lengths, limit)
+
+
+def _cut(
+    flat: np.ndarray,
+    offsets: np.ndarray,
+    indices: np.ndarray,
+    limit: int,
+    length: int,
+    *,
+    fill: float,
+) -> tuple[Shaped[np.ndarray, "batch place *value"], Bool[np.ndarray, "batch place"]]:
+    """Some sequences, cut to `limit`, padded with `fill` to `length`; and where there is data."""
+    starts, places = np.take(offsets, indices), np.arange(length)
+    present = places < _shown(offsets, indices, limit)[:, None]
+    values = np.take(flat, np.where(present, starts[:, None] + places, 0), axis=0)
+    values[~present] = fill
+    return values, present

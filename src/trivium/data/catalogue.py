@@ -11,7 +11,15 @@ from typing import cast
 from filelock import FileLock
 
 from trivium.data.checksum import content_sum
-from trivium.data.config import NEEDED, check_config, check_facts, config_digest, entries, section
+from trivium.data.config import (
+    NEEDED,
+    check_config,
+    check_facts,
+    config_digest,
+    entries,
+    section,
+    sound_settings,
+)
 from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
 from trivium.data.fetch import Fetched, fetch
 from trivium.data.progress import announce
@@ -91,6 +99,7 @@ def spec_from_config(
         mean=tuple(float(v) for v in cast(Sequence[float], facts.get("mean") or ())),
         std=tuple(float(v) for v in cast(Sequence[float], facts.get("std") or ())),
         vocabulary=int(cast(int, facts.get("vocabulary") or 0)),
+        sound=tuple(sound_settings(config)[0]) if config["modality"] == "audio" else (),
     )
 
 

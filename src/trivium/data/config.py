@@ -7,12 +7,13 @@ from typing import cast
 
 from trivium.data.errors import ConfigError
 from trivium.data.meta import Meta
+from trivium.data.spectrogram import SoundSettings
 
 KEYS = {
     "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
     "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
     "num_train", "num_test", "seed", "visible", "split", "held_out", "tokenizer", "items",
-    "files", "passage",
+    "files", "passage", "spectrogram", "pitches", "velocities", "languages",
 }  # fmt: skip
 REQUIRED = ("name", "modality", "licence", "parser", "spec")
 TOLERANCE = 0.01
@@ -21,6 +22,7 @@ FACTS = {"shape", "tasks", "num_samples", "mean", "std", "vocabulary"}
 NEEDED = {
     "image": ("shape", "tasks", "num_samples", "mean", "std"),
     "text": ("shape", "tasks", "num_samples", "vocabulary"),
+    "audio": ("shape", "tasks", "num_samples", "mean", "std"),
 }
 """The facts that encoders and objectives are built from, by modality."""
 
@@ -152,6 +154,40 @@ def text_length(config: Mapping[str, object]) -> int:
     if shape[0] < 4:
         raise ConfigError(f"{config.get('name')}: texts of {shape[0]} tokens are too short")
     return int(shape[0])
+
+
+def sound_settings(config: Mapping[str, object]) -> tuple[SoundSettings, int]:
+    """`spectrogram` of an audio dataset, and the most frames that an encoder is shown.
+
+    Raises:
+        ConfigError: `spectrogram` has other keys or impossible values, or `spec.shape` is not
+            [1, frames, bands] with as many bands as `spectrogram` has.
+    """
+    name, given = config.get("name"), section(config, "spectrogram")
+    fields = SoundSettings._fields
+    if set(given) != set(fields):
+        raise ConfigError(
+            f"{name}: spectrogram has {', '.join(given) or 'nothing'}; it needs exactly "
+            f"{', '.join(fields)}"
+        )
+    numbers = [number(given, key, 0) for key in fields]
+    settings = SoundSettings(*(int(value) for value in numbers[:4]), *map(float, numbers[4:]))
+    if problem := settings.problem():
+        raise ConfigError(f"{name}: spectrogram: {problem}")
+    shape = section(config, "spec").get("shape")
+    if (
+        not isinstance(shape, Sequence)
+        or [shape[0], shape[-1]] != [1, settings.bands]
+        or len(shape) != 3
+        or not isinstance(shape[1], int)
+        or shape[1] < 4
+    ):
+        raise ConfigError(
+            f"{name}: spec.shape is {shape!r}; expected [1, frames, {settings.bands}]: the most "
+            f"frames ({settings.hop / settings.rate:.3g} s each) that an encoder is shown, and "
+            "spectrogram.bands"
+        )
+    return settings, int(shape[1])
 
 
 def plain_option(config: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:

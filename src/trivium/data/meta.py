@@ -23,10 +23,11 @@ class File:
 class Meta:
     """The facts of a store; holds no time and no path, so equal data give equal bytes.
 
-    `shape` is one sample's shape (text: the most tokens that an encoder is shown); `columns` maps
-    a column to its file; `tasks` maps a task to its class names, the main task first;
-    `statistics` holds `mean` and `std` per channel in [0, 1] over the train split only (text:
-    empty); `vocabulary` counts the ids of text; `counts` are samples per split; `source`,
+    `shape` is one sample's shape (text: the most tokens that an encoder is shown; audio: 1, the
+    most frames that an encoder is shown, mel bands); `columns` maps a column to its file; `tasks` maps a task to its class names, the main task first;
+    `statistics` holds `mean` and `std` per channel over the train split only (image: in [0, 1];
+    audio: of the log-mel; text: empty); `vocabulary` counts the ids of text; `sound` says how the
+    log-mel was made (`trivium.data.spectrogram.SoundSettings`); `counts` are samples per split; `source`,
     `version` and `sha256` say which archive the data came from; `notes` is what a reader must know
     (for instance that a split was inferred); `config` is the digest of the config that made it.
     """
@@ -45,6 +46,7 @@ class Meta:
     config: str = ""
     notes: tuple[str, ...] = ()
     vocabulary: int = 0
+    sound: tuple[float, ...] = ()
     files: Mapping[str, File] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -73,6 +75,7 @@ class Meta:
             facts["tasks"] = {task: tuple(names) for task, names in facts["tasks"]}
             facts["statistics"] = {k: tuple(v) for k, v in facts["statistics"].items()}
             facts["notes"] = tuple(facts["notes"])
+            facts["sound"] = tuple(facts.get("sound", ()))
             facts["files"] = {k: File(**v) for k, v in facts["files"].items()}
             return cls(**facts)
         except (KeyError, TypeError, ValueError) as error:

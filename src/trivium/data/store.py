@@ -81,6 +81,7 @@ class Store:
             mean=self.meta.statistics["mean"],
             std=self.meta.statistics["std"],
             vocabulary=self.meta.vocabulary,
+            sound=self.meta.sound,
         )
 
     def column(self, name: str) -> np.memmap:
@@ -98,8 +99,8 @@ class Store:
         """A column of samples of different lengths: all values, and where each sample begins.
 
         Returns:
-            The values one after another (`tokens`: uint16 or uint32; `text`: uint8, utf-8), and
-            int64 offsets, one more than samples.
+            The values one after another (`tokens`: uint16 or uint32; `text`: uint8, utf-8;
+            `wave`: int16; `mel`: float16 [frame, band]), and int64 offsets, one more than samples.
 
         Raises:
             DataError: the column is not of this kind.

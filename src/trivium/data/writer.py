@@ -13,6 +13,7 @@ import numpy as np
 from trivium.data.checksum import file_sum
 from trivium.data.errors import DataError
 from trivium.data.meta import File, Meta
+from trivium.data.spectrogram import SoundSettings
 from trivium.data.splits import carve
 from trivium.data.statistics import channel_statistics
 from trivium.data.store import GROUPS, META, TOKENIZER, Store, offsets_file
@@ -25,6 +26,18 @@ class TokenizerSettings(NamedTuple):
     length: int
 
 
+class Waves(NamedTuple):
+    """Clips of audio: int16 samples one after another, and where each clip begins (and the end).
+
+    `settings` are those of its log-mel; an encoder is shown `frames` frames of a clip at most.
+    """
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    settings: SoundSettings
+    frames: int
+
+
 class Parsed(NamedTuple):
     """What a dataset's parser returns: every sample in one order, and who is train and test.
 
@@ -34,7 +47,7 @@ class Parsed(NamedTuple):
     which samples are near copies of each other: train, validation and test never share a group.
     It is None where samples are independent, or where the split shares groups by intent. Of text
     there are `texts` and `tokenizer` (its settings and the most tokens that an encoder is shown)
-    instead of columns.
+    instead of columns, of audio there are `waves`.
     """
 
     columns: dict[str, np.ndarray]
@@ -46,10 +59,13 @@ class Parsed(NamedTuple):
     groups: np.ndarray | None = None
     texts: Sequence[str] | None = None
     tokenizer: TokenizerSettings | None = None
+    waves: Waves | None = None
 
     @property
     def num_samples(self) -> int:
         """Samples of all splits, and those of none."""
+        if self.waves is not None:
+            return len(self.waves.offsets) - 1
         return len(self.columns["image"] if self.texts is None else self.texts)
 
 
@@ -82,10 +98,12 @@ def write_store(
     _check(name, parsed)
     if parsed.texts is not None:
         _check_texts(name, parsed.texts)
+    if parsed.waves is not None:
+        _check_waves(name, parsed.waves)
     main = next(iter(parsed.labels.values()), None)
     train, validation = carve(parsed.train.astype(np.int64), main, groups=parsed.groups)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
-    content = _texts(parsed, train) if parsed.texts is not None else _pictures(parsed, train)
+    content = _content(parsed, train)
     arrays = dict(content.arrays)
     arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
     arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
@@ -95,7 +113,7 @@ def write_store(
         name=name,
         tasks=dict(parsed.tasks),
         counts={s: len(v) for s, v in splits.items()},
-        notes=parsed.notes,
+        notes=(*parsed.notes, *content.notes),
         **content.facts,
         **origin._asdict(),
     )
@@ -116,6 +134,13 @@ class _Content(NamedTuple):
     arrays: dict[str, np.ndarray]
     documents: dict[str, str]
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def _content(parsed: Parsed, train: np.ndarray) -> _Content:
+    if parsed.texts is not None:
+        return _texts(parsed, train)
+    return _pictures(parsed, train) if parsed.waves is None else _sounds(parsed.waves, train)
 
 
 def _pictures(parsed: Parsed, train: np.ndarray) -> _Content:
@@ -157,6 +182,27 @@ def _texts(parsed: Parsed, train: np.ndarray) -> _Content:
         "vocabulary": tokenizer.get_vocab_size(),
     }
     return _Content(arrays, {TOKENIZER: tokenizer.to_str()}, facts)
+
+
+def _sounds(waves: Waves, train: np.ndarray) -> _Content:
+    from trivium.data.sounds import frame_statistics, log_mels
+
+    mel, offsets = log_mels(waves.flat, waves.offsets, waves.settings)
+    mean, std = frame_statistics(mel, offsets, train, limit=waves.frames)
+    columns = {"mel": "mel.float16.npy", "wave": "wave.int16.npy"}
+    arrays: dict[str, np.ndarray] = {columns["mel"]: mel, columns["wave"]: waves.flat}
+    arrays |= {offsets_file("mel"): offsets, offsets_file("wave"): waves.offsets}
+    facts = {
+        "modality": "audio",
+        "shape": (1, waves.frames, waves.settings.bands),
+        "columns": columns,
+        "statistics": {"mean": (mean,), "std": (std,)},
+        "sound": tuple(waves.settings),
+    }
+    cut = int((np.diff(offsets) > waves.frames).sum())
+    seconds = waves.frames * waves.settings.hop / waves.settings.rate
+    note = f"{cut} clips are longer than {seconds:.3g} s: an encoder is shown their beginning."
+    return _Content(arrays, {}, facts, (note,) if cut else ())
 
 
 @contextmanager
@@ -210,6 +256,18 @@ def _check_texts(name: str, texts: Sequence[str]) -> None:
     blank = [row for row, text in enumerate(texts) if not text.strip()]
     if blank:
         raise DataError(f"{name}: {len(blank)} texts are empty, the first is number {blank[0]}")
+
+
+def _check_waves(name: str, waves: Waves) -> None:
+    flat, offsets = waves.flat, waves.offsets
+    if flat.dtype != np.int16 or offsets.dtype != np.int64 or offsets[-1] != len(flat):
+        raise DataError(
+            f"{name}: waves must be int16 samples with int64 offsets that end at the last, got "
+            f"{flat.dtype} [{len(flat)}] with {offsets.dtype} offsets up to {offsets[-1]}"
+        )
+    empty = np.flatnonzero(np.diff(offsets) < 1)
+    if len(empty):
+        raise DataError(f"{name}: {len(empty)} clips are empty, the first is number {empty[0]}")
 
 
 def _check_groups(name: str, parsed: Parsed, groups: np.ndarray) -> None:

@@ -1,0 +1,106 @@
+"""The front end of audio: from waves to log-mel spectrograms."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SMALLEST = 1e-5
+"""Mel power below which there is silence."""
+SILENCE = math.log(SMALLEST)
+"""The log-mel value of silence: also what stands behind the end of a clip."""
+
+
+class SoundSettings(NamedTuple):
+    """How waves become log-mel spectrograms.
+
+    `rate`: samples per second; `window` and `hop`: samples of a frame and between frames;
+    `bands`: mel bands between `low` and `high` Hz.
+    """
+
+    rate: int
+    window: int
+    hop: int
+    bands: int
+    low: float
+    high: float
+
+    def problem(self) -> str:
+        """What is impossible about them; empty if nothing is."""
+        if min(self[:4]) < 1:
+            return "rate, window, hop and bands must be positive whole numbers"
+        if not 0 <= self.low < self.high <= self.rate / 2:
+            return f"low and high must be 0 <= low < high <= rate / 2, got {self.low}, {self.high}"
+        if self.hop > self.window:
+            return f"a hop of {self.hop} leaves samples out between windows of {self.window}"
+        return ""
+
+    def frames(self, num_samples: int) -> int:
+        """Frames of a clip: one per hop, one at least."""
+        return max(1, num_samples // self.hop)
+
+
+def settings_of(sound: tuple[float, ...]) -> SoundSettings:
+    """The settings that a `DataSpec` or a store's meta carries as plain numbers."""
+    rate, window, hop, bands, low, high = sound
+    return SoundSettings(int(rate), int(window), int(hop), int(bands), float(low), float(high))
+
+
+class LogMel(nn.Module):
+    """Natural logarithm of mel power: torchaudio's `MelSpectrogram`, silence below 1e-5.
+
+    Hann windows centred at multiples of the hop, power 2, bands of the HTK mel scale without
+    area normalisation (torchaudio's defaults). Zeros stand before and behind a clip, so that what
+    a clip is padded with in a batch changes none of its frames; and the frame that would be
+    centred at or behind its last whole hop is left out: a clip of n samples has n // hop frames,
+    one at least.
+    """
+
+    def __init__(self, settings: SoundSettings) -> None:
+        super().__init__()
+        from torchaudio.transforms import MelSpectrogram
+
+        self.settings = settings
+        self.mel = MelSpectrogram(
+            settings.rate,
+            n_fft=settings.window,
+            hop_length=settings.hop,
+            n_mels=settings.bands,
+            f_min=settings.low,
+            f_max=settings.high,
+            pad_mode="constant",
+        )
+
+    @torch.no_grad()
+    def forward(self, waves: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame band"]:
+        """Log-mel of waves in [-1, 1], in float32."""
+        with torch.autocast(waves.device.type, enabled=False):
+            power: Tensor = self.mel(waves.float())
+        frames = self.settings.frames(waves.shape[1])
+        return power.clamp(min=SMALLEST).log().transpose(1, 2)[:, :frames]
+
+
+def to_waves(
+    log_mel: Float[Tensor, "batch frame band"], settings: SoundSettings, *, iterations: int = 32
+) -> Float[Tensor, "batch sample"]:
+    """Waves that sound like log-mel spectrograms: least squares, then Griffin-Lim.
+
+    torchaudio's `InverseMelScale` and `GriffinLim` (Griffin and Lim 1984; fast variant of Perraudin
+    et al. 2013), from zero phases, so that it is repeatable. What the log-mel does not hold (fine
+    pitch, phases) is lost, so compare with the inverse of the original's log-mel.
+    """
+    from torchaudio.transforms import GriffinLim, InverseMelScale
+
+    inverse = InverseMelScale(
+        settings.window // 2 + 1, settings.bands, settings.rate, settings.low, settings.high,
+        driver="gelsd",
+    )  # fmt: skip
+    invert = GriffinLim(
+        settings.window, n_iter=iterations, hop_length=settings.hop, rand_init=False
+    )
+    power = log_mel.float().exp() - SMALLEST
+    linear = inverse(power.clamp(min=0).transpose(1, 2)).clamp(min=0)
+    waves: Tensor = invert(linear)
+    return waves
