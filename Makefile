@@ -20,12 +20,15 @@ env-dev: $(VENV)/.installed-dev  ## the same with the tools of the tests
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# tinysoundfont renders notes; its only dependency plays them through a sound card.
 $(VENV)/.installed: constraints.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt tinysoundfont
 	touch $@
 
 $(VENV)/.installed-dev: constraints.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt tinysoundfont
 	touch $@ $(VENV)/.installed
 
 repro: env  ## everything: data, pretraining, probes, comparison, report

@@ -62,14 +62,15 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     store = Path(values["stores"]) / values["data"]["name"]
     data = spec_from_config(values["data"], values["task"], store)
     objective: Any = get_class(values["objective"]["_target_"])
-    views = values["views"][data.modality][values["objective_views"]]["views"]
+    views = instantiate(values["views"][data.modality][values["objective_views"]])
     try_optimiser(values["optimizer"])
     check_contract(
         objective.needs,
         values["method"],
         get_class(values["encoder"]["_target_"]),
         data,
-        len(views),
+        views.num_views,
+        column=views.gives,
         causal=bool(values["encoder"].get("causal", False)),
     )
     return data, budget, trainer

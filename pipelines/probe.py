@@ -108,9 +108,10 @@ def raw_features(store: Any) -> tuple[Any, str]:
 
         return tfidf.features(store), tfidf.NAME
     from trivium.embedding import embed
+    from trivium.encoders.mel_statistics import MelStatistics
     from trivium.encoders.raw import Raw
 
-    encoder = Raw(store.spec())
+    encoder = MelStatistics(store.spec()) if store.meta.modality == "audio" else Raw(store.spec())
     return embed(encoder, store), encoder.name
 
 

@@ -13,6 +13,12 @@ from trivium.config import prune, targets
 from trivium.fingerprint import code_digest
 
 HOUSE = {"run": {"dir": "."}, "output_subdir": None}
+RAW = {
+    "image": "trivium.encoders.raw",
+    "text": "trivium.tfidf",
+    "audio": "trivium.encoders.mel_statistics",
+}
+"""What makes the control `raw`, by modality."""
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
 
@@ -46,7 +52,7 @@ def pretrain_cell(overrides: list[str]) -> str:
 
 def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
-    raw = "trivium.tfidf" if modality_of(dataset) == "text" else "trivium.encoders.raw"
+    raw = RAW[modality_of(dataset)]
     return text(
         composed("probe", [f"data={dataset}", "checkpoint=raw"]),
         ["trivium.probes.protocol", "trivium.embedding", raw],

@@ -5,14 +5,15 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from trivium.data.batches import TOKENS, gather, padded
+from trivium.data.batches import gather, lengths_shown, padded
+from trivium.data.spectrogram import LogMel, settings_of
 from trivium.data.store import Store
 from trivium.fingerprint import code_digest
 from trivium.types import Encoder
@@ -24,7 +25,7 @@ TOKENIZER = "tokenizer.json"
 
 def embed(
     encoder: Encoder,
-    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str],
+    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
     indices: np.ndarray | None = None,
     *,
     batch_size: int = 512,
@@ -33,12 +34,14 @@ def embed(
     """Pooled features of a frozen encoder, in the order of `indices`.
 
     The encoder runs in eval mode without gradients and returns as it came: mode and device are
-    restored. uint8 values are scaled to [0, 1]; texts of a store are batched by length.
+    restored. uint8 values are scaled to [0, 1], int16 waves to [-1, 1]; texts and clips of a store
+    are batched by length.
 
     Args:
         encoder: Any encoder.
-        data: A store; an array of raw values [item, ...]; or texts, for an encoder of text that
-            was loaded from a folder that holds its tokenizer.
+        data: A store; an array of raw values [item, ...]; texts, for an encoder of text that was
+            loaded from a folder that holds its tokenizer; or a list of waves [sample] (int16, or
+            floats in [-1, 1]) at the encoder's own rate, for an encoder of audio.
         indices: Which items; all if None.
         batch_size: Items at a time.
         device: Where to run.
@@ -88,7 +91,8 @@ class _Source(NamedTuple):
 
 
 def _source(
-    encoder: Encoder, data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str]
+    encoder: Encoder,
+    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
 ) -> _Source:
     if isinstance(data, np.ndarray):
         return _Source(len(data), lambda chosen: (_copied(data[chosen]), None))
@@ -99,16 +103,14 @@ def _source(
                 f"{store.meta.name} is {modality}, but the encoder {encoder.name} takes "
                 f"{encoder.modality}: choose data of its modality."
             )
-        if modality != "text":
-            column = store.column(modality)
-            return _Source(len(column), lambda chosen: (_copied(column[chosen]), None))
 
         def gathered(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
-            batch = gather(store, chosen, None)
-            return batch.inputs[modality], batch.valid[modality]
+            batch = gather(store, chosen, None, encoder.column)
+            return batch.inputs[modality], batch.valid.get(modality)
 
-        lengths = store.lengths(TOKENS)
-        return _Source(len(lengths), gathered, lengths)
+        return _Source(store.num_items, gathered, lengths_shown(store))
+    if encoder.modality == "audio":
+        return _waves(encoder, cast(Sequence[np.ndarray], data))
     if encoder.tokenizer is None:
         raise ValueError(
             f"the tokenizer of {encoder.name} is not known: load an encoder of text from a folder "
@@ -119,13 +121,35 @@ def _source(
     from trivium.data.tokenizer import encode_all
 
     (limit,) = encoder.arguments["data"]["shape"]  # type: ignore[index]
-    flat, offsets = encode_all(Tokenizer.from_str(encoder.tokenizer), list(data))
+    texts = cast(Sequence[str], data)
+    flat, offsets = encode_all(Tokenizer.from_str(encoder.tokenizer), texts)
 
     def encoded(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
         ids, valid = padded(flat, offsets, chosen, limit=limit)
         return torch.from_numpy(ids), torch.from_numpy(valid)
 
     return _Source(len(offsets) - 1, encoded, np.diff(offsets))
+
+
+def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> _Source:
+    """Clips of one length at a time: no padding is needed."""
+    described: Any = encoder.arguments["data"]
+    settings, frames = settings_of(tuple(described["sound"])), int(described["shape"][1])
+    lengths = np.array([len(wave) for wave in waves])
+
+    def taken(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        longest = min(int(lengths[chosen].max()), frames * settings.hop)
+        batch, valid = torch.zeros(len(chosen), longest), torch.zeros(len(chosen), longest).bool()
+        for row, item in enumerate(chosen):
+            wave = as_values(torch.from_numpy(np.ascontiguousarray(waves[item])))[:longest]
+            batch[row, : len(wave)], valid[row, : len(wave)] = wave, True
+        if encoder.column == "wave":
+            return batch, valid
+        mel = LogMel(settings)(batch).half()  # as a store holds it
+        ends = (valid.sum(1) // settings.hop).clamp(min=1)
+        return mel.unsqueeze(1), torch.arange(mel.shape[1]) < ends.unsqueeze(1)
+
+    return _Source(len(waves), taken, lengths)
 
 
 def _copied(values: np.ndarray) -> Tensor:
@@ -207,8 +231,16 @@ def find_encoder(source: str | Path) -> Path:
 
 
 def as_values(raw: Tensor) -> Tensor:
-    """Raw values as an encoder takes them: uint8 as floats in [0, 1], as the view `plain`."""
-    return raw.float() / 255 if raw.dtype == torch.uint8 else raw
+    """Raw values as an encoder takes them, as the views `plain` and `wave` make them.
+
+    uint8 as floats in [0, 1], int16 waves as floats in [-1, 1], half precision as single; ids
+    stay as they are.
+    """
+    if raw.dtype == torch.uint8:
+        return raw.float() / 255
+    if raw.dtype == torch.int16:
+        return raw.float() / 2**15
+    return raw.float() if raw.dtype == torch.float16 else raw
 
 
 def _save(array: np.ndarray, path: Path) -> None:

@@ -141,6 +141,14 @@ class Stem(nn.Module, ABC):
         """Tokens that a batch of raw values becomes; fewer than `num_tokens` if it is shorter."""
         return self.num_tokens
 
+    def plane(self, length: int) -> tuple[int, int]:
+        """How the tokens of a batch of that many lie: the grid, or its first rows.
+
+        Of texts, whose grid is one row, its first columns.
+        """
+        rows, columns = self.grid
+        return (1, length) if rows == 1 else (length // columns, columns)
+
     @abstractmethod
     def target(self, values: Tensor, *, normalise: bool = False) -> Tensor:
         """What is predicted, per token; `normalise` standardises each token's values."""

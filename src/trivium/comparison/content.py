@@ -12,6 +12,8 @@ from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
 from trivium.comparison.records import PARADIGMS, Entry, read_entries
 from trivium.comparison.runs import Run, read_runs
+from trivium.comparison.sounds import BUDGET as SOUND_BUDGET
+from trivium.comparison.sounds import Playlist, playlists
 from trivium.comparison.tables import Table, tables
 from trivium.comparison.texts import Reading, Sheet, readings, sheets
 
@@ -44,6 +46,7 @@ class Section(NamedTuple):
     strips: tuple[Strip, ...]
     sheets: tuple[Sheet, ...]
     readings: tuple[Reading, ...]
+    playlists: tuple[Playlist, ...]
     costs: tuple[dict[str, Any], ...]
 
 
@@ -68,6 +71,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
     runs = tuple(sorted(read_runs(measured), key=_order))
     colours = shades((one.facts.paradigm, one.facts.objective) for one in measured)
     places = dict.fromkeys((o.cell.dataset, o.cell.task, o.cell.modality) for o in scores)
+    num_audible = sum(modality == "audio" for _, _, modality in places)
     return Report(
         measured[0].protocol,
         commit,
@@ -76,7 +80,15 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         comparisons,
         runs,
         tuple(
-            _section(place, scores, comparisons, runs, colours, budget=BUDGET // len(places))
+            _section(
+                place,
+                scores,
+                comparisons,
+                runs,
+                colours,
+                budget=BUDGET // len(places),
+                sound_budget=SOUND_BUDGET // max(num_audible, 1),
+            )
             for place in places
         ),
     )
@@ -90,6 +102,7 @@ def _section(
     colours: Shades,
     *,
     budget: int,
+    sound_budget: int,
 ) -> Section:
     mine = [o for o in scores if (o.cell.dataset, o.cell.task, o.cell.modality) == place]
     pairs = tuple(o for o in comparisons if (o.first.dataset, o.first.task) == place[:2])
@@ -123,6 +136,7 @@ def _section(
         strips(local, budget=budget),
         sheets(local),
         readings(local),
+        playlists(local, budget=sound_budget),
         tuple(_costs(local)),
     )
 

@@ -1,4 +1,4 @@
-"""What a pretraining run left to look at: price, curves, cost, pictures and an embedding."""
+"""What a pretraining run left to look at and to hear: price, curves, pictures, sounds..."""
 
 import json
 import re
@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 class Picture(NamedTuple):
-    """What was shown at one step of pretraining: a drawn grid (PNG) or rows of texts (JSON)."""
+    """What one step of pretraining shows: a drawn grid (PNG), rows of texts (JSON), clips (MP3)."""
 
     name: str
     step: int
@@ -29,7 +29,7 @@ class Run:
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
     `embedding`: x, y, label of some validation items, and the classes' names; `texts`: of runs on
-    text, what others draw.
+    text, what others draw; `sounds`: of runs on audio, also a row of clips in one file.
     """
 
     facts: Facts
@@ -40,6 +40,7 @@ class Run:
     embedding: Document | None
     pictures: tuple[Picture, ...]
     texts: tuple[Picture, ...] = ()
+    sounds: tuple[Picture, ...] = ()
 
 
 def read_runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
@@ -69,6 +70,7 @@ def _read(facts: Facts, folder: Path | None, run_id: str | None) -> Run:
         _document(folder / "embedding.json"),
         _shown(folder / "pictures", "png"),
         _shown(folder / "pictures", "json"),
+        _shown(folder / "pictures", "mp3"),
     )
 
 

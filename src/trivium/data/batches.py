@@ -87,9 +87,9 @@ def padded_length(longest: int, limit: int, multiple: int = MULTIPLE) -> int:
 def lengths_shown(store: Store) -> Int64[np.ndarray, " sample"] | None:
     """Tokens or frames that an encoder is shown of each sample; None where all are alike."""
     if store.meta.modality == "text":
-        return np.minimum(store.lengths(TOKENS), store.meta.shape[0])
+        return _at_most(store.lengths(TOKENS), store.meta.shape[0])
     if store.meta.modality == "audio":
-        lengths = np.minimum(store.lengths("mel"), store.meta.shape[1])
+        lengths = _at_most(store.lengths("mel"), store.meta.shape[1])
         return lengths if lengths.min() < store.meta.shape[1] else None
     return None
 
@@ -113,8 +113,12 @@ def _clips(store: Store, indices: np.ndarray, column: Column) -> tuple[np.ndarra
 
 
 def _shown(offsets: np.ndarray, indices: np.ndarray, limit: int) -> np.ndarray:
-    lengths = np.take(offsets, indices + 1) - np.take(offsets, indices)
-    return np.minimum(lengths, limit)
+    return _at_most(np.take(offsets, indices + 1) - np.take(offsets, indices), limit)
+
+
+def _at_most(lengths: np.ndarray, limit: int) -> Int64[np.ndarray, " sample"]:
+    shown: np.ndarray = np.minimum(lengths, limit)
+    return shown
 
 
 def _cut(

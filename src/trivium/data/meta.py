@@ -24,12 +24,14 @@ class Meta:
     """The facts of a store; holds no time and no path, so equal data give equal bytes.
 
     `shape` is one sample's shape (text: the most tokens that an encoder is shown; audio: 1, the
-    most frames that an encoder is shown, mel bands); `columns` maps a column to its file; `tasks` maps a task to its class names, the main task first;
+    most frames that an encoder is shown, mel bands); `columns` maps a column to its file; `tasks`
+    maps a task to its class names, the main task first;
     `statistics` holds `mean` and `std` per channel over the train split only (image: in [0, 1];
     audio: of the log-mel; text: empty); `vocabulary` counts the ids of text; `sound` says how the
-    log-mel was made (`trivium.data.spectrogram.SoundSettings`); `counts` are samples per split; `source`,
-    `version` and `sha256` say which archive the data came from; `notes` is what a reader must know
-    (for instance that a split was inferred); `config` is the digest of the config that made it.
+    log-mel was made (`trivium.data.spectrogram.SoundSettings`); `counts` are samples per split;
+    `source`, `version` and `sha256` say which archive the data came from; `notes` is what a reader
+    must know (for instance that a split was inferred); `config` is the digest of the config that
+    made it.
     """
 
     name: str

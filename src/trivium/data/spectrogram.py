@@ -33,7 +33,7 @@ class SoundSettings(NamedTuple):
             return "rate, window, hop and bands must be positive whole numbers"
         if not 0 <= self.low < self.high <= self.rate / 2:
             return f"low and high must be 0 <= low < high <= rate / 2, got {self.low}, {self.high}"
-        if self.hop > self.window:
+        if self.hop >= self.window:  # Hann windows are zero where they would join
             return f"a hop of {self.hop} leaves samples out between windows of {self.window}"
         return ""
 
@@ -82,25 +82,48 @@ class LogMel(nn.Module):
         return power.clamp(min=SMALLEST).log().transpose(1, 2)[:, :frames]
 
 
+@torch.no_grad()
 def to_waves(
     log_mel: Float[Tensor, "batch frame band"], settings: SoundSettings, *, iterations: int = 32
 ) -> Float[Tensor, "batch sample"]:
-    """Waves that sound like log-mel spectrograms: least squares, then Griffin-Lim.
+    """Waves that sound like log-mel spectrograms, a hop of samples for each frame.
 
-    torchaudio's `InverseMelScale` and `GriffinLim` (Griffin and Lim 1984; fast variant of Perraudin
-    et al. 2013), from zero phases, so that it is repeatable. What the log-mel does not hold (fine
-    pitch, phases) is lost, so compare with the inverse of the original's log-mel.
+    The power of each frequency is the one without negative parts whose mel bands fit best by the
+    generalised Kullback-Leibler divergence (multiplicative updates of Lee and Seung, "Algorithms
+    for Non-negative Matrix Factorization", NIPS 13, 2001, theorem 2); the phases are torchaudio's
+    `GriffinLim` (Griffin and Lim 1984; fast variant of Perraudin et al. 2013), from zero phases, so
+    that it is repeatable. What the log-mel does not hold (fine pitch, phases) is lost, so compare
+    with the inverse of the original's log-mel.
     """
-    from torchaudio.transforms import GriffinLim, InverseMelScale
+    from torchaudio.transforms import GriffinLim
 
-    inverse = InverseMelScale(
-        settings.window // 2 + 1, settings.bands, settings.rate, settings.low, settings.high,
-        driver="gelsd",
-    )  # fmt: skip
+    frames = log_mel.shape[1]
+    # Griffin-Lim gives a hop less than there are frames, and reflects half a window at each end.
+    missing = max(1, settings.window // (2 * settings.hop) + 2 - frames)
+    longer = torch.cat([log_mel, log_mel[:, -1:].expand(-1, missing, -1)], dim=1)
     invert = GriffinLim(
         settings.window, n_iter=iterations, hop_length=settings.hop, rand_init=False
-    )
-    power = log_mel.float().exp() - SMALLEST
-    linear = inverse(power.clamp(min=0).transpose(1, 2)).clamp(min=0)
-    waves: Tensor = invert(linear)
-    return waves
+    ).to(log_mel.device)
+    waves: Tensor = invert(_linear_power(longer, settings).transpose(1, 2))
+    return waves[:, : frames * settings.hop]
+
+
+def _linear_power(
+    log_mel: Float[Tensor, "batch frame band"], settings: SoundSettings, *, updates: int = 30
+) -> Float[Tensor, "batch frame frequency"]:
+    """Power of each frequency that explains mel power.
+
+    torchaudio's `InverseMelScale` is not used: its least squares go below zero, and cut off at
+    zero they lift the silence between the partials of a tone by several nats.
+    """
+    from torchaudio.functional import melscale_fbanks
+
+    filters = melscale_fbanks(
+        settings.window // 2 + 1, settings.low, settings.high, settings.bands, settings.rate
+    ).to(log_mel.device)
+    mel = (log_mel.float().exp() - SMALLEST).clamp(min=0)
+    power: Tensor = mel @ (filters / filters.sum(0).clamp(min=1e-12)).T
+    reach = filters.sum(1).clamp(min=1e-12)
+    for _ in range(updates):
+        power = power * (mel / (power @ filters).clamp(min=1e-12) @ filters.T) / reach
+    return power

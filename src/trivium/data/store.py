@@ -171,6 +171,14 @@ class Store:
         return train, validation
 
     @cached_property
+    def num_items(self) -> int:
+        """Items of the columns: samples of all splits, and those that are in none."""
+        column = next(iter(self.meta.columns))
+        if self.is_ragged(column):
+            return len(self.ragged(column)[1]) - 1
+        return len(self.column(column))
+
+    @cached_property
     def num_samples(self) -> int:
         """Samples in all splits together."""
         return sum(self.meta.counts.values())

@@ -1,10 +1,11 @@
 """Images as patches: what predicting an image means, and how it becomes tokens."""
 
 import functools
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,7 +23,7 @@ class Patches(Stem):
 
     Args:
         data: An image dataset's facts; its mean and std standardise the pixels.
-        patch: Side of a patch in pixels; must divide height and width.
+        patch: Side of a patch in pixels, or its height and width; must divide height and width.
 
     Raises:
         ValueError: If the data are not images or `patch` does not divide their size.
@@ -32,21 +33,29 @@ class Patches(Stem):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, data: DataSpec, *, patch: int):
+    def __init__(self, data: DataSpec, *, patch: int | Sequence[int]):
         super().__init__()
-        channels, height, width = image_shape(data)
-        if height % patch or width % patch:
-            raise ValueError(
-                f"patch {patch} does not divide the {height}x{width} images of {data.name!r}: "
-                "choose a patch size that divides both."
-            )
-        self.patch = patch
-        self.channels = channels
-        self.grid = (height // patch, width // patch)
+        self.sides = sides_of(patch)
+        self.channels, *plane = self.shape_of(data)
+        self.grid = self.divide(data.name, plane[0], plane[1])
         self.num_tokens = self.grid[0] * self.grid[1]
-        self.target_width = channels * patch * patch
+        self.target_width = self.channels * self.sides[0] * self.sides[1]
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
+
+    def shape_of(self, data: DataSpec) -> tuple[int, int, int]:
+        """Channels, height and width of a dataset that this stem can take."""
+        return image_shape(data)
+
+    def divide(self, name: str, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        if height % self.sides[0] or width % self.sides[1]:
+            patch = self.sides[0] if self.sides[0] == self.sides[1] else self.sides
+            raise ValueError(
+                f"patch {patch} does not divide the {height}x{width} images of {name!r}: "
+                "choose a patch size that divides both."
+            )
+        return height // self.sides[0], width // self.sides[1]
 
     def standardise(
         self, values: Float[Tensor, "batch channel height width"]
@@ -61,17 +70,17 @@ class Patches(Stem):
         return self._cut(values, self.grid)
 
     def _cut(self, values: Tensor, grid: tuple[int, int]) -> Tensor:
-        (rows, columns), side = grid, self.patch
-        cut = values.reshape(len(values), self.channels, rows, side, columns, side)
+        (rows, columns), (height, width) = grid, self.sides
+        cut = values.reshape(len(values), self.channels, rows, height, columns, width)
         return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
     def unpatchify(
         self, patches: Float[Tensor, "batch token pixel"]
     ) -> Float[Tensor, "batch channel height width"]:
         """Put patches together again: the inverse of `patchify`."""
-        (rows, columns), side = self.grid, self.patch
-        cut = patches.reshape(-1, rows, columns, self.channels, side, side)
-        shape = (-1, self.channels, rows * side, columns * side)
+        (rows, columns), (height, width) = self.plane(patches.shape[1]), self.sides
+        cut = patches.reshape(-1, rows, columns, self.channels, height, width)
+        shape = (-1, self.channels, rows * height, columns * width)
         return cut.permute(0, 3, 1, 4, 2, 5).reshape(shape)
 
     def target(
@@ -128,14 +137,21 @@ class PatchStem(Patches):
 
     Args:
         data: An image dataset's facts.
-        patch: Side of a patch in pixels; must divide height and width.
+        patch: Side of a patch in pixels, or its height and width; must divide height and width.
         width: Channels of the tokens.
         positions: Fixed sine-cosine positions or learned ones.
     """
 
     positions: Tensor
 
-    def __init__(self, data: DataSpec, *, patch: int, width: int, positions: Positions = "sincos"):
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        patch: int | Sequence[int],
+        width: int,
+        positions: Positions = "sincos",
+    ):
         super().__init__(data, patch=patch)
         self.projection = nn.Linear(self.target_width, width)
         nn.init.xavier_uniform_(self.projection.weight)
@@ -155,7 +171,7 @@ class PatchStem(Patches):
         grid, positions = self.grid_of(values), self.positions
         if grid != self.grid:
             positions = self._positions_on(grid)
-        sides = [self.patch * size for size in grid]
+        sides = [side * size for side, size in zip(self.sides, grid, strict=True)]
         if sides != list(values.shape[2:]):
             values = F.interpolate(values, sides, mode="bilinear", antialias=True)
         projected: Tensor = self.projection(self._cut(self.standardise(values), grid))
@@ -164,9 +180,14 @@ class PatchStem(Patches):
     def grid_of(self, values: Float[Tensor, "batch channel height width"]) -> tuple[int, int]:
         """Rows and columns of the tokens that images of this size become."""
         rows, columns = (
-            max(1, (side + self.patch // 2) // self.patch) for side in values.shape[2:]
+            max(1, (length + side // 2) // side)
+            for length, side in zip(values.shape[2:], self.sides, strict=True)
         )
         return rows, columns
+
+    def valid_tokens(self, valid: Bool[Tensor, "batch token"]) -> Bool[Tensor, "batch token"]:
+        """Which tokens hold data, given the view's `valid`: of images it speaks of patches."""
+        return valid
 
     def _positions_on(self, grid: tuple[int, int]) -> Tensor:
         width = self.positions.shape[1]
@@ -178,6 +199,18 @@ class PatchStem(Patches):
 
 
 _stretched = functools.lru_cache(maxsize=16)(sincos_2d)
+
+
+def sides_of(patch: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of a patch that is given by its side, or by both.
+
+    Raises:
+        ValueError: It is neither, or not positive.
+    """
+    sides = (patch, patch) if isinstance(patch, int) else tuple(patch)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"patch is {patch!r}; give the side of a square or [height, width].")
+    return sides[0], sides[1]
 
 
 def image_shape(data: DataSpec) -> tuple[int, int, int]:

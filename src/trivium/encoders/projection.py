@@ -41,7 +41,7 @@ class Projection(Encoder):
             )
         self.name = name
         self.arguments = {"data": data._asdict(), "width": width, "name": name}
-        self.stem: Patches = Patches(data, patch=1)
+        self.stem: Patches = self.stem_of(data)
         self.width = self.token_width = width
         self.register_buffer("mean", torch.zeros(num_values))
         self.register_buffer("components", torch.zeros(width, num_values))
@@ -54,6 +54,20 @@ class Projection(Encoder):
         """Project images in [0, 1]; they have no invalid parts, so `valid` must be None."""
         if valid is not None:
             raise ValueError("a projection sees whole images: valid must be None.")
-        pooled = (values.flatten(1) - self.mean) @ self.components.T
+        return self.project(values)
+
+    def stem_of(self, data: DataSpec) -> Patches:
+        """What predicting the input means."""
+        return Patches(data, patch=1)
+
+    def flatten(
+        self, values: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch value"]:
+        """All values of each sample in a row."""
+        return values.flatten(1)
+
+    def project(self, values: Float[Tensor, "batch channel height width"]) -> Features:
+        """The components of the flattened values."""
+        pooled = (self.flatten(values) - self.mean) @ self.components.T
         tokens = pooled.unsqueeze(1)
         return Features(tokens, pooled, every_token(tokens))

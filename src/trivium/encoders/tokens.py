@@ -34,6 +34,10 @@ class Ids(Stem):
         self.grid = (1, self.num_tokens)
         self.target_width = data.vocabulary
 
+    def length(self, values: Int64[Tensor, "batch token"]) -> int:
+        """Tokens of a batch of texts."""
+        return values.shape[1]
+
     def target(
         self,
         values: Int64[Tensor, "batch token"],

@@ -23,7 +23,7 @@ class ViT(Encoder):
     Args:
         data: An image dataset's facts.
         name: The encoder's yaml name.
-        patch: Side of a patch in pixels; must divide height and width.
+        patch: Side of a patch in pixels, or its height and width; must divide height and width.
         width: Channels of the tokens; a multiple of `num_heads`.
         depth: Number of blocks.
         num_heads: Attention heads of each block.
@@ -39,13 +39,14 @@ class ViT(Encoder):
     """
 
     contextual: ClassVar[bool] = True
+    stem_class: ClassVar[type[PatchStem]] = PatchStem
 
     def __init__(
         self,
         data: DataSpec,
         *,
         name: str,
-        patch: int,
+        patch: int | Sequence[int],
         width: int,
         depth: int,
         num_heads: int,
@@ -62,7 +63,7 @@ class ViT(Encoder):
         self.arguments = {
             "data": data._asdict(),
             "name": name,
-            "patch": patch,
+            "patch": patch if isinstance(patch, int) else list(patch),
             "width": width,
             "depth": depth,
             "num_heads": num_heads,
@@ -75,7 +76,7 @@ class ViT(Encoder):
         self.pooling: Pooling = pooling
         self.token_width = width
         self.width = 2 * width if pooling == "both" else width
-        self.stem: PatchStem = PatchStem(data, patch=patch, width=width, positions=positions)
+        self.stem: PatchStem = self.stem_class(data, patch=patch, width=width, positions=positions)
         self.trunk = Transformer(
             width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path, init=init
         )
@@ -98,7 +99,8 @@ class ViT(Encoder):
     ) -> Tokens:
         """Patches as tokens with positions, before any context."""
         tokens = self.stem(values)
-        return Tokens(tokens, every_token(tokens) if valid is None else valid)
+        seen = every_token(tokens) if valid is None else self.stem.valid_tokens(valid)
+        return Tokens(tokens, seen)
 
     def contextualise(self, tokens: Tokens) -> Features:
         """Run trunk and pooling over all tokens, or over any subset of them."""

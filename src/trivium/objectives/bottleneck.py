@@ -44,14 +44,6 @@ class Bottleneck(nn.Module):
         return prediction.float()
 
 
-def text_length(stem: Stem, values: Tensor) -> int | None:
-    """How many tokens of a batch there are to predict; None for as many as the stem has.
-
-    Only texts may be shorter than the longest that is foreseen.
-    """
-    return values.shape[1] if stem.likelihood == "categorical" else None
-
-
 def reconstruction_error(
     stem: Stem, prediction: Tensor, values: Tensor, features: Features
 ) -> Float[Tensor, ""]:

@@ -1,6 +1,9 @@
 """Whether an objective, an encoder and a dataset fit: asked before anything is loaded."""
 
-from trivium.types import DataSpec, Encoder, Needs
+from trivium.types import Column, DataSpec, Encoder, Modality, Needs
+
+EXAMPLES: dict[Modality, str] = {"image": "vit_nano", "text": "text_nano", "audio": "audio_nano"}
+"""An encoder's yaml for each modality, to be named in messages."""
 
 
 def check(
@@ -10,6 +13,7 @@ def check(
     data: DataSpec,
     num_views: int,
     causal: bool | None = None,
+    column: Column | None = None,
 ) -> None:
     """Refuse a combination that cannot work, in one sentence.
 
@@ -22,6 +26,7 @@ def check(
         data: What is known of the dataset.
         num_views: How many views the chosen recipe makes of each sample.
         causal: Whether the encoder is causal; None asks the encoder.
+        column: Of audio: what the chosen recipe makes, log-mel spectrograms or waves.
 
     Raises:
         ValueError: Modality, labels, tokens, direction or the number of views do not meet the
@@ -36,8 +41,15 @@ def check(
     if kind.modality != data.modality:
         raise ValueError(
             f"{kind.__name__} encodes {kind.modality}, but the dataset {data.name} is "
-            f"{data.modality}: choose an encoder of {data.modality}"
-            f"{', such as text_nano' if data.modality == 'text' else ''}."
+            f"{data.modality}: choose an encoder of {data.modality}, such as "
+            f"{EXAMPLES[data.modality]}."
+        )
+    if column is not None and kind.column != column:
+        forms = {"mel": "log-mel spectrograms", "wave": "waves"}
+        wanted = forms.get(kind.column or "", "something else")
+        raise ValueError(
+            f"the chosen views make {forms[column]}, but {kind.__name__} takes {wanted}: choose "
+            f"a recipe of objective_views that makes {wanted}, or another encoder."
         )
     if causal is None:
         causal = encoder.causal

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from trivium.encoders.validity import is_every_token
 from trivium.objectives.gather import gather
 from trivium.types import Stem
 
@@ -58,14 +59,25 @@ def negative_log_likelihood(
 ) -> Float[Tensor, ""]:
     """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
 
-    Categorical: the cross-entropies, of valid tokens alone. Gaussian: one variance for all
-    values, at its maximum likelihood, which is the mean squared error over the batch of all ranks
-    (sigma-VAE, arXiv 2006.13202); the gradient is then that of the squared error divided by twice
-    this variance, and every rank returns the value of the whole batch.
+    Of valid tokens alone, where the encoder's tokens are the stem's; None or a `valid` of all
+    tokens counts all. Categorical: the cross-entropies. Gaussian: one variance for all values, at
+    its maximum likelihood, which is the mean squared error over the batch of all ranks (sigma-VAE,
+    arXiv 2006.13202); the gradient is then that of the squared error divided by twice this
+    variance, and every rank returns the value of the whole batch.
     """
     distance = distance.float()
+    if valid is not None and is_every_token(valid):
+        valid = None
+    if valid is not None:
+        distance = distance.masked_fill(~valid, 0)
     if stem.likelihood == "categorical":
-        return (distance if valid is None else distance.masked_fill(~valid, 0)).sum(1).mean()
-    variance = gather(distance.mean().view(1)).mean().clamp(min=1e-6)
-    num_values = stem.num_tokens * stem.target_width
-    return 0.5 * num_values * (torch.log(2 * math.pi * variance) + 1)
+        return distance.sum(1).mean()
+    if valid is None:
+        variance = gather(distance.mean().view(1)).mean()
+        num_values = distance.new_tensor(distance.shape[1] * stem.target_width)
+    else:
+        counted = gather(torch.stack([distance.sum(), valid.sum()]).unsqueeze(0))
+        total, count = counted.sum(0).unbind()
+        variance = total / count
+        num_values = count / (len(distance) * len(counted)) * stem.target_width
+    return 0.5 * num_values * (torch.log(2 * math.pi * variance.clamp(min=1e-6)) + 1)

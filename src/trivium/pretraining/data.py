@@ -7,12 +7,12 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 
-from trivium.data.batches import TOKENS, gather, padded_length
+from trivium.data.batches import batch_length, gather, lengths_shown
 from trivium.data.buckets import Buckets
 from trivium.data.order import batch_indices, num_batches_per_epoch, permutation
 from trivium.data.packing import pack, shift_of
 from trivium.data.store import Store
-from trivium.types import Batch
+from trivium.types import Batch, Column
 
 
 class StepBatches:
@@ -41,24 +41,32 @@ class StepBatches:
 class StoreData(lightning.LightningDataModule):
     """The train split of a store, in batches gathered by index.
 
-    Texts of about equal length share a batch; `packed` joins them into one stream and hands out
-    blocks of it instead.
+    Texts and clips of about equal length share a batch; `packed` joins texts into one stream and
+    hands out blocks of it instead.
 
     `batch_size` is the global batch, divided among the ranks; `task` names the labels, None on
-    unlabelled data.
+    unlabelled data; `column` is, of audio, what the views are made from.
 
     Raises:
         ValueError: if the train split does not hold one batch, or labels are asked of a stream.
     """
 
     def __init__(
-        self, store: Store, *, batch_size: int, seed: int, task: str | None, packed: bool = False
+        self,
+        store: Store,
+        *,
+        batch_size: int,
+        seed: int,
+        task: str | None,
+        packed: bool = False,
+        column: Column | None = None,
     ) -> None:
         super().__init__()
         self.store = store
         self.batch_size = batch_size
         self.seed = seed
         self.task = task
+        self.column: Column | None = column
         self.packed = pack(store, "train") if packed else None
         self.pool: np.ndarray = (
             np.arange(self.packed.num_blocks) if self.packed else store.split("train")
@@ -69,12 +77,10 @@ class StoreData(lightning.LightningDataModule):
                 f"The train split of {store.meta.name} has {len(self.pool)} samples, fewer than "
                 f"one batch of {batch_size}: lower trainer.batch_size."
             )
-        self.lengths: np.ndarray | None = None
+        self.lengths = None if packed else lengths_shown(store)
         self.order: Callable[[int, int, int], np.ndarray] = permutation
-        if store.meta.modality == "text" and not packed:
-            lengths = np.minimum(store.lengths(TOKENS), store.meta.shape[0])
-            self.order = Buckets(lengths[self.pool], batch_size=batch_size)
-            self.lengths = lengths
+        if self.lengths is not None:
+            self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
 
     def indices(self, step: int, *, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """The samples (or blocks) of one step."""
@@ -92,7 +98,7 @@ class StoreData(lightning.LightningDataModule):
         """The batch of one step."""
         indices = self.indices(step, rank=rank, world_size=world_size)
         if self.packed is None:
-            return gather(self.store, indices, self.task)
+            return gather(self.store, indices, self.task, self.column)
         epoch = step // num_batches_per_epoch(len(self.pool), self.batch_size)
         ids = self.packed.blocks(indices, shift_of(self.seed, epoch, self.packed.length))
         valid = torch.ones(ids.shape, dtype=torch.bool)
@@ -102,14 +108,15 @@ class StoreData(lightning.LightningDataModule):
         """The length to which the batch of a step is padded; 0 where all samples are alike."""
         if self.lengths is None:
             return 0
-        longest = int(self.lengths[self.indices(step)].max())
-        return padded_length(longest, self.store.meta.shape[0])
+        return batch_length(self.store, int(self.lengths[self.indices(step)].max()))
 
     def tokens(self, step: int) -> int:
         """Tokens of text in the batch of a step, padding left out; 0 of other modalities."""
         if self.packed is not None:
             return self.batch_size * self.packed.length
-        return 0 if self.lengths is None else int(self.lengths[self.indices(step)].sum())
+        if self.lengths is None or self.store.meta.modality != "text":
+            return 0
+        return int(self.lengths[self.indices(step)].sum())
 
     def train_dataloader(self) -> StepBatches:
         """The endless stream; the budget ends the run."""

@@ -1,9 +1,14 @@
-"""Arrays into pictures: rows of images, and maps of features."""
+"""Arrays into pictures: rows of images and of spectrograms, and maps of features."""
 
 import io
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
+
+from trivium.data.spectrogram import SILENCE
+
+SHEET_WIDTH = 800
+"""Pixels across a sheet of spectrograms, about: as wide as one of images."""
 
 
 def spread(num_items: int, num_chosen: int) -> Int64[np.ndarray, " chosen"]:
@@ -62,6 +67,33 @@ def draw_rows(
     pixels = (np.clip(sheet, 0, 1) * 255).round().astype(np.uint8)
     enlarged: np.ndarray = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     return enlarged
+
+
+def draw_spectrograms(rows: dict[str, np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
+    """Rows of log-mel spectrograms (each [column, frame, band]) under one another.
+
+    Time runs to the right, low frequencies are at the bottom. All share one scale of colour
+    (magma), from `SILENCE` to the loudest value of the first row, so that rows can be compared;
+    what is louder is as bright as that. Shorter ones are white behind their end.
+    """
+    from matplotlib import colormaps
+
+    loudest = float(next(iter(rows.values())).max())
+    span = max(loudest - SILENCE, 1.0)
+    longest = max(row.shape[1] for row in rows.values())
+    images = {}
+    for name, row in rows.items():
+        upright = ((row - SILENCE) / span).transpose(0, 2, 1)[:, ::-1]
+        coloured = colormaps["magma"](upright)[..., :3].transpose(0, 3, 1, 2)
+        behind = ((0, 0), (0, 0), (0, 0), (0, longest - row.shape[1]))
+        images[name] = np.pad(coloured, behind, constant_values=1.0)
+    width = max(len(row) for row in rows.values()) * (longest + 2)
+    return draw_rows(images, scale=max(1, round(SHEET_WIDTH / width)))
+
+
+def num_spectrograms(frames: int) -> int:
+    """How many clips of so many frames stand side by side on a sheet: 4 to 12."""
+    return min(max(SHEET_WIDTH // (frames + 2), 4), 12)
 
 
 def draw_map(

@@ -17,6 +17,7 @@ from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
 from trivium.pretraining.budget import Budget, count_flops
 from trivium.pretraining.checkpoints import saved_progress
 from trivium.pretraining.data import StoreData
+from trivium.pretraining.drawing import spread
 from trivium.pretraining.fitting import Watch, fit
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import PARADIGMS, Pretraining, ViewsRecipe
@@ -26,13 +27,13 @@ from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
-from trivium.types import Objective
+from trivium.types import Column, Objective
 
 UNTRAINED_CURVES: dict[str, Any] = {
     "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
 }  # fmt: skip
 
-MOST_FITTED = 100_000
+MOST_FITTED, FEWER_FITTED = 100_000, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ def pretrain(
         seed=recipe.seed,
         task=recipe.task,
         packed=recipe.objective.needs.packed,
+        column=getattr(recipe.views, "column", None),
     )
     module, price = None, Price.constant(0)
     if recipe.objective.paradigm != "control":
@@ -87,8 +89,10 @@ def pretrain(
     with writer:
         if module is None:
             num_steps, watch = 0, None
-            flops = recipe.objective.fit(train_values(store))
+            flops = recipe.objective.fit(*train_values(store))
         else:
+            if type(recipe.objective).fit is not Objective.fit:
+                recipe.objective.fit(*train_values(store, data.column, FEWER_FITTED))
             watch = fit(module, recipe, data, folder, price=price, writer=writer)
             num_steps = watch.num_steps
             flops = price.upto(num_steps)
@@ -119,10 +123,18 @@ def pretrain(
     return accuracy
 
 
-def train_values(store: Store) -> Tensor:
-    """Raw values of the train split, the first 100,000 of them: what a control may be fitted on."""
-    chosen = np.asarray(store.split("train")[:MOST_FITTED])
-    return gather(store, chosen, None).inputs[store.meta.modality]
+def train_values(
+    store: Store, column: Column | None = None, most: int = MOST_FITTED
+) -> tuple[Tensor, Tensor | None]:
+    """Raw values of the train split, at most so many, and where they hold data.
+
+    What a control or the targets of an objective may be fitted on: the first 100,000 for controls,
+    2,000 from everywhere for targets.
+    """
+    train = store.split("train")
+    chosen = train[:MOST_FITTED] if most == MOST_FITTED else train[spread(len(train), most)]
+    batch = gather(store, np.asarray(chosen), None, column)
+    return batch.inputs[store.meta.modality], batch.valid.get(store.meta.modality)
 
 
 def build_module(recipe: Recipe, data: StoreData) -> tuple[Pretraining, Price]:

@@ -1,13 +1,16 @@
-"""Rows of samples for the eye: pictures as one picture, texts as text."""
+"""Rows of samples for the eye: pictures and spectrograms as one picture, texts as text."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
 
+from trivium.data.spectrogram import LogMel, settings_of
 from trivium.data.store import Store
-from trivium.pretraining.drawing import draw_rows
+from trivium.pretraining.drawing import draw_rows, draw_spectrograms
 from trivium.tracking.writer import RunWriter
 
 
@@ -40,13 +43,24 @@ def keep_rows(
     folder: Path,
     writer: RunWriter | None,
 ) -> None:
-    """Write rows of samples in the space of the inputs: images, or ids of texts."""
+    """Write rows of samples in the space of the inputs: images, ids of texts, or audio."""
     if store.meta.modality == "text":
         keep_texts(
             {key: decoded(store, ids) for key, ids in rows.items()}, name, step, folder, writer
         )
+    elif store.meta.modality == "audio":
+        mels = {key: log_mels(store, row) for key, row in rows.items()}
+        keep_picture(draw_spectrograms(mels), name, step, folder, writer)
     else:
         keep_picture(draw_rows(rows), name, step, folder, writer)
+
+
+def log_mels(store: Store, row: np.ndarray) -> Float[np.ndarray, "column frame band"]:
+    """A row of audio as log-mel: [column, 1, frame, band] as it is, waves [column, sample] seen."""
+    if row.ndim == 4:
+        return row[:, 0]
+    mels: np.ndarray = LogMel(settings_of(store.meta.sound))(torch.from_numpy(row)).numpy()
+    return mels
 
 
 def decoded(store: Store, ids: np.ndarray) -> list[str]:

@@ -118,12 +118,17 @@ class RunWriter:
     def log_text(self, text: str, file: str) -> None:
         """Log a text as an artifact, e.g. `config.yaml` or `tables/summary.md`."""
         place = Path(file)
-        folder = self._pending() / uuid.uuid4().hex
-        folder.mkdir()
-        (folder / place.name).write_text(text)
         to = None if place.parent == Path() else place.parent.as_posix()
-        name = str((folder / place.name).relative_to(self.journal.folder))
-        self.journal.append({"file": name, "to": to})
+        self._log_bytes(text.encode(), place.name, to)
+
+    def log_file(self, path: Path, to: str | None = None) -> None:
+        """Log a small file, as it is now, as an artifact.
+
+        Args:
+            path: an existing file.
+            to: the folder inside the artifacts; their top by default.
+        """
+        self._log_bytes(path.read_bytes(), path.name, to)
 
     def log_artifacts(self, folder: Path, to: str | None = None) -> None:
         """Log a folder of files; it must stay where it is until `finish` has returned.
@@ -224,6 +229,14 @@ class RunWriter:
         folder = self.journal.folder / PENDING
         folder.mkdir(exist_ok=True)
         return folder
+
+    def _log_bytes(self, content: bytes, name: str, to: str | None) -> None:
+        folder = self._pending() / uuid.uuid4().hex
+        folder.mkdir()
+        (folder / name).write_bytes(content)
+        self.journal.append(
+            {"file": str((folder / name).relative_to(self.journal.folder)), "to": to}
+        )
 
     def _abandon(self) -> None:
         self.finish("FAILED")

@@ -126,7 +126,8 @@ class BlockMasking(nn.Module):
     Blocks of random area, shape and place are laid one after the other until the share is
     reached; the last one is cut so that every sample hides the same number. Block areas are
     uniform and aspect ratios log-uniform, as in github.com/microsoft/unilm, `beit`. On a grid of
-    one row the blocks are spans, and blocks of one token are random masking.
+    one row the blocks are spans, and blocks of one token are random masking. Samples of different
+    lengths hide their own shares of their valid tokens, in blocks within these.
 
     Args:
         ratio: Share of tokens that are hidden, in (0, 1).
@@ -161,24 +162,37 @@ class BlockMasking(nn.Module):
         grid: Grid,
         device: torch.device | str = "cpu",
         generator: torch.Generator | None = None,
+        valid: Bool[Tensor, "batch token"] | None = None,
     ) -> Mask:
         """Draw a mask of its own for every sample.
 
+        Of samples of different lengths (`valid`) each hides the rounded share of its valid
+        tokens, one at least and all but one at most; a single token is kept. Its blocks lie within
+        its first rows (on a grid of one row: columns), as many as it has valid ones. What is
+        missing to the common numbers is padding, and padding is never hidden.
+
         Args:
             batch_size: Samples.
-            grid: Rows and columns of the tokens.
+            grid: Rows and columns of the tokens; of sequences in time, rows are time, or there
+                is one row.
             device: Where the mask is wanted.
             generator: Source of randomness; its device is where the mask is drawn.
+            valid: True where a sample has a token; None if everywhere.
 
         Raises:
             ValueError: the grid has fewer than two tokens.
         """
         num_tokens = math.prod(grid)
-        num_hidden = self.num_hidden(num_tokens)
+        most = self.num_hidden(num_tokens)
         source = torch.device(device) if generator is None else generator.device
-        low, high = (min(limit, num_hidden) for limit in self.block)
+        if valid is None:
+            valid = torch.ones(batch_size, num_tokens, dtype=torch.bool, device=source)
+        valid = valid.to(source)
+        num_hidden = self._shares(valid.sum(1))
+        own = _own_grid(grid, valid)
+        low, high = (num_hidden.double().clamp(min=1, max=limit) for limit in self.block)
         # Four times the area that is needed: few samples are left short by overlaps.
-        num_blocks = math.ceil(8 * num_hidden / (low + high))
+        num_blocks = math.ceil(8 * most / sum(min(limit, most) for limit in self.block))
         # Each token's key is the first block that covers it; the last block is cut at either end.
         key = num_blocks + torch.rand(batch_size, num_tokens, generator=generator, device=source)
         forwards = torch.arange(num_tokens, device=source) / num_tokens
@@ -186,16 +200,22 @@ class BlockMasking(nn.Module):
         within = torch.where(coin, forwards, forwards.flip(0))
         for index in range(num_blocks):
             draws = torch.rand(2, batch_size, generator=generator, device=source)
-            area = low + draws[0] * (high - low)
+            area = low.float() + draws[0] * (high - low).float()
             start, end = (math.log(limit) for limit in self.aspect_ratio)
-            sides = _sides(grid, area, (start + draws[1] * (end - start)).exp())
-            covered = _place(grid, sides, (batch_size, 1), generator)[:, 0]
+            sides = _sides(own, area, (start + draws[1] * (end - start)).exp())
+            covered = _place(grid, sides, (batch_size, 1), generator, own)[:, 0]
             key = torch.where(covered, torch.minimum(key, index + within), key)
-        order = key.argsort(dim=1).to(device)
-        hidden = order[:, :num_hidden].sort(dim=1).values
-        keep = order[:, num_hidden:].sort(dim=1).values
-        mask = torch.zeros(batch_size, num_tokens, dtype=torch.bool, device=order.device)
-        return Mask(keep, hidden, mask.scatter_(1, hidden, True))
+        rank = key.masked_fill(~valid, math.inf).argsort(dim=1).argsort(dim=1)
+        mask = rank < num_hidden.unsqueeze(1)
+        # The hidden first, padding behind them, what is shown last.
+        order = torch.where(mask, 0, torch.where(valid, 2, 1)).argsort(dim=1, stable=True)
+        hidden, keep = order[:, :most].sort(dim=1).values, order[:, most:].sort(dim=1).values
+        return Mask(keep.to(device), hidden.to(device), mask.to(device))
+
+    def _shares(self, num_valid: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
+        """`num_hidden` of every sample; in float64, as that rounds."""
+        rounded = (self.ratio * num_valid.double()).round().long().clamp(min=1)
+        return rounded.minimum((num_valid - 1).clamp(min=0))
 
 
 def _misfit(sides: Grid, area: float, aspect: float) -> float:
@@ -204,9 +224,22 @@ def _misfit(sides: Grid, area: float, aspect: float) -> float:
     return math.log(height * width / area) ** 2 + 0.25 * math.log(height / width / aspect) ** 2
 
 
+def _own_grid(
+    grid: Grid, valid: Bool[Tensor, "batch token"]
+) -> tuple[Int64[Tensor, " batch"], Int64[Tensor, " batch"]]:
+    """Rows and columns that each sample has of a grid: of one row, columns; else whole rows."""
+    if grid[0] == 1:
+        columns = valid.sum(1).clamp(min=1)
+        return torch.ones_like(columns), columns
+    rows = valid.unflatten(1, grid).any(2).sum(1).clamp(min=1)
+    return rows, torch.full_like(rows, grid[1])
+
+
 def _sides(
-    grid: Grid, area: Float[Tensor, "*batch"], aspect: Float[Tensor, "*batch"]
-) -> tuple[Int64[Tensor, "*batch"], Int64[Tensor, "*batch"]]:
+    grid: tuple[Int64[Tensor, " batch"], Int64[Tensor, " batch"]],
+    area: Float[Tensor, " batch"],
+    aspect: Float[Tensor, " batch"],
+) -> tuple[Int64[Tensor, " batch"], Int64[Tensor, " batch"]]:
     """Height and width of blocks; one that is too long for the grid becomes wider, and so on."""
     rows, columns = grid
     height, width = (area * aspect).sqrt(), (area / aspect).sqrt()
@@ -215,7 +248,10 @@ def _sides(
         torch.where(wide, area / columns, height),
         torch.where(tall, area / rows, width),
     )
-    return height.round().long().clamp(1, rows), width.round().long().clamp(1, columns)
+    return (
+        height.round().long().clamp(min=1).minimum(rows),
+        width.round().long().clamp(min=1).minimum(columns),
+    )
 
 
 def _place(
@@ -223,14 +259,19 @@ def _place(
     size: tuple[int, int] | tuple[Tensor, Tensor],
     shape: tuple[int, int],
     generator: torch.Generator | None,
+    own: tuple[Tensor, Tensor] | None = None,
 ) -> Bool[Tensor, "batch block token"]:
-    """Blocks of one size, or of one for each sample, at uniform places: True where they lie."""
+    """Blocks of one size, or of one for each sample, at uniform places: True where they lie.
+
+    `own` are the rows and columns of each sample that blocks lie in, if not all of the grid.
+    """
     device = size[0].device if isinstance(size[0], Tensor) else torch.device("cpu")
     inside = []
-    for length, side in zip(grid, size, strict=True):
+    for length, side, part in zip(grid, size, own or grid, strict=True):
         extent = torch.as_tensor(side, device=device).view(-1, 1)
+        room = torch.as_tensor(part, device=device).view(-1, 1) - extent + 1
         draw = torch.rand(shape, generator=generator, device=device)
-        start = (draw * (length - extent + 1)).floor().unsqueeze(-1)
+        start = (draw * room).floor().unsqueeze(-1)
         cells = torch.arange(length, device=device)
         inside.append((cells >= start) & (cells < start + extent.unsqueeze(-1)))
     rows, columns = inside

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from trivium.types import View
+from trivium.types import Column, View
 from trivium.views.image.convert import ToFloat
 from trivium.views.op import Op, Shape, rows
 
@@ -99,6 +99,11 @@ class Recipe(nn.Module):
     Raises:
         ValueError: there is no view.
     """
+
+    column: ClassVar[Column | None] = None
+    """Which column of a store the views are made from: of audio only."""
+    gives: ClassVar[Column | None] = None
+    """Which of the two the views are: of audio only."""
 
     def __init__(self, views: Sequence[Pipeline]) -> None:
         super().__init__()

@@ -39,6 +39,7 @@
 
   for (const strip of document.querySelectorAll(".strip")) {
     const pictures = [...strip.querySelectorAll("img")];
+    if (!pictures.length) continue;
     const slider = strip.querySelector("input");
     const show = (index) => {
       pictures.forEach((picture, i) => { picture.hidden = i !== index; });
@@ -47,6 +48,13 @@
     show(pictures.length - 1);
     if (slider) slider.addEventListener("input", () => show(Number(slider.value)));
   }
+
+  // One sound at a time; events of media do not bubble, but they can be captured.
+  document.addEventListener("play", (event) => {
+    for (const sound of document.querySelectorAll("audio")) {
+      if (sound !== event.target) sound.pause();
+    }
+  }, true);
 
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);

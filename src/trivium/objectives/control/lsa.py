@@ -3,7 +3,7 @@
 from typing import ClassVar, NoReturn, final
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from trivium.encoders.term_projection import TermProjection
@@ -36,7 +36,11 @@ class LSA(Objective):
         super().__init__()
         self.encoder = TermProjection(data, width=width)
 
-    def fit(self, values: Int64[Tensor, "item token"]) -> int:
+    def fit(
+        self,
+        values: Int64[Tensor, "item token"],
+        valid: Bool[Tensor, "item token"] | None = None,  # noqa: ARG002
+    ) -> int:
         """Fit on padded ids, and return the FLOPs.
 
         They are those of the products with the matrix of n entries that are not zero,

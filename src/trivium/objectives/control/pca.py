@@ -3,9 +3,10 @@
 from typing import ClassVar, NoReturn, final
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from trivium.encoders.mel_projection import MelProjection
 from trivium.encoders.projection import Projection
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Views
 
@@ -30,10 +31,17 @@ class PCA(Objective):
 
     def __init__(self, encoder: Encoder, data: DataSpec, *, width: int) -> None:  # noqa: ARG002
         super().__init__()
-        self.encoder = Projection(data, width=width)
+        kind = MelProjection if data.modality == "audio" else Projection
+        self.encoder = kind(data, width=width)
 
-    def fit(self, values: Shaped[Tensor, "item ..."]) -> int:
+    def fit(
+        self,
+        values: Shaped[Tensor, "item channel height width"],
+        valid: Bool[Tensor, "item frame"] | None = None,  # noqa: ARG002
+    ) -> int:
         """Fit on raw values (uint8 becomes [0, 1], as in a `View`), and return the FLOPs.
+
+        Of audio they are log-mel; what is shorter than the longest clip has silence behind it.
 
         They are 2 N D^2 for the covariance of N items of D values, and 9 D^3 for its
         eigenvectors (the symmetric QR algorithm: Golub and Van Loan, section 8.3). Memory: 4 N D
@@ -44,7 +52,7 @@ class PCA(Objective):
         """
         from sklearn.decomposition import PCA as Components  # noqa: N811
 
-        rows = values.flatten(1).to("cpu", torch.float32, copy=True)
+        rows = self.encoder.flatten(values).to("cpu", torch.float32, copy=True)
         if values.dtype == torch.uint8:
             rows /= 255
         num_items, num_values = rows.shape

@@ -9,21 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.validity import is_every_token
+from trivium.objectives.hiding import TokenHiding, show_hidden
 from trivium.objectives.targets import Normalisation, average_layers
 from trivium.objectives.teacher import Teacher
-from trivium.types import (
-    MASK,
-    DataSpec,
-    Encoder,
-    Needs,
-    Objective,
-    Paradigm,
-    Terms,
-    Tokens,
-    Views,
-)
-from trivium.views.block_masking import BlockMasking
-from trivium.views.masking import Mask
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
 
 
 @final
@@ -75,38 +64,25 @@ class Data2Vec(Objective):
                 f"instance, but got {top_k}, {anneal_share} and {normalise!r}."
             )
         self.encoder, self.teacher = encoder, Teacher(encoder)
-        self.masking = BlockMasking(ratio, block, aspect_ratio)
+        self.hiding = TokenHiding(
+            encoder.token_width, ratio=ratio, block=block, aspect_ratio=aspect_ratio
+        )
         self.top_k, self.beta = top_k, beta
         self.normalise: Normalisation = normalise
         self.momenta, self.anneal_share = (momentum_start, momentum_end), anneal_share
-        self.mask_token = nn.Parameter(torch.randn(encoder.token_width) * 0.02)
         self.head = nn.Linear(encoder.token_width, encoder.token_width)
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
         tokens = self.encoder.embed(view.values, view.valid)
-        mask = self.draw(tokens)
+        stem = self.encoder.stem
+        mask = self.hiding.draw(tokens, stem)
         target = self.target(tokens)
-        features = self.encoder.contextualise(self.hide(tokens, mask))
+        features = self.encoder.contextualise(self.hiding(tokens, mask, stem))
         prediction = self.head(features.tokens).float()
-        counted = mask.mask if is_every_token(tokens.valid) else mask.mask & tokens.valid
-        loss = regression(prediction, target, counted, self.beta)
+        loss = regression(prediction, target, mask.mask, self.beta)
         return {"loss": loss, "target_std": target.std(0, correction=0).mean()}
-
-    def draw(self, tokens: Tokens) -> Mask:
-        """Masks over the stem's grid; sequences may be shorter than its longest."""
-        num_samples, length, _ = tokens.values.shape
-        rows, columns = self.encoder.stem.grid
-        grid = (rows, columns) if rows > 1 else (1, length)
-        mask: Mask = self.masking(num_samples, grid, tokens.values.device)
-        return mask
-
-    def hide(self, tokens: Tokens, mask: Mask) -> Tokens:
-        """Put mask tokens, with the positions of what they hide, in place of hidden tokens."""
-        values = tokens.values
-        blank = (self.mask_token + self.encoder.stem.positions[: values.shape[1]]).to(values.dtype)
-        return Tokens(torch.where(mask.mask.unsqueeze(-1), blank, values), tokens.valid)
 
     @torch.no_grad()
     def target(self, tokens: Tokens) -> Float[Tensor, "batch token channel"]:
@@ -126,11 +102,8 @@ class Data2Vec(Objective):
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, and what the student sees of it."""
         view, stem = views.views[0], self.encoder.stem
-        mask = self.draw(self.encoder.embed(view.values, view.valid))
-        if stem.likelihood == "categorical":
-            return {"text": view.values, "masked": view.values.masked_fill(mask.mask, MASK)}
-        masked = stem.target(view.values).masked_fill(mask.mask.unsqueeze(-1), 0)
-        return {"input": view.values, "masked": stem.render(masked)}
+        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
+        return show_hidden(stem, view.values, mask.mask)
 
 
 def regression(

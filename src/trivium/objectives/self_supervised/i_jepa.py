@@ -104,9 +104,8 @@ class IJEPA(Objective):
     def draw(self, tokens: Tokens) -> Blocks:
         """Context and target blocks; sequences may be shorter than the stem's longest."""
         num_samples, length, _ = tokens.values.shape
-        rows, columns = self.encoder.stem.grid
-        grid = (rows, columns) if rows > 1 else (1, length)
-        blocks: Blocks = self.masking(num_samples, grid, tokens.values.device)
+        plane = self.encoder.stem.plane(length)
+        blocks: Blocks = self.masking(num_samples, plane, tokens.values.device)
         return blocks
 
     def see(self, tokens: Tokens, blocks: Blocks) -> Tokens:

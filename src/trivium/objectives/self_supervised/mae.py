@@ -3,7 +3,7 @@
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.positions import sincos_2d
@@ -68,40 +68,40 @@ class MAE(Objective):
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
-        visible, mask = self.hide(view)
-        features = self.encoder.contextualise(visible)
-        prediction = self.decode(features, mask, view.valid)
+        tokens = self.encoder.embed(view.values, view.valid)
+        visible, mask = self.hide(tokens)
+        prediction = self.decode(self.encoder.contextualise(visible), mask, tokens.valid)
         return {"loss": self.score(prediction, view, mask)}
 
-    def hide(self, view: View) -> tuple[Tokens, Mask]:
+    def hide(self, tokens: Tokens) -> tuple[Tokens, Mask]:
         """Keep a random subset of every sample's tokens."""
-        values, valid, _ = self.encoder.embed(view.values, view.valid)
-        size = (len(values), values.shape[1], values.device)
-        if is_every_token(valid):
-            mask = self.masking(*size)
-            shown = valid[:, : mask.keep.shape[1]]
-            return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
-        mask = self.masking(*size, valid=valid)
-        shown = (valid & ~mask.mask).gather(1, mask.keep)
+        values, valid, _ = tokens
+        every = is_every_token(valid)
+        mask: Mask = self.masking(
+            len(values), values.shape[1], values.device, valid=None if every else valid
+        )
+        shown = valid[:, : mask.keep.shape[1]]
+        if not every:
+            shown = (valid & ~mask.mask).gather(1, mask.keep)
         return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
 
     def decode(
-        self, features: Features, mask: Mask, valid: Tensor | None = None
+        self, features: Features, mask: Mask, valid: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token target_width"]:
         """Put the encoded tokens back in place among mask tokens, and predict all of them."""
         seen = self.enter(features.tokens)
         place = mask.keep.unsqueeze(-1).expand_as(seen)
         blank = self.mask_token.to(seen.dtype).expand(*mask.mask.shape, -1)
         tokens = blank.scatter(1, place, seen) + self.positions[: mask.mask.shape[1]]
-        decoded = self.decoder(tokens) if valid is None else self.decoder(tokens, valid)
+        decoded = self.decoder(tokens, None if is_every_token(valid) else valid)
         prediction: Tensor = self.predict(decoded)
         return prediction.float()
 
     def score(self, prediction: Tensor, view: View, mask: Mask) -> Float[Tensor, ""]:
-        """Mean distance over the hidden tokens; padding is none."""
+        """Mean distance over the hidden tokens; padding never is one."""
         stem = self.encoder.stem
         target = stem.target(view.values, normalise=self.normalise)
-        hidden = mask.mask.float() if view.valid is None else (mask.mask & view.valid).float()
+        hidden = mask.mask.float()
         return (stem.distance(prediction, target) * hidden).sum() / hidden.sum().clamp(min=1)
 
     @torch.no_grad()
@@ -111,8 +111,9 @@ class MAE(Objective):
         With `normalise` the predictions borrow each hidden token's true mean and deviation.
         """
         view, stem = views.views[0], self.encoder.stem
-        visible, mask = self.hide(view)
-        prediction = self.decode(self.encoder.contextualise(visible), mask, view.valid)
+        tokens = self.encoder.embed(view.values, view.valid)
+        visible, mask = self.hide(tokens)
+        prediction = self.decode(self.encoder.contextualise(visible), mask, tokens.valid)
         target = stem.target(view.values)
         if stem.likelihood == "categorical":
             filled = torch.where(mask.mask, stem.render(prediction), target)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from trivium.objectives.bottleneck import Bottleneck, reconstruction_error, text_length
+from trivium.objectives.bottleneck import Bottleneck, reconstruction_error
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -46,7 +46,7 @@ class Autoencoder(Objective):
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
         features = self.encoder(view.values, view.valid)
-        prediction = self.bottleneck(features.pooled, text_length(self.encoder.stem, view.values))
+        prediction = self.bottleneck(features.pooled, self.encoder.stem.length(view.values))
         return {"loss": reconstruction_error(self.encoder.stem, prediction, view.values, features)}
 
     @torch.no_grad()
@@ -54,5 +54,5 @@ class Autoencoder(Objective):
         """The first view, and what the code keeps of it."""
         view = views.views[0]
         pooled = self.encoder(view.values, view.valid).pooled
-        prediction = self.bottleneck(pooled, text_length(self.encoder.stem, view.values))
+        prediction = self.bottleneck(pooled, self.encoder.stem.length(view.values))
         return {"input": view.values, "reconstruction": self.encoder.stem.render(prediction)}

@@ -63,7 +63,8 @@ class DenoisingAutoencoder(Objective):
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
         features = self.encoder(self.corrupt(view.values), view.valid)
-        prediction = self.bottleneck(features.pooled)
+        length = self.encoder.stem.length(view.values)
+        prediction = self.bottleneck(features.pooled, length)
         return {"loss": reconstruction_error(self.encoder.stem, prediction, view.values, features)}
 
     def corrupt(self, values: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
@@ -86,7 +87,8 @@ class DenoisingAutoencoder(Objective):
         """The first view, its corrupted self, and what is rebuilt from that."""
         view, stem = views.views[0], self.encoder.stem
         corrupted = self.corrupt(view.values)
-        prediction = self.bottleneck(self.encoder(corrupted, view.valid).pooled)
+        pooled = self.encoder(corrupted, view.valid).pooled
+        prediction = self.bottleneck(pooled, stem.length(view.values))
         return {
             "input": view.values,
             "corrupted": stem.render(stem.target(corrupted)),

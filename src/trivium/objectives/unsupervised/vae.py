@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from trivium.objectives.bottleneck import text_length
 from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
 from trivium.objectives.gather import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
@@ -72,22 +71,22 @@ class VAE(Objective):
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
-        mu, log_variance = self.posterior(view)
+        mu, log_variance, valid = self.posterior(view)
         z = mu + torch.exp(0.5 * log_variance) * torch.randn_like(mu)
         stem = self.encoder.stem
-        length = text_length(stem, view.values)
+        length = stem.length(view.values)
         distance = stem.distance(self.decoder(z, length).float(), stem.target(view.values))
-        reconstruction = negative_log_likelihood(stem, distance, view.valid)
+        reconstruction = negative_log_likelihood(stem, distance, valid)
         kl = gather(divergence(mu, log_variance).mean(0, keepdim=True)).mean(0)
         loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
         active = (mu.detach().var(0, correction=0) > 0.01).float().sum()
         terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach().sum()}
         return {"loss": loss, **terms, "active_units": active}
 
-    def posterior(self, view: View) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), each [batch, latent]."""
-        pooled = self.encoder(view.values, view.valid).pooled
-        return self.mu(pooled).float(), self.log_variance(pooled).float()
+    def posterior(self, view: View) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each [batch, latent], and which tokens hold data."""
+        _, pooled, valid = self.encoder(view.values, view.valid)
+        return self.mu(pooled).float(), self.log_variance(pooled).float(), valid
 
     def after_step(self, progress: float) -> None:
         """Let beta grow over the first `warmup` share of training."""
@@ -103,11 +102,11 @@ class VAE(Objective):
         samples).
         """
         view = views.views[0]
-        mu, _ = self.posterior(view)
+        mu, *_ = self.posterior(view)
         latents = {"reconstruction": mu, "sample": torch.randn_like(mu)}
         latents |= {f"traversal {n}": z for n, z in enumerate(traversals(mu, NUM_TRAVERSALS), 1)}
         render = self.encoder.stem.render
-        length = text_length(self.encoder.stem, view.values)
+        length = self.encoder.stem.length(view.values)
         rows = {name: render(self.decoder(z, length).float()) for name, z in latents.items()}
         return {"input": view.values, **rows}
 

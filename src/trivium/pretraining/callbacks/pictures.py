@@ -1,4 +1,4 @@
-"""Pictures of learning: reconstructions and embedding maps at a few steps."""
+"""Pictures and sounds of learning: reconstructions and embedding maps at a few steps."""
 
 from pathlib import Path
 
@@ -6,17 +6,19 @@ import numpy as np
 import torch
 
 from trivium.data.batches import gather
+from trivium.data.spectrogram import settings_of
 from trivium.embedding import as_values
 from trivium.pretraining.callbacks.after_look import AfterLook
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
 from trivium.pretraining.drawing import (
     draw_map,
-    draw_rows,
     members,
     neighbours,
+    num_spectrograms,
     project,
     spread,
 )
+from trivium.pretraining.listening import keep_sounds, waves_of
 from trivium.pretraining.module import Pretraining
 from trivium.pretraining.sheets import keep_picture, keep_rows, keep_texts
 from trivium.tracking.writer import RunWriter
@@ -25,6 +27,11 @@ from trivium.types import Objective, View
 NUM_COLUMNS = 12
 NUM_NEIGHBOURS = 5
 NUM_GROUPS = 10
+NUM_HEARD, NUM_HEARD_NEIGHBOURS = 3, 2
+"""Samples that can be heard before so many of their neighbours."""
+
+Place = tuple[int, Path, RunWriter | None]
+"""The step, the folder and the tracker of what is kept."""
 
 
 class Pictures(AfterLook):
@@ -32,7 +39,8 @@ class Pictures(AfterLook):
 
     That is: the objective's own rows of pictures; a map of validation features; some validation
     samples above their nearest neighbours; and, where the objective has groups of its own, a row
-    of members for each of the largest.
+    of members for each of the largest. Of audio there are also sounds (MP3), at the first and the
+    last look: each of the objective's rows, and three samples each before its two nearest.
 
     Place it after the online probe: it draws at the probe's steps, from the probe's features.
     PNG files (of texts: json files) go to `folder`, and to the tracker under stable names with a
@@ -47,26 +55,37 @@ class Pictures(AfterLook):
     def act(self, pl_module: Pretraining, step: int) -> None:
         """Draw the sheets of a step."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        place: tuple[int, Path, RunWriter | None] = (step, self.folder, self.writer)
+        place: Place = (step, self.folder, self.writer)
         rows = self.rows(pl_module)
         if rows:
             keep_rows(rows, self.probe.store, "rows", *place)
-        features = self.probe.features
+        features, nearest = self.probe.features, None
         if features is not None:
             drawn = draw_map(project(features), self.labels(), self.classes())
             keep_picture(drawn, "embedding", *place)
-            nearest = neighbours(features, spread(len(features), NUM_COLUMNS), num=NUM_NEIGHBOURS)
+            queries = spread(len(features), self.num_columns)
+            nearest = neighbours(features, queries, num=NUM_NEIGHBOURS)
             self._keep_sheet(pl_module, "neighbours", nearest, place)
         groups = self.groups(pl_module)
         if groups is not None:
-            sheet = members(groups, num_groups=NUM_GROUPS, num_members=NUM_COLUMNS)
+            sheet = members(groups, num_groups=NUM_GROUPS, num_members=self.num_columns)
             self._keep_sheet(pl_module, "clusters", sheet, place)
+        ends = step == 0 or pl_module.progress >= 1
+        if ends and self.probe.store.meta.modality == "audio":
+            self._keep_sounds(rows, nearest, place)
+
+    @property
+    def num_columns(self) -> int:
+        """Samples that stand side by side on a sheet; fewer of long clips."""
+        meta = self.probe.store.meta
+        return num_spectrograms(meta.shape[1]) if meta.modality == "audio" else NUM_COLUMNS
 
     def rows(self, pl_module: Pretraining) -> dict[str, np.ndarray]:
         """The objective's pictures of a few fixed validation samples."""
         everywhere = self.probe.validation
-        indices = everywhere[spread(len(everywhere), NUM_COLUMNS)]
-        batch = gather(self.probe.store, indices, self.probe.task)
+        indices = everywhere[spread(len(everywhere), self.num_columns)]
+        column = getattr(pl_module.views, "column", None)
+        batch = gather(self.probe.store, indices, self.probe.task, column)
         objective = pl_module.objective
         was_training = objective.training
         objective.eval()
@@ -97,7 +116,7 @@ class Pictures(AfterLook):
         return None if groups is None else groups.cpu().numpy()
 
     def _view(self, pl_module: Pretraining, indices: np.ndarray) -> View:
-        batch = gather(self.probe.store, indices, None)
+        batch = gather(self.probe.store, indices, None, pl_module.objective.encoder.column)
         ((modality, values),) = batch.inputs.items()
         valid = batch.valid.get(modality)
         device = pl_module.device
@@ -108,7 +127,7 @@ class Pictures(AfterLook):
         pl_module: Pretraining,
         name: str,
         chosen: np.ndarray,
-        place: tuple[int, Path, RunWriter | None],
+        place: Place,
     ) -> None:
         """Show rows of validation items, given by their positions [row, column]."""
         if not chosen.size:
@@ -118,11 +137,28 @@ class Pictures(AfterLook):
             rows = {str(rank): store.texts(row) for rank, row in enumerate(items)}
             keep_texts(rows, name, *place)
             return
-        stem = pl_module.objective.encoder.stem
-        drawn = stem.render(stem.target(self._view(pl_module, items.ravel()).values))
-        images = drawn.float().cpu().numpy().reshape(*chosen.shape, *drawn.shape[1:])
-        sheet = draw_rows({str(rank): row for rank, row in enumerate(images)})
-        keep_picture(sheet, name, *place)
+        if store.meta.modality == "audio":
+            shown = gather(store, items.ravel(), None).inputs["audio"]
+        else:
+            stem = pl_module.objective.encoder.stem
+            shown = stem.render(stem.target(self._view(pl_module, items.ravel()).values))
+        sheet = shown.float().cpu().numpy().reshape(*chosen.shape, *shown.shape[1:])
+        keep_rows({str(rank): row for rank, row in enumerate(sheet)}, store, name, *place)
+
+    def _keep_sounds(
+        self, rows: dict[str, np.ndarray], nearest: np.ndarray | None, place: Place
+    ) -> None:
+        """Let rows of the objective be heard, and some queries [rank, query] and their nearest."""
+        store = self.probe.store
+        settings = settings_of(store.meta.sound)
+        if rows:
+            waves = {name: waves_of(row, settings) for name, row in rows.items()}
+            keep_sounds(waves, settings.rate, *place)
+        if nearest is not None:
+            queries = spread(nearest.shape[1], NUM_HEARD)
+            heard = self.probe.validation[nearest[: 1 + NUM_HEARD_NEIGHBOURS, queries].T.ravel()]
+            clips = as_values(gather(store, heard, None, "wave").inputs["audio"])
+            keep_sounds({"neighbours": clips.numpy()}, settings.rate, *place)
 
     def labels(self) -> np.ndarray | None:
         """Labels of the probe's validation items."""

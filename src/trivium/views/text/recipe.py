@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
-from trivium.types import PAD, View
+from trivium.types import PAD, Column, View
 
 
 class TextOp(nn.Module, ABC):
@@ -63,6 +64,11 @@ class TextRecipe(nn.Module):
     Raises:
         ValueError: there is no view.
     """
+
+    column: ClassVar[Column | None] = None
+    """Which column of a store the views are made from: of audio only."""
+    gives: ClassVar[Column | None] = None
+    """Which of the two the views are: of audio only."""
 
     def __init__(self, views: Sequence[TextPipeline]) -> None:
         super().__init__()

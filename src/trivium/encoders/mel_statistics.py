@@ -1,0 +1,45 @@
+"""The control that every encoder of audio must beat: what the spectrogram says on average."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from trivium.encoders.spectrogram import MelPatches, audio_shape, moments
+from trivium.encoders.validity import every_token
+from trivium.types import Column, DataSpec, Encoder, Features, Modality
+
+
+class MelStatistics(Encoder):
+    """Mean and standard deviation over time of each band of the log-mel; no parameters.
+
+    Args:
+        data: An audio dataset's facts.
+        name: The encoder's yaml name.
+
+    Raises:
+        ValueError: If the data are not audio.
+    """
+
+    contextual: ClassVar[bool] = False
+    modality: ClassVar[Modality] = "audio"
+    column: ClassVar[Column | None] = "mel"
+
+    def __init__(self, data: DataSpec, *, name: str = "mel_statistics"):
+        super().__init__()
+        self.name = name
+        self.arguments = {"data": data._asdict(), "name": name}
+        bands = audio_shape(data)[2]
+        self.stem: MelPatches = MelPatches(data, patch=(1, bands))
+        self.width = self.token_width = 2 * bands
+
+    def forward(
+        self,
+        values: Float[Tensor, "batch 1 frame band"],
+        valid: Bool[Tensor, "batch frame"] | None = None,
+    ) -> Features:
+        """Means of all bands, then their deviations, over the valid frames."""
+        pooled = torch.cat(moments(values, valid), dim=1)
+        tokens = pooled.unsqueeze(1)
+        return Features(tokens, pooled, every_token(tokens))

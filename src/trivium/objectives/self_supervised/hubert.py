@@ -1,0 +1,201 @@
+"""HuBERT: predict the cluster of what is masked, of the sound first and of features then."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, cast, final
+
+import torch
+from jaxtyping import Bool, Float, Int64, Shaped
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trivium.objectives import mfcc
+from trivium.objectives.codebook import perplexity
+from trivium.objectives.hiding import TokenHiding, show_hidden
+from trivium.objectives.teacher import Teacher
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
+
+UNFITTED, FIRST, SECOND = -1, 0, 1
+CLIPS_AT_ONCE = 256
+
+
+@final
+class HuBERT(Objective):
+    r"""Predict hidden units: k-means clusters of masked tokens (Hsu et al. 2021).
+
+    arXiv 2106.07447, section II: $L = -\frac{1}{|M|} \sum_{(i,t) \in M} \log p(y_{it} |
+    \tilde{x}_i)$ over masked tokens alone (alpha = 1), with
+    $p(c) \propto \exp(\mathrm{sim}(A o_t, e_c) / \tau)$ (Eq. 3), sim the cosine, tau 0.1, A a
+    linear map and e learned codes. Two iterations share the budget: until the share `second` of it
+    the targets are clusters of MFCCs with their differences (39 values, each of unit variance,
+    averaged over a token's frames); then the encoder is copied, the outputs of the copy's block
+    `layer` on unmasked clips are clustered, the codes start anew and those clusters are predicted.
+
+    Differences from the paper: the second iteration goes on from the first one's weights instead
+    of from random ones, both have the same number of clusters, and k-means (scikit-learn's
+    `MiniBatchKMeans`) sees at most 2,000 train clips. k-means is outside of the counted FLOPs;
+    every step is priced as one of the second iteration, which runs the copy, too. Reference:
+    fairseq's `hubert.py`, transformers' `HubertModel`, torchaudio's `hubert_pretrain_base`.
+
+    Terms: `loss` (nats per masked token), `accuracy` (on masked tokens, in [0, 1]), `perplexity`
+    (of the targets of this rank's masked tokens, 1 to K), `iteration` (1 or 2).
+    """
+
+    paradigm: ClassVar[Paradigm] = "self_supervised"
+    needs: ClassVar[Needs] = Needs(tokens=True, modalities=("audio",))
+    iteration: Tensor
+    centroids: Tensor
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: DataSpec,
+        *,
+        num_clusters: int,
+        ratio: float,
+        block: Sequence[float | int],
+        aspect_ratio: Sequence[float | int],
+        temperature: float,
+        projection_width: int,
+        second: float,
+        layer: int,
+    ) -> None:
+        """`layer` counts blocks from 1; the last one where there are fewer.
+
+        Raises:
+            ValueError: `second` is outside (0, 1], or `layer` is not positive.
+        """
+        super().__init__()
+        if not 0 < second <= 1 or layer < 1:
+            raise ValueError(
+                f"hubert needs second in (0, 1] and a layer from 1 on, got {second} and {layer}."
+            )
+        self.encoder, self.copied = encoder, Teacher(encoder)
+        self.temperature, self.second, self.layer = temperature, second, layer
+        width = encoder.token_width
+        self.hiding = TokenHiding(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
+        self.project = nn.Linear(width, projection_width)
+        self.codes = nn.Parameter(torch.rand(num_clusters, projection_width))
+        self.mfcc = mfcc.MFCC(data)
+        size = max(width, mfcc.WIDTH)
+        self.register_buffer("iteration", torch.tensor(UNFITTED))
+        self.register_buffer("centroids", torch.randn(num_clusters, size))
+        self.register_buffer("centre", torch.zeros(mfcc.WIDTH))
+        self.register_buffer("scale", torch.ones(mfcc.WIDTH))
+        self.clips: View | None = None
+
+    def forward(self, views: Views) -> Terms:
+        """One step on the first view; see the class for the terms."""
+        view, stem = views.views[0], self.encoder.stem
+        tokens = self.encoder.embed(view.values, view.valid)
+        mask = self.hiding.draw(tokens, stem)
+        targets = self.targets(view)[mask.mask]
+        hidden = self.encoder.contextualise(self.hiding(tokens, mask, stem)).tokens[mask.mask]
+        scores = self.scores(hidden)
+        uses = targets.bincount(minlength=len(self.codes)).float()
+        return {
+            "loss": F.cross_entropy(scores, targets),
+            "accuracy": (scores.detach().argmax(-1) == targets).float().mean(),
+            "perplexity": perplexity(uses),
+            "iteration": self.iteration.clamp(min=0).float() + 1,
+        }
+
+    def scores(self, hidden: Float[Tensor, "item channel"]) -> Float[Tensor, "item cluster"]:
+        """Cosines with the codes over the temperature."""
+        projected = F.normalize(self.project(hidden).float(), dim=-1)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return projected @ F.normalize(self.codes.float(), dim=-1).T / self.temperature
+
+    @torch.no_grad()
+    def targets(self, view: View) -> Int64[Tensor, "batch token"]:
+        """The cluster of every token of the unmasked view."""
+        described = self.sound(view)[0] if self.iteration == FIRST else self.features(view)[0]
+        centroids = self.centroids[:, : described.shape[-1]]
+        with torch.autocast(described.device.type, enabled=False):
+            # |x - c|^2 without |x|^2, which is the same for all clusters.
+            score = described @ centroids.T - 0.5 * centroids.square().sum(1)
+        return score.argmax(-1)
+
+    def sound(self, view: View) -> tuple[Tensor, Tensor]:
+        """MFCCs of every token [batch, token, 39], and which tokens hold data."""
+        stem = self.encoder.stem
+        rows, columns = stem.plane(stem.length(view.values))
+        values = mfcc.of_tokens(self.mfcc(view.values), rows, columns)
+        valid = self.encoder.embed(view.values, view.valid).valid
+        return (values - self.centre) / self.scale, valid
+
+    def features(self, view: View) -> tuple[Tensor, Tensor]:
+        """Outputs of the copy's block [batch, token, channel], and which tokens hold data."""
+        copied = cast(Encoder, self.copied.copy)
+        tokens = copied.embed(view.values, view.valid)
+        outputs = copied.layers(tokens)
+        return outputs[min(self.layer, len(outputs)) - 1].float(), tokens.valid
+
+    @torch.no_grad()
+    def fit(
+        self, values: Shaped[Tensor, "item ..."], valid: Bool[Tensor, "item length"] | None = None
+    ) -> int:
+        """Cluster the MFCCs of some train clips, and keep the clips for the second iteration."""
+        raw = values.float() / 2**15 if values.dtype == torch.int16 else values.float()
+        self.clips = View(raw, valid)
+        self.iteration.fill_(FIRST)
+        known = self.described(FIRST)
+        self.centre.copy_(known.mean(0))
+        self.scale.copy_(known.std(0).clamp(min=1e-6))
+        self.cluster((known - self.centre) / self.scale)
+        return 0
+
+    def after_step(self, progress: float) -> None:
+        """Begin the second iteration when it is time."""
+        if self.iteration == FIRST and self.second <= progress < 1:
+            self.copied.follow(self.encoder, 0.0)
+            self.iteration.fill_(SECOND)
+            self.cluster(self.described(SECOND))
+            with torch.no_grad():
+                self.codes.uniform_()
+
+    @torch.no_grad()
+    def described(self, iteration: int) -> Float[Tensor, "item value"]:
+        """What is clustered of the kept clips: one row for each of their valid tokens."""
+        assert self.clips is not None
+        describe = self.sound if iteration == FIRST else self.features
+        device, found = self.centroids.device, []
+        for first in range(0, len(self.clips.values), CLIPS_AT_ONCE):
+            part = slice(first, first + CLIPS_AT_ONCE)
+            valid = None if self.clips.valid is None else self.clips.valid[part].to(device)
+            rows, counted = describe(View(self.clips.values[part].to(device), valid))
+            found.append(rows[counted])
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def cluster(self, rows: Float[Tensor, "item value"]) -> None:
+        """k-means centroids of some rows.
+
+        Raises:
+            ValueError: There are fewer rows than clusters.
+        """
+        from sklearn.cluster import MiniBatchKMeans
+
+        num_clusters, width = len(self.codes), rows.shape[1]
+        if len(rows) < num_clusters:
+            raise ValueError(
+                f"{num_clusters} clusters need as many tokens, but the train clips have "
+                f"{len(rows)}: lower objective.num_clusters."
+            )
+        means = MiniBatchKMeans(num_clusters, random_state=0, n_init=3, batch_size=4096)
+        found = means.fit(rows.float().cpu().numpy()).cluster_centers_
+        self.centroids.zero_()
+        self.centroids[:, :width] = torch.from_numpy(found).to(self.centroids)
+
+    @torch.no_grad()
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """The first view, and what the encoder sees of it."""
+        view, stem = views.views[0], self.encoder.stem
+        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
+        return show_hidden(stem, view.values, mask.mask)
+
+    def plateau(self, batch_size: int) -> float:  # noqa: ARG002
+        """Ln K: the loss of a uniform guess."""
+        return math.log(len(self.codes))
