@@ -18,11 +18,11 @@ PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi\s+(10\.[^\s,;:)]+)")
 HEADER = """# Objectives
 
 Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula
-and the reference implementation are, too. *Of*: the modalities in which it makes sense (image and
-text have datasets and encoders so far). *Needs*: what a dataset, an encoder and a views recipe must
-offer; a combination that does not is refused before anything is loaded.
+and the reference implementation are, too. *Of*: the modalities in which it makes sense. *Needs*:
+what a dataset, an encoder and a views recipe must offer; a combination that does not is refused
+before anything is loaded.
 """
-WITH_DATA = ("image", "text")
+WITH_DATA = ("image", "text", "audio")
 
 
 def page() -> str:

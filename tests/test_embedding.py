@@ -47,7 +47,8 @@ def small_vit():
 class Shelf(Store):
     def __init__(self, fingerprint="f1"):
         self.fingerprint = fingerprint
-        self.meta = types.SimpleNamespace(modality="image")
+        columns = {"image": "image.npy"}
+        self.meta = types.SimpleNamespace(modality="image", columns=columns, files={})
 
     def column(self, name):
         assert name == "image"

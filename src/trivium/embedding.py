@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trivium.data.batches import gather, lengths_shown, padded
-from trivium.data.spectrogram import LogMel, settings_of
+from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
 from trivium.fingerprint import code_digest
 from trivium.types import Encoder
@@ -132,22 +132,26 @@ def _source(
 
 
 def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> _Source:
-    """Clips of one length at a time: no padding is needed."""
+    """Clips of about one length at a time, as a store would hold and pad them."""
     described: Any = encoder.arguments["data"]
     settings, frames = settings_of(tuple(described["sound"])), int(described["shape"][1])
     lengths = np.array([len(wave) for wave in waves])
+    limit = frames * settings.hop
+    # A store's spectrograms are cut, so that the last frame has heard what follows.
+    heard = limit if encoder.column == "wave" else limit + settings.window
 
     def taken(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        longest = min(int(lengths[chosen].max()), frames * settings.hop)
-        batch, valid = torch.zeros(len(chosen), longest), torch.zeros(len(chosen), longest).bool()
+        longest = min(int(lengths[chosen].max()), heard)
+        batch, ends = torch.zeros(len(chosen), longest), torch.zeros(len(chosen)).long()
         for row, item in enumerate(chosen):
             wave = as_values(torch.from_numpy(np.ascontiguousarray(waves[item])))[:longest]
-            batch[row, : len(wave)], valid[row, : len(wave)] = wave, True
+            batch[row, : len(wave)], ends[row] = wave, len(wave)
         if encoder.column == "wave":
-            return batch, valid
-        mel = LogMel(settings)(batch).half()  # as a store holds it
-        ends = (valid.sum(1) // settings.hop).clamp(min=1)
-        return mel.unsqueeze(1), torch.arange(mel.shape[1]) < ends.unsqueeze(1)
+            return batch, torch.arange(longest) < ends[:, None]
+        mel = LogMel(settings)(batch)[:, :frames]
+        ends = (ends // settings.hop).clamp(min=1)
+        valid = torch.arange(mel.shape[1]) < ends[:, None]
+        return mel.masked_fill(~valid[..., None], SILENCE).unsqueeze(1).half(), valid
 
     return _Source(len(waves), taken, lengths)
 

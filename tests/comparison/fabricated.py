@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from PIL import Image
 from sklearn.metrics import f1_score
 
@@ -24,6 +25,7 @@ def fabricate(
     probes: tuple[str, ...] = ("linear", "knn"),
     protocol: str = "1",
     dataset: str = "shapes",
+    modality: str = "image",
     with_run: bool = True,
 ) -> Entry:
     """One probe folder: an item is right where skill + luck exceeds its difficulty."""
@@ -59,7 +61,7 @@ def fabricate(
     np.savez(folder / "predictions.npz", **arrays)
     flops = 0 if paradigm == "control" else 2_000_000_000_000
     facts = {
-        "dataset": dataset, "modality": "image", "paradigm": paradigm, "objective": objective,
+        "dataset": dataset, "modality": modality, "paradigm": paradigm, "objective": objective,
         "encoder": "raw" if objective == "raw" else "vit_nano", "seed": seed, "flops": flops,
         "samples": flops // 1_000_000, "task": "label",
     }  # fmt: skip
@@ -68,6 +70,8 @@ def fabricate(
     run_folder = None
     if with_run and paradigm != "control":
         run_folder = fabricate_run(root / "runs" / folder.name, skill[1.0], seed, flops, luck)
+        if modality == "audio":
+            fabricate_sounds(run_folder / "pictures", luck)
     return Entry(f"{dataset}-{objective}", seed, folder, run_folder, f"run{seed}{objective}")
 
 
@@ -107,6 +111,18 @@ def fabricate_run(
             folder / "pictures" / f"reconstruction-step{step:06d}.png"
         )
     return folder
+
+
+def fabricate_sounds(folder: Path, luck: np.random.Generator) -> None:
+    """MP3 files of half a second, as a run on audio leaves them."""
+    time = np.arange(4000) / 8000
+    for name in ("input", "reconstruction", "traversal-1", "neighbours"):
+        for step in (0, 400):
+            wave = 0.5 * np.sin(2 * np.pi * 440 * time)
+            if name != "input":
+                wave += (0.1 if step else 0.3) * luck.normal(size=len(time))
+            path = folder / f"{name}-step{step:06d}.mp3"
+            soundfile.write(path, np.clip(wave, -1, 1), 8000, format="MP3")
 
 
 def _dump(path: Path, document: dict) -> None:

@@ -9,6 +9,7 @@ from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
 from trivium.config import prune
+from trivium.data.config import sound_settings
 from trivium.objectives.contract import check
 from trivium.pretraining.optimisers import decay_groups
 from trivium.types import DataSpec
@@ -60,7 +61,7 @@ def test_every_choice_composes_and_its_target_exists(group, choice):
 def test_every_objective_is_of_its_folders_paradigm(objective):
     paradigm, method = objective.split("/")
     modality = needs_of(objective).modalities[0]
-    data = {"image": "fashion_mnist", "text": "wordnet"}[modality]
+    data = {"image": "fashion_mnist", "text": "wordnet", "audio": "notes"}[modality]
     values = prune(composed("pretrain", [f"objective={objective}", f"data={data}"]))
     kind = get_class(values["objective"]["_target_"])
     assert kind.paradigm == paradigm
@@ -108,15 +109,17 @@ def test_every_experiment_composes_and_has_its_header(path):
 def test_every_experiment_s_parts_can_be_built_and_fit(path):
     values = prune(composed("pretrain", [f"experiment={path.stem}"]))
     name, modality, facts = (values["data"][key] for key in ("name", "modality", "spec"))
-    half = (0.5,) * facts["shape"][0] if modality == "image" else ()
-    vocabulary = 0 if modality == "image" else 100
+    half = () if modality == "text" else (0.5,) * facts["shape"][0]
+    vocabulary = 100 if modality == "text" else 0
+    sound = tuple(sound_settings(values["data"])[0]) if modality == "audio" else ()
     shape = tuple(facts["shape"])
-    data = DataSpec(name, modality, shape, 10, 100, half, half, vocabulary)
+    data = DataSpec(name, modality, shape, 10, 100, half, half, vocabulary, sound)
     views = instantiate(values["views"][modality][values["objective_views"]])
     with torch.device("meta"):  # shapes alone: a ViT-B costs nothing
         encoder = instantiate(values["encoder"], data=data)
         objective = instantiate(values["objective"], encoder=encoder, data=data)
-    check(objective.needs, values["method"], encoder, data, views.num_views)
+    given = {"num_views": views.num_views, "column": views.gives}
+    check(objective.needs, values["method"], encoder, data, **given)
     weight_decay = values["optimizer"].pop("weight_decay")
     instantiate(values["optimizer"])(decay_groups(objective, weight_decay))
     instantiate(values["schedule"])

@@ -4,8 +4,11 @@ import pytest
 import torch
 import yaml
 
+from clips import CLIPS, mels, perturbed, spectrogram, wave, waves
 from trivium.encoders import checkpoint
 from trivium.encoders.checkpoint import checkpoint_hash, load_encoder, read_facts, save_encoder
+from trivium.encoders.mel_projection import MelProjection
+from trivium.encoders.mel_statistics import MelStatistics
 from trivium.encoders.projection import Projection
 from trivium.encoders.raw import Raw
 from trivium.encoders.resnet import ResNet
@@ -60,6 +63,38 @@ def test_an_encoder_comes_back(tmp_path, data, kind):
     for ours, theirs in zip(loaded(values), encoder.eval()(values), strict=True):
         assert torch.equal(ours, theirs)
     assert read_facts(tmp_path / "new" / "folder") == FACTS
+
+
+def mel_projection():
+    encoder = MelProjection(CLIPS, width=7)
+    encoder.components.normal_()
+    return encoder
+
+
+OF_AUDIO = {
+    "spectrogram": lambda: spectrogram(patch=(5, 4), positions="learned", pooling="cls"),
+    "wave": lambda: wave(drop_path=0.1),
+    "mel_statistics": lambda: MelStatistics(CLIPS),
+    "mel_projection": mel_projection,
+}
+
+
+@pytest.mark.parametrize("kind", OF_AUDIO)
+def test_an_encoder_of_audio_comes_back(tmp_path, kind):
+    encoder = perturbed(OF_AUDIO[kind]()).eval()
+    save_encoder(encoder, tmp_path, FACTS)
+    loaded = load_encoder(tmp_path)
+    view = waves([900, 333]) if encoder.column == "wave" else mels([24, 11])
+    assert type(loaded) is type(encoder)
+    assert (loaded.name, loaded.width, loaded.column) == (
+        encoder.name,
+        encoder.width,
+        encoder.column,
+    )
+    assert loaded.arguments == encoder.arguments
+    assert loaded.stem.grid == encoder.stem.grid
+    for ours, theirs in zip(loaded(*view), encoder(*view), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_half_precision_comes_back(tmp_path, grey):

@@ -12,6 +12,10 @@ from trivium.types import DataSpec, Encoder, Stem
 FOLDER = Path(__file__).parents[2] / "conf" / "encoder"
 FILES = sorted(FOLDER.glob("*.yaml"))
 TEXTS = DataSpec("short", "text", (12,), 3, 100, (), (), vocabulary=20)
+SOUND = {"rate": 8000, "window": 256, "hop": 80, "bands": 32, "low": 60, "high": 3900}
+CLIPS = DataSpec(
+    "clips", "audio", (1, 48, 32), 3, 100, (-2.0,), (3.0,), sound=tuple(map(float, SOUND.values()))
+)
 
 
 def test_the_configs_are_seen():
@@ -24,16 +28,22 @@ def test_the_configs_are_seen():
         "raw",
         "timm",
         "text_nano",
+        "audio_nano",
+        "wave_nano",
     } <= {path.stem for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_builds_an_encoder_that_encodes_and_can_be_saved(path, data, tmp_path):
-    config = OmegaConf.load(path)
-    if get_class(config["_target_"]).modality == "text":
-        data = TEXTS
+    config = OmegaConf.merge(OmegaConf.load(path), {"data": {"spectrogram": SOUND}})
+    OmegaConf.resolve(config)
+    del config["data"]
+    kind = get_class(config["_target_"])
+    data = {"image": data, "text": TEXTS, "audio": CLIPS}[kind.modality]
     encoder = instantiate(config, data=data)
     values = torch.rand(2, *data.shape)
+    if kind.column == "wave":
+        values = torch.randn(2, 48 * 80)
     if data is TEXTS:
         values = torch.randint(4, data.vocabulary, (2, *data.shape))
     assert isinstance(encoder, Encoder)

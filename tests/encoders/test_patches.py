@@ -28,10 +28,17 @@ def test_stem_equals_a_strided_convolution(data, positions):
     assert stem.num_tokens == stem(values).shape[1]
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))
+@given(
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 5) | st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)
 @settings(max_examples=25, deadline=None)
 def test_unpatchify_undoes_patchify(channels, rows, columns, patch):
-    stem = Patches(spec(channels, rows * patch, columns * patch), patch=patch)
+    height, width = (patch, patch) if isinstance(patch, int) else patch
+    stem = Patches(spec(channels, rows * height, columns * width), patch=patch)
+    assert stem.grid == (rows, columns)
     values = torch.rand(2, *stem_shape(stem))
     patches = stem.patchify(values)
     assert patches.shape == (2, stem.num_tokens, stem.target_width)
@@ -40,7 +47,7 @@ def test_unpatchify_undoes_patchify(channels, rows, columns, patch):
 
 
 def stem_shape(stem):
-    return stem.channels, stem.grid[0] * stem.patch, stem.grid[1] * stem.patch
+    return stem.channels, stem.grid[0] * stem.sides[0], stem.grid[1] * stem.sides[1]
 
 
 @pytest.mark.parametrize("normalise", [False, True])

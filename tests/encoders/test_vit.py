@@ -26,7 +26,7 @@ def timm_twin(encoder, side, channels, pooling):
     """timm's VisionTransformer with the weights of an encoder."""
     twin = VisionTransformer(
         img_size=side,
-        patch_size=encoder.stem.patch,
+        patch_size=encoder.stem.sides,
         in_chans=channels,
         embed_dim=24,
         depth=3,

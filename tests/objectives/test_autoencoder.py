@@ -45,6 +45,6 @@ def test_tokens_that_hold_no_data_do_not_count(encoder):
 def test_pictures_hold_input_and_reconstruction(encoder, data, one_view, settings):
     pictures = Autoencoder(encoder, data, **settings).pictures(one_view)
     assert list(pictures) == ["input", "reconstruction"]
-    assert torch.equal(pictures["input"], one_view.views[0].values)
+    torch.testing.assert_close(pictures["input"], one_view.views[0].values)
     assert pictures["reconstruction"].shape == (6, 1, 8, 8)
     assert not pictures["reconstruction"].requires_grad

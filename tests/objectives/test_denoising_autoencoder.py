@@ -72,6 +72,6 @@ def test_pictures_show_what_the_encoder_saw(encoder, data, one_view, settings):
     torch.manual_seed(3)
     pictures = objective.pictures(one_view)
     assert list(pictures) == ["input", "corrupted", "reconstruction"]
-    assert torch.equal(pictures["input"], one_view.views[0].values)
+    torch.testing.assert_close(pictures["input"], one_view.views[0].values)
     torch.testing.assert_close(pictures["corrupted"], corrupted.clamp(0, 1))
     assert pictures["reconstruction"].shape == (6, 1, 8, 8)

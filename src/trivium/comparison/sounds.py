@@ -9,7 +9,7 @@ from trivium.comparison.runs import Picture, Run
 
 BUDGET = 2_000_000
 """Bytes of sounds that a page may carry over all sections (a third more as base64)."""
-ORDER = ("input", "masked", "filled", "reconstruction", "sample")
+ORDER = ("input", "masked", "corrupted", "filled", "reconstruction", "sample")
 """Rows that are played first, in this order; then come all others by name."""
 NEIGHBOURS = "neighbours"
 """What is played last: clips of the data, each before those that the encoder finds most alike."""

@@ -13,6 +13,8 @@ from trivium.encoders.positions import sincos_2d
 from trivium.types import DataSpec, Stem
 
 Positions = Literal["sincos", "learned"]
+Patch = int | Sequence[int | None]
+"""Side of a square patch, or height and width; None is as long as the input."""
 
 
 class Patches(Stem):
@@ -33,10 +35,10 @@ class Patches(Stem):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, data: DataSpec, *, patch: int | Sequence[int]):
+    def __init__(self, data: DataSpec, *, patch: Patch):
         super().__init__()
-        self.sides = sides_of(patch)
         self.channels, *plane = self.shape_of(data)
+        self.sides = sides_of(patch, (plane[0], plane[1]))
         self.grid = self.divide(data.name, plane[0], plane[1])
         self.num_tokens = self.grid[0] * self.grid[1]
         self.target_width = self.channels * self.sides[0] * self.sides[1]
@@ -148,7 +150,7 @@ class PatchStem(Patches):
         self,
         data: DataSpec,
         *,
-        patch: int | Sequence[int],
+        patch: Patch,
         width: int,
         positions: Positions = "sincos",
     ):
@@ -201,16 +203,19 @@ class PatchStem(Patches):
 _stretched = functools.lru_cache(maxsize=16)(sincos_2d)
 
 
-def sides_of(patch: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width of a patch that is given by its side, or by both.
+def sides_of(patch: Patch, plane: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a patch that is given by its side, or by both; None spans the plane.
 
     Raises:
         ValueError: It is neither, or not positive.
     """
-    sides = (patch, patch) if isinstance(patch, int) else tuple(patch)
-    if len(sides) != 2 or min(sides) < 1:
+    given = (patch, patch) if isinstance(patch, int) else tuple(patch)
+    if len(given) != 2 or any(side is not None and side < 1 for side in given):
         raise ValueError(f"patch is {patch!r}; give the side of a square or [height, width].")
-    return sides[0], sides[1]
+    height, width = (
+        whole if side is None else side for side, whole in zip(given, plane, strict=True)
+    )
+    return height, width
 
 
 def image_shape(data: DataSpec) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ import math
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from trivium.encoders.patches import Patches
@@ -61,8 +61,8 @@ class Projection(Encoder):
         return Patches(data, patch=1)
 
     def flatten(
-        self, values: Float[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch value"]:
+        self, values: Shaped[Tensor, "batch channel height width"]
+    ) -> Shaped[Tensor, "batch value"]:
         """All values of each sample in a row."""
         return values.flatten(1)
 

@@ -21,7 +21,7 @@ class MelPatches(Patches):
 
     Args:
         data: An audio dataset's facts; its mean and std standardise the log-mel.
-        patch: Frames and mel bands of a patch; the bands must divide those of the data.
+        patch: Frames and mel bands of a patch, None for all; the bands must divide the data's.
 
     Raises:
         ValueError: If the data are not audio or the bands do not divide.
@@ -43,6 +43,10 @@ class MelPatches(Patches):
     def length(self, values: Float[Tensor, "batch 1 frame band"]) -> int:
         """Tokens of a batch of clips."""
         return -(-values.shape[2] // self.sides[0]) * self.grid[1]
+
+    def samples(self, hop: int) -> int:
+        """Samples of the wave from one token to the next in time, at a hop between frames."""
+        return self.sides[0] * hop
 
     def filled(self, values: Float[Tensor, "batch 1 frame band"]) -> Tensor:
         """Clips with silence behind them, up to a whole patch."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from trivium.encoders.patches import PatchStem, Positions
+from trivium.encoders.patches import Patch, PatchStem, Positions
 from trivium.encoders.pooling import Pooling, pool
 from trivium.encoders.transformer import Block, Init, Transformer
 from trivium.encoders.validity import every_token, is_every_token
@@ -46,7 +46,7 @@ class ViT(Encoder):
         data: DataSpec,
         *,
         name: str,
-        patch: int | Sequence[int],
+        patch: Patch,
         width: int,
         depth: int,
         num_heads: int,

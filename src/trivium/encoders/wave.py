@@ -97,6 +97,10 @@ class WaveStem(Stem):
         """Tokens of a batch of clips."""
         return -(-values.shape[1] // STRIDE)
 
+    def samples(self, hop: int) -> int:  # noqa: ARG002
+        """Samples of the wave from one token to the next, whatever the hop between frames."""
+        return STRIDE
+
     def level(self, values: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch sample"]:
         """Waves of root mean square 1 over the samples that are not exactly zero."""
         count = (values != 0).sum(1, keepdim=True).clamp(min=1)
@@ -106,7 +110,7 @@ class WaveStem(Stem):
 
     def target(
         self, values: Float[Tensor, "batch sample"], *, normalise: bool = False
-    ) -> Float[Tensor, "batch token sample"]:
+    ) -> Float[Tensor, "batch token piece"]:
         """The levelled wave, 320 samples per token; `normalise` standardises each token."""
         missing = self.length(values) * STRIDE - values.shape[1]
         pieces = F.pad(self.level(values), (0, missing)).view(len(values), -1, STRIDE)
@@ -117,14 +121,14 @@ class WaveStem(Stem):
 
     def distance(
         self,
-        prediction: Float[Tensor, "batch token sample"],
-        target: Float[Tensor, "batch token sample"],
+        prediction: Float[Tensor, "batch token piece"],
+        target: Float[Tensor, "batch token piece"],
     ) -> Float[Tensor, "batch token"]:
         """Mean squared error over each token's samples."""
         return (prediction.float() - target.float()).square().mean(dim=-1)
 
     def render(
-        self, prediction: Float[Tensor, "batch token sample"]
+        self, prediction: Float[Tensor, "batch token piece"]
     ) -> Float[Tensor, "batch sample"]:
         """Predicted pieces as waves, a tenth as loud as they are levelled, in [-1, 1]."""
         return (prediction.float().flatten(1) / 10).clamp(-1, 1)

@@ -1,7 +1,7 @@
 """Cepstral coefficients of the input: what the targets of HuBERT begin with."""
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from trivium.data.spectrogram import LogMel, settings_of
@@ -16,10 +16,14 @@ class MFCC(nn.Module):
 
     The orthonormal DCT-II of the log-mel (Davis and Mermelstein 1980; torchaudio's `create_dct`)
     and twice torchaudio's `compute_deltas` over five frames, as HuBERT (2106.07447, section IV-B)
-    takes them, of the data's own log-mel.
+    takes them, of the data's own log-mel. Behind the end of a clip its last frame is repeated:
+    what a clip is padded with in a batch changes none of its frames.
 
     Args:
         data: An audio dataset's facts.
+
+    Raises:
+        ValueError: If the data have fewer than 13 mel bands.
     """
 
     dct: Tensor
@@ -37,13 +41,26 @@ class MFCC(nn.Module):
             )
         self.register_buffer("dct", create_dct(NUM_COEFFICIENTS, bands, "ortho"), persistent=False)
 
+    @property
+    def hop(self) -> int:
+        """Samples between frames."""
+        return self.log_mel.settings.hop
+
     @torch.no_grad()
-    def forward(self, values: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch frame 39"]:
+    def forward(
+        self,
+        values: Shaped[Tensor, "batch ..."],
+        valid: Bool[Tensor, "batch length"] | None = None,
+    ) -> Float[Tensor, "batch frame 39"]:
         """Of log-mel [batch, 1, frame, band] or of waves [batch, sample]."""
         from torchaudio.functional import compute_deltas
 
         with torch.autocast(values.device.type, enabled=False):
-            mel = self.log_mel(values) if values.ndim == 2 else values.squeeze(1).float()
+            waves = values.ndim == 2
+            mel = self.log_mel(values) if waves else values.squeeze(1).float()
+            if valid is not None:
+                ends = valid.sum(1) // self.hop if waves else valid.sum(1)
+                mel = _held(mel, ends.clamp(min=1))
             coefficients = (mel @ self.dct).transpose(1, 2)
             first = compute_deltas(coefficients)
             stacked = torch.cat([coefficients, first, compute_deltas(first)], dim=1)
@@ -51,14 +68,32 @@ class MFCC(nn.Module):
 
 
 def of_tokens(
-    frames: Float[Tensor, "batch frame value"], rows: int, columns: int
+    frames: Float[Tensor, "batch frame value"], plane: tuple[int, int], *, hop: int, samples: int
 ) -> Float[Tensor, "batch token value"]:
     """The mean of the frames of each token's time, the same for all tokens of one time.
 
-    The last frame stands in for those that a last token lacks.
+    Those are the frames whose centre, a multiple of the hop, lies in the token's samples; the next
+    one where there is none. The last frame stands in for those that a last token lacks.
+
+    Args:
+        frames: What is averaged.
+        plane: Rows (time) and columns (frequency) of the tokens.
+        hop: Samples between frames.
+        samples: Samples from one token to the next in time.
     """
-    size = -(-frames.shape[1] // rows)
-    missing = size * rows - frames.shape[1]
-    padded = torch.cat([frames, frames[:, -1:].expand(-1, missing, -1)], dim=1)
-    means = padded.view(len(frames), rows, size, -1).mean(2)
+    rows, columns = plane
+    bounds = -(-samples * torch.arange(rows + 1, device=frames.device) // hop)
+    starts = bounds[:-1]
+    counts = (bounds[1:] - starts).clamp(min=1)
+    steps = torch.arange(-(-samples // hop), device=frames.device)
+    index = (starts.unsqueeze(1) + steps).clamp(max=frames.shape[1] - 1)
+    counted = (steps < counts.unsqueeze(1)).to(frames.dtype).unsqueeze(-1)
+    means = (frames[:, index] * counted).sum(2) / counts.unsqueeze(1)
     return means.repeat_interleave(columns, dim=1)
+
+
+def _held(mel: Tensor, ends: Tensor) -> Tensor:
+    """Clips whose last frame is repeated behind their end."""
+    numbers = torch.arange(mel.shape[1], device=mel.device)
+    index = torch.minimum(numbers, ends.unsqueeze(1) - 1)
+    return mel.gather(1, index.unsqueeze(-1).expand(-1, -1, mel.shape[2]))

@@ -27,6 +27,8 @@ LOUD, QUIET = 0.9, 0.3
 """A first row whose peak lies between them is left as loud as it is; any other one peaks at 0.9."""
 INAUDIBLE = 1e-3
 """60 dB below full scale."""
+ITERATIONS = 16
+"""Of Griffin-Lim: all rows of a look are to cost tenths of a second."""
 LOUDEST_LOG_MEL = 16.0
 """Above the log-mel of any wave in [-1, 1] whose window has fewer than 4096 samples."""
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -77,7 +79,7 @@ def waves_of(row: np.ndarray, settings: SoundSettings) -> Float[np.ndarray, "cli
         return chosen
     frames = settings.frames(int(LONGEST_SECONDS * settings.rate))
     log_mel = np.clip(chosen[:, 0, :frames], SILENCE, LOUDEST_LOG_MEL)
-    waves: np.ndarray = to_waves(torch.from_numpy(log_mel), settings).numpy()
+    waves: np.ndarray = to_waves(torch.from_numpy(log_mel), settings, iterations=ITERATIONS).numpy()
     return waves
 
 
@@ -97,7 +99,7 @@ def levelled(
     return {name: (waves * factors[name]).astype(np.float32) for name, waves in rows.items()}
 
 
-def joined(waves: Float[np.ndarray, "clip sample"], rate: int) -> Float[np.ndarray, " sample"]:
+def joined(waves: Float[np.ndarray, "clip sample"], rate: int) -> Float[np.ndarray, " joined"]:
     """Clips one after another, without the silence behind each, and with a pause between two."""
     pause = np.zeros(round(PAUSE_SECONDS * rate), np.float32)
     parts = []
@@ -111,8 +113,8 @@ def joined(waves: Float[np.ndarray, "clip sample"], rate: int) -> Float[np.ndarr
 
 def resampled(
     wave: Float[np.ndarray, " sample"], rate: int
-) -> tuple[Float[np.ndarray, " sample"], int]:
-    """A wave at a rate that MP3 files may have: its own, or the next above it."""
+) -> tuple[Float[np.ndarray, " resampled"], int]:
+    """A wave at a rate that MP3 files may have: its own, or the next above it, 48 kHz at most."""
     if rate in MP3_RATES:
         return wave, rate
     from torchaudio.functional import resample

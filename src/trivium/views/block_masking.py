@@ -231,7 +231,7 @@ def _own_grid(
     if grid[0] == 1:
         columns = valid.sum(1).clamp(min=1)
         return torch.ones_like(columns), columns
-    rows = valid.unflatten(1, grid).any(2).sum(1).clamp(min=1)
+    rows = valid.view(len(valid), *grid).any(2).sum(1).clamp(min=1)
     return rows, torch.full_like(rows, grid[1])
 
 

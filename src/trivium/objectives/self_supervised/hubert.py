@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.encoders.spectrogram import MelPatchStem
+from trivium.encoders.wave import WaveStem
 from trivium.objectives import mfcc
 from trivium.objectives.codebook import perplexity
 from trivium.objectives.hiding import TokenHiding, show_hidden
@@ -47,6 +49,7 @@ class HuBERT(Objective):
     centroids: Tensor
     centre: Tensor
     scale: Tensor
+    fresh_codes: Tensor
 
     def __init__(
         self,
@@ -84,6 +87,8 @@ class HuBERT(Objective):
         self.register_buffer("centroids", torch.randn(num_clusters, size))
         self.register_buffer("centre", torch.zeros(mfcc.WIDTH))
         self.register_buffer("scale", torch.ones(mfcc.WIDTH))
+        # Drawn here, where all ranks draw the same.
+        self.register_buffer("fresh_codes", torch.rand(num_clusters, projection_width))
         self.clips: View | None = None
 
     def forward(self, views: Views) -> Terms:
@@ -111,35 +116,37 @@ class HuBERT(Objective):
     @torch.no_grad()
     def targets(self, view: View) -> Int64[Tensor, "batch token"]:
         """The cluster of every token of the unmasked view."""
-        described = self.sound(view)[0] if self.iteration == FIRST else self.features(view)[0]
+        described = self.sound(view) if self.iteration == FIRST else self.features(view)
         centroids = self.centroids[:, : described.shape[-1]]
         with torch.autocast(described.device.type, enabled=False):
             # |x - c|^2 without |x|^2, which is the same for all clusters.
             score = described @ centroids.T - 0.5 * centroids.square().sum(1)
         return score.argmax(-1)
 
-    def sound(self, view: View) -> tuple[Tensor, Tensor]:
-        """MFCCs of every token [batch, token, 39], and which tokens hold data."""
-        stem = self.encoder.stem
-        rows, columns = stem.plane(stem.length(view.values))
-        values = mfcc.of_tokens(self.mfcc(view.values), rows, columns)
-        valid = self.encoder.embed(view.values, view.valid).valid
-        return (values - self.centre) / self.scale, valid
+    def sound(self, view: View) -> Float[Tensor, "batch token 39"]:
+        """Standardised MFCCs of every token."""
+        stem = cast(MelPatchStem | WaveStem, self.encoder.stem)
+        hop = self.mfcc.hop
+        values = mfcc.of_tokens(
+            self.mfcc(view.values, view.valid),
+            stem.plane(stem.length(view.values)),
+            hop=hop,
+            samples=stem.samples(hop),
+        )
+        return (values - self.centre) / self.scale
 
-    def features(self, view: View) -> tuple[Tensor, Tensor]:
-        """Outputs of the copy's block [batch, token, channel], and which tokens hold data."""
+    def features(self, view: View) -> Float[Tensor, "batch token channel"]:
+        """Outputs of the copy's block at every token."""
         copied = cast(Encoder, self.copied.copy)
-        tokens = copied.embed(view.values, view.valid)
-        outputs = copied.layers(tokens)
-        return outputs[min(self.layer, len(outputs)) - 1].float(), tokens.valid
+        outputs = copied.layers(copied.embed(view.values, view.valid))
+        return outputs[min(self.layer, len(outputs)) - 1].float()
 
     @torch.no_grad()
     def fit(
         self, values: Shaped[Tensor, "item ..."], valid: Bool[Tensor, "item length"] | None = None
     ) -> int:
-        """Cluster the MFCCs of some train clips, and keep the clips for the second iteration."""
-        raw = values.float() / 2**15 if values.dtype == torch.int16 else values.float()
-        self.clips = View(raw, valid)
+        """Cluster the MFCCs of some raw train clips, and keep these for the second iteration."""
+        self.clips = View(values, valid)
         self.iteration.fill_(FIRST)
         known = self.described(FIRST)
         self.centre.copy_(known.mean(0))
@@ -154,19 +161,22 @@ class HuBERT(Objective):
             self.iteration.fill_(SECOND)
             self.cluster(self.described(SECOND))
             with torch.no_grad():
-                self.codes.uniform_()
+                self.codes.copy_(self.fresh_codes)
 
     @torch.no_grad()
     def described(self, iteration: int) -> Float[Tensor, "item value"]:
         """What is clustered of the kept clips: one row for each of their valid tokens."""
         assert self.clips is not None
+        stem = cast(MelPatchStem | WaveStem, self.encoder.stem)
         describe = self.sound if iteration == FIRST else self.features
         device, found = self.centroids.device, []
         for first in range(0, len(self.clips.values), CLIPS_AT_ONCE):
             part = slice(first, first + CLIPS_AT_ONCE)
+            raw = self.clips.values[part].to(device)
+            values = raw.float() / 2**15 if raw.dtype == torch.int16 else raw.float()
             valid = None if self.clips.valid is None else self.clips.valid[part].to(device)
-            rows, counted = describe(View(self.clips.values[part].to(device), valid))
-            found.append(rows[counted])
+            rows = describe(View(values, valid))
+            found.append(rows.flatten(0, 1) if valid is None else rows[stem.valid_tokens(valid)])
         return torch.cat(found)
 
     @torch.no_grad()

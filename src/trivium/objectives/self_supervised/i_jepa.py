@@ -145,7 +145,8 @@ class IJEPA(Objective):
         view, stem = views.views[0], self.encoder.stem
         tokens = self.encoder.embed(view.values, view.valid)
         context, targets = self.draw(tokens)
-        content, rows = stem.target(view.values), {"input": view.values}
+        content = stem.target(view.values)
+        rows = {"input": stem.render(content)}
         for name, index in (("context", context), ("targets", targets.flatten(1))):
             shown = torch.zeros(content.shape[:2], dtype=torch.bool, device=content.device)
             shown.scatter_(1, index, True)

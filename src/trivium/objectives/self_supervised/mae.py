@@ -123,4 +123,5 @@ class MAE(Objective):
             prediction = prediction * (variance + 1e-6).sqrt() + mean
         hidden = mask.mask.bool().unsqueeze(-1)
         masked, filled = target.masked_fill(hidden, 0), torch.where(hidden, prediction, target)
-        return {"input": view.values, "masked": stem.render(masked), "filled": stem.render(filled)}
+        rows = {"input": target, "masked": masked, "filled": filled}
+        return {name: stem.render(row) for name, row in rows.items()}

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.encoders.validity import is_every_token
 from trivium.objectives.hiding import TokenHiding, show_hidden
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, View, Views
 
@@ -167,8 +168,10 @@ class Wav2Vec2(Objective):
         )
         most = self.quantiser.num_groups * self.quantiser.num_codes
         diversity = 1 - perplexity / most
-        penalty = content.float().square().mean()
-        loss = contrastive + self.diversity * diversity + self.penalty * penalty
+        penalty = content.float().square().mean(-1)
+        if not is_every_token(tokens.valid):
+            penalty = penalty[tokens.valid]
+        loss = contrastive + self.diversity * diversity + self.penalty * penalty.mean()
         return {
             "loss": loss,
             "contrastive": contrastive.detach(),

@@ -52,7 +52,8 @@ class Autoencoder(Objective):
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, and what the code keeps of it."""
-        view = views.views[0]
+        view, stem = views.views[0], self.encoder.stem
         pooled = self.encoder(view.values, view.valid).pooled
-        prediction = self.bottleneck(pooled, self.encoder.stem.length(view.values))
-        return {"input": view.values, "reconstruction": self.encoder.stem.render(prediction)}
+        prediction = self.bottleneck(pooled, stem.length(view.values))
+        seen = stem.render(stem.target(view.values))
+        return {"input": seen, "reconstruction": stem.render(prediction)}

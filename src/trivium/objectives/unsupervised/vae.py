@@ -101,14 +101,13 @@ class VAE(Objective):
         over the columns; the units are the most active ones (largest variance of mu over these
         samples).
         """
-        view = views.views[0]
+        view, stem = views.views[0], self.encoder.stem
         mu, *_ = self.posterior(view)
         latents = {"reconstruction": mu, "sample": torch.randn_like(mu)}
         latents |= {f"traversal {n}": z for n, z in enumerate(traversals(mu, NUM_TRAVERSALS), 1)}
-        render = self.encoder.stem.render
-        length = self.encoder.stem.length(view.values)
-        rows = {name: render(self.decoder(z, length).float()) for name, z in latents.items()}
-        return {"input": view.values, **rows}
+        length = stem.length(view.values)
+        rows = {name: stem.render(self.decoder(z, length).float()) for name, z in latents.items()}
+        return {"input": stem.render(stem.target(view.values)), **rows}
 
 
 def divergence(

@@ -133,7 +133,8 @@ class VQVAE(Objective):
         """
         view, stem = views.views[0], self.encoder.stem
         coded = self.quantise(view)
-        rows = {"input": view.values, "reconstruction": stem.render(self.decode(coded))}
+        seen = stem.render(stem.target(view.values))
+        rows = {"input": seen, "reconstruction": stem.render(self.decode(coded))}
         if stem.likelihood == "gaussian":
             codes = self.codebook.codes - self.codebook.codes.mean(0)
             axis = torch.linalg.svd(codes, full_matrices=False).Vh[0]

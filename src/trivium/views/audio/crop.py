@@ -14,7 +14,7 @@ from trivium.views.draw import check_interval, uniform
 
 
 class TimeCrop(AudioOp):
-    """Keep one random span of consecutive frames, moved to the front (COLA, 2010.10915, 2.1).
+    """Keep one random span of consecutive frames, moved to the front (COLA, 2010.10915, section 2).
 
     Two crops of one clip are a positive pair there; COLA's are of one length, 0.96 s. Here the
     length is a uniform share in `scale` of the clip's own frames, rounded, one at least; the

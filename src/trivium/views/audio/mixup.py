@@ -13,7 +13,7 @@ from trivium.views.draw import check_probability, uniform
 
 
 class LogMixup(AudioOp):
-    r"""BYOL-A's log-mixup-exp: another clip in the background (2103.06695, section III-B1).
+    r"""BYOL-A's log-mixup-exp: another clip in the background (2103.06695, part III).
 
     $\tilde x = \log((1 - \lambda) \exp(x) + \lambda \exp(x_k))$ with $\lambda$ uniform in
     [0, `alpha`): powers add. The clip keeps its own length; the other's end is silence.

@@ -67,7 +67,7 @@ class AudioPipeline(nn.Module):
     @torch.no_grad()
     def forward(
         self,
-        values: Shaped[Tensor, "batch *clip"],
+        values: Shaped[Tensor, "batch ..."],
         generator: torch.Generator | None = None,
         valid: Bool[Tensor, "batch place"] | None = None,
     ) -> View:
@@ -87,7 +87,7 @@ class AudioPipeline(nn.Module):
             view = op(view, generator)
         return view
 
-    def _floats(self, values: Shaped[Tensor, "batch *clip"]) -> Float[Tensor, "batch *clip"]:
+    def _floats(self, values: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         if values.ndim == (4 if self.column == "mel" else 2):
             if values.is_floating_point():
                 return values.to(torch.float32)
@@ -129,7 +129,7 @@ class AudioRecipe(nn.Module):
 
     def forward(
         self,
-        values: Shaped[Tensor, "batch *clip"],
+        values: Shaped[Tensor, "batch ..."],
         generator: torch.Generator | None = None,
         valid: Bool[Tensor, "batch place"] | None = None,
     ) -> tuple[View, ...]:

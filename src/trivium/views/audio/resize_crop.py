@@ -17,7 +17,7 @@ from trivium.views.draw import check_interval, uniform
 
 
 class ResizeCrop(AudioOp):
-    """BYOL-A's random resize crop: shifts and stretches in time and pitch (2103.06695, III-B2).
+    """BYOL-A's random resize crop: shifts and stretches in time and pitch (2103.06695, part III).
 
     A box of floor(share * size) frames and bands is cut out of a virtual area that is
     floor(`virtual_time` * frames) long, as high as the clip, and has the clip in its middle; then
