@@ -137,6 +137,11 @@ class Stem(nn.Module, ABC):
     """What is added to each token's content, [token, channel]; of stems that embed tokens only."""
     likelihood: ClassVar[Literal["gaussian", "categorical"]]
 
+    @property
+    def blank(self) -> float:
+        """For the eye: what stands in a gaussian target where something is hidden."""
+        return 0.0
+
     def length(self, values: Tensor) -> int:
         """Tokens that a batch of raw values becomes; fewer than `num_tokens` if it is shorter."""
         return self.num_tokens

@@ -21,6 +21,8 @@ OPEN = {
     "texttable": {"path": "/texts"},
     "corpus": {"path": "/texts"},
     "hub_text": {"id": "who/what"},
+    "audiofolder": {"path": "/sounds"},
+    "hub_audio": {"id": "who/what"},
 }
 
 
@@ -64,14 +66,18 @@ def test_a_config_is_whole(file):
         ("dbpedia", ((128,), 14, 504000)),
         ("wordnet", ((64,), 21, 57735)),
         ("synthetic_text", ((64,), 5, 7200)),
+        ("synthetic_audio", ((1, 48, 32), 5, 7200)),
+        ("notes", ((1, 100, 64), 16, 9966)),
+        ("notes_soundfont", ((1, 100, 64), 16, 5844)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):
     spec = spec_from_config(load(next(file for file in FILES if file.stem == name)))
     assert (spec.shape, spec.num_classes, spec.num_samples) == facts
-    channels = spec.shape[0] if spec.modality == "image" else 0
+    channels = 0 if spec.modality == "text" else spec.shape[0]
     assert len(spec.mean) == len(spec.std) == channels
     assert (spec.vocabulary > 0) == (spec.modality == "text")
+    assert bool(spec.sound) == (spec.modality == "audio")
 
 
 def test_the_hubs_keys_reach_its_source():

@@ -149,7 +149,7 @@ def test_of_different_lengths_each_hides_its_own_share(
     assert shown.any(1).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(GRIDS, st.floats(0.01, 0.99), scales(30.0), scales(4.0), SEEDS)
 def test_where_all_is_valid_nothing_changes(grid, ratio, block, aspect, seed):
     masking = BlockMasking(ratio, block, aspect)
@@ -180,6 +180,22 @@ def test_short_clips_have_blocks_as_clustered_and_as_evenly_spread_as_long_ones(
     assert (padded.mean(0) - alone.mean(0)).abs().max() < 7 * (0.25 / 3000) ** 0.5
     borders = [(mask[:, 1:] != mask[:, :-1]).float().mean().item() for mask in (padded, alone)]
     assert borders[0] == pytest.approx(borders[1], rel=0.05)
+
+
+def test_padding_stays_where_blocks_leave_a_sample_short():
+    valid = (torch.arange(40) < 39).expand(500, -1)
+    mask = BlockMasking(0.98, (1, 1), (1, 1))(500, (1, 40), valid=valid).mask
+    assert (mask.sum(1) == 38).all()
+    assert not mask[~valid].any()
+
+
+@pytest.mark.parametrize("ratio", [0.15, 0.3, 0.35, 0.7, 0.75])
+def test_shares_are_rounded_as_those_of_whole_batches(ratio):
+    masking = BlockMasking(ratio, (1, 4), (1, 1))
+    lengths = list(range(2, 130))
+    valid, grid = valid_of(lengths, 0)
+    mask = masking(len(lengths), grid, valid=valid).mask
+    assert mask.sum(1).tolist() == [masking.num_hidden(length) for length in lengths]
 
 
 def test_no_valid_token_hides_nothing():

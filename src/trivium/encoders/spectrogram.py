@@ -27,6 +27,11 @@ class MelPatches(Patches):
         ValueError: If the data are not audio or the bands do not divide.
     """
 
+    @property
+    def blank(self) -> float:
+        """For the eye, what is hidden is silent."""
+        return (SILENCE - float(self.mean)) / float(self.std)
+
     def shape_of(self, data: DataSpec) -> tuple[int, int, int]:
         """One channel, the most frames, and the mel bands."""
         return audio_shape(data)
@@ -71,6 +76,10 @@ class MelPatches(Patches):
         """Predicted standardised patches as log-mel, silence at least."""
         clips = self.unpatchify(prediction.float()) * self.std + self.mean
         return clips.clamp(min=SILENCE)
+
+    def paint(self, values: Float[Tensor, "batch token"]) -> Float[Tensor, "batch 1 frame band"]:
+        """One number in [0, 1] per token as log-mel between silence and power 1."""
+        return SILENCE * (1 - super().paint(values))
 
     def valid_tokens(self, valid: Bool[Tensor, "batch frame"]) -> Bool[Tensor, "batch token"]:
         """Which tokens hold data, given which frames do."""

@@ -58,5 +58,5 @@ def show_hidden(
     target = stem.target(values)
     if stem.likelihood == "categorical":
         return {"text": target, "masked": target.masked_fill(hidden, MASK)}
-    masked = target.masked_fill(hidden.unsqueeze(-1), 0)
+    masked = target.masked_fill(hidden.unsqueeze(-1), stem.blank)
     return {"input": stem.render(target), "masked": stem.render(masked)}

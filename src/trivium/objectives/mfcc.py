@@ -58,13 +58,13 @@ class MFCC(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             waves = values.ndim == 2
             mel = self.log_mel(values) if waves else values.squeeze(1).float()
+            ends = None
             if valid is not None:
-                ends = valid.sum(1) // self.hop if waves else valid.sum(1)
-                mel = _held(mel, ends.clamp(min=1))
-            coefficients = (mel @ self.dct).transpose(1, 2)
-            first = compute_deltas(coefficients)
-            stacked = torch.cat([coefficients, first, compute_deltas(first)], dim=1)
-        return stacked.transpose(1, 2)
+                ends = (valid.sum(1) // self.hop if waves else valid.sum(1)).clamp(min=1)
+            coefficients = _held((mel @ self.dct).transpose(1, 2), ends)
+            first = _held(compute_deltas(coefficients), ends)
+            second = _held(compute_deltas(first), ends)
+        return torch.cat([coefficients, first, second], dim=1).transpose(1, 2)
 
 
 def of_tokens(
@@ -92,8 +92,10 @@ def of_tokens(
     return means.repeat_interleave(columns, dim=1)
 
 
-def _held(mel: Tensor, ends: Tensor) -> Tensor:
-    """Clips whose last frame is repeated behind their end."""
-    numbers = torch.arange(mel.shape[1], device=mel.device)
+def _held(frames: Tensor, ends: Tensor | None) -> Tensor:
+    """[batch, value, frame] whose last frame is repeated behind the end of each clip."""
+    if ends is None:
+        return frames
+    numbers = torch.arange(frames.shape[2], device=frames.device)
     index = torch.minimum(numbers, ends.unsqueeze(1) - 1)
-    return mel.gather(1, index.unsqueeze(-1).expand(-1, -1, mel.shape[2]))
+    return frames.gather(2, index.unsqueeze(1).expand_as(frames))

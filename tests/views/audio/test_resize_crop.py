@@ -69,6 +69,20 @@ def test_around_the_clip_lies_its_mean():
         assert (outer[length // 2 - 1] - mean).abs().max() > 0.5
 
 
+def test_a_box_is_never_larger_than_the_area():
+    view = mels([16, 8], 16)
+    result = ResizeCrop((3, 3), (2, 2), 1)(view, seeded(0))
+    torch.testing.assert_close(result.values, view.values, atol=1e-4, rtol=0)
+
+
+def test_nothing_becomes_quieter_than_silence():
+    values = torch.full((8, 1, 20, 12), SILENCE)
+    values[:, :, ::5, ::3] = 2.0  # the interpolation overshoots
+    result = ResizeCrop()(View(values), seeded(0)).values
+    assert (result == torch.tensor(SILENCE)).any()
+    assert result.min() >= torch.tensor(SILENCE)
+
+
 def test_time_and_pitch_move_either_way():
     peak = smooth(40, 30, 500).clone() * 0 - 8
     peak[:, :, 20, 15] = 0

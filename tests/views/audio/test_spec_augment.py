@@ -64,6 +64,11 @@ def test_each_place_is_hidden_as_often_as_torchaudio_hides_it():
     assert rate.mean().item() == pytest.approx(0.2, abs=0.01)
 
 
+def test_padding_does_not_even_round_the_mean_of_a_long_clip_otherwise():
+    view = mels([700, 611, 500], 700, bands=16)
+    check_an_operation(augment(1, 0.5, 1, 0.5), view, 0, more=133, tolerance=0.0)
+
+
 def test_clips_have_masks_of_their_own():
     view = View(mels([24] * 32).values[:1].expand(32, -1, -1, -1))
     result = augment(2, 0.3, 2, 0.3)(view, seeded(0)).values

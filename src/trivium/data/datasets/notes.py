@@ -45,6 +45,9 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     settings, frames = sound_settings(config)
     split = plain_option(config, "split", ("pitch", "soundfont"))
     pitches, velocities = midi_numbers(config, "pitches"), midi_numbers(config, "velocities")
+    apart = held_out(config, pitches) if split == "pitch" else []
+    fonts = tuple(SOUNDFONTS)
+    test_font = fonts.index(plain_option(config, "held_out", fonts)) if split != "pitch" else None
     keys = [(pitch, velocity) for pitch in pitches for velocity in velocities]
     kept: list[tuple[int, int, int]] = []
     silent = np.zeros(len(SOUNDFONTS), np.int64)
@@ -66,12 +69,9 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     font, program, pitch = np.array(kept, np.int64).reshape(-1, 3).T
     labels = {"family": program // 8, "program": program}
     tasks: dict[str, tuple[str, ...]] = {"family": FAMILIES, "program": names}
-    if split == "pitch":
-        is_test = np.isin(np.array(pitches)[pitch], held_out(config, pitches))
-        groups = pitch
-    else:
-        choices = tuple(SOUNDFONTS)
-        is_test = font == choices.index(plain_option(config, "held_out", choices))
+    is_test, groups = np.isin(np.array(pitches)[pitch], apart), pitch
+    if test_font is not None:
+        is_test = font == test_font
         groups = (font * PROGRAMS + program) * len(pitches) + pitch
         labels["pitch"], tasks["pitch"] = pitch, tuple(map(str, pitches))
     return Parsed(

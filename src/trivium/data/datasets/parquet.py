@@ -155,12 +155,20 @@ class Division(NamedTuple):
     notes: tuple[str, ...]
 
 
-def divide(tables: list[Table], good: np.ndarray, labels: np.ndarray | None) -> Division:
-    """Train and test among the good rows; a table alone gives a stratified fifth as test."""
+def divide(
+    tables: list[Table],
+    good: np.ndarray,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None = None,
+) -> Division:
+    """Train and test among the good rows; a table alone gives a stratified fifth as test.
+
+    The fifth is one of whole groups, where there are groups.
+    """
     num_train = tables[0].num_rows
     train, test = np.flatnonzero(good[:num_train]), num_train + np.flatnonzero(good[num_train:])
     if len(tables) > 1:
         return Division(train, test, ())
-    train, test = carve(train, labels, 0.2, stream=1)
+    train, test = carve(train, labels, 0.2, stream=1, groups=groups)
     note = "The source has no test split: a stratified fifth of it is taken as test."
     return Division(train, test, (note,))

@@ -150,7 +150,7 @@ class IJEPA(Objective):
         for name, index in (("context", context), ("targets", targets.flatten(1))):
             shown = torch.zeros(content.shape[:2], dtype=torch.bool, device=content.device)
             shown.scatter_(1, index, True)
-            rows[name] = stem.render(content.masked_fill(~shown.unsqueeze(-1), 0))
+            rows[name] = stem.render(content.masked_fill(~shown.unsqueeze(-1), stem.blank))
         return rows
 
 

@@ -122,6 +122,9 @@ class MAE(Objective):
             variance, mean = torch.var_mean(target, dim=-1, keepdim=True)
             prediction = prediction * (variance + 1e-6).sqrt() + mean
         hidden = mask.mask.bool().unsqueeze(-1)
-        masked, filled = target.masked_fill(hidden, 0), torch.where(hidden, prediction, target)
+        masked, filled = (
+            target.masked_fill(hidden, stem.blank),
+            torch.where(hidden, prediction, target),
+        )
         rows = {"input": target, "masked": masked, "filled": filled}
         return {name: stem.render(row) for name, row in rows.items()}
