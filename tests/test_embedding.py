@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from clips import SOUND, noisy_tones, perturbed, spectrogram, wave
 from trivium import embedding
+from trivium.data.spectrogram import settings_of
 from trivium.data.store import Store
+from trivium.data.writer import Origin, Parsed, Waves, write_store
 from trivium.embedding import cached_features, embed, load_encoder
 from trivium.encoders.checkpoint import save_encoder
+from trivium.encoders.mel_statistics import MelStatistics
 from trivium.encoders.vit import ViT
 from trivium.types import DataSpec, Encoder, Features
 
@@ -139,3 +143,76 @@ def test_encoders_come_from_folders_and_from_tracking(tmp_path, monkeypatch, sou
     for loaded in (load_encoder(tmp_path), load_encoder(str(tmp_path)), load_encoder(source)):
         assert not loaded.training
         np.testing.assert_allclose(embed(loaded, images()), embed(encoder, images()), atol=1e-6)
+
+
+LENGTHS = [768, 767, 1500, 333, 64, 40, 7, 500]
+"""Samples; at most 24 frames of 32 samples are shown, and one clip is shorter than a frame."""
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    generator = torch.Generator().manual_seed(3)
+    waves = [(2**15 * wave).short().numpy() for wave in noisy_tones(LENGTHS, generator)]
+    offsets = np.cumsum([0, *LENGTHS])
+    clips = Waves(np.concatenate(waves), offsets, settings_of(SOUND), 24)
+    indices = np.arange(len(LENGTHS))
+    labels = {"kind": indices % 2}
+    parsed = Parsed({}, labels, {"kind": ("a", "b")}, indices[:6], indices[6:], waves=clips)
+    origin = Origin("made", "1", "0" * 64, "CC0-1.0", "digest")
+    return write_store(tmp_path / "store", "sounds", parsed, origin), waves
+
+
+OF_AUDIO = {
+    "patches of frames": lambda data: spectrogram(data, patch=(5, None)),
+    "patches": lambda data: spectrogram(data, patch=(16, 8), pooling="both"),
+    "statistics": lambda data: MelStatistics(data),
+    "waves": wave,
+}
+
+
+@pytest.mark.parametrize("kind", OF_AUDIO)
+def test_a_list_of_waves_is_embedded_as_the_store_of_them(sounds, kind):
+    store, waves = sounds
+    encoder = perturbed(OF_AUDIO[kind](store.spec())).eval()
+    whole = embed(encoder, store)
+    assert whole.shape == (len(LENGTHS), encoder.width)
+    for size in (512, 3, 1):
+        np.testing.assert_allclose(embed(encoder, store, batch_size=size), whole, atol=2e-3)
+        np.testing.assert_allclose(embed(encoder, waves, batch_size=size), whole, atol=2e-3)
+    floats = [wave.astype(np.float32) / 2**15 for wave in waves]
+    np.testing.assert_allclose(embed(encoder, floats), whole, atol=2e-3)
+    assert np.abs(whole - whole[0]).max(1)[1:].min() > 0.02
+
+
+@pytest.mark.parametrize("kind", OF_AUDIO)
+def test_clips_come_in_the_asked_order(sounds, kind):
+    store, waves = sounds
+    encoder, chosen = OF_AUDIO[kind](store.spec()), np.array([7, 2, 0, 2])
+    whole = embed(encoder, store)
+    for data in (store, waves):
+        found = embed(encoder, data, chosen, batch_size=2)
+        np.testing.assert_allclose(found, whole[chosen], atol=2e-3)
+
+
+def test_an_encoder_of_waves_hears_them_as_they_are(sounds):
+    store, waves = sounds
+    encoder = wave(store.spec()).eval()
+    heard = torch.from_numpy(waves[3].astype(np.float32) / 2**15)[None]
+    with torch.no_grad():
+        expected = encoder(heard).pooled
+    np.testing.assert_allclose(embed(encoder, waves)[3:4], expected, atol=1e-5)
+
+
+def test_an_encoder_of_log_mel_hears_that_of_the_store(sounds):
+    store, waves = sounds
+    encoder = MelStatistics(store.spec())
+    flat, offsets = store.ragged("mel")
+    for number in range(len(LENGTHS)):
+        frames = np.asarray(flat[offsets[number] : offsets[number + 1]][:24], np.float64)
+        expected = np.concatenate([frames.mean(0), frames.std(0)])
+        np.testing.assert_allclose(embed(encoder, waves)[number], expected, atol=2e-3)
+
+
+def test_other_data_than_audio_are_refused(sounds):
+    with pytest.raises(ValueError, match="sounds is audio, but the encoder vit takes image"):
+        embed(small_vit(), sounds[0])

@@ -8,12 +8,16 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
+import clips
 from trivium.config import register
+from trivium.data.spectrogram import SILENCE
 from trivium.encoders.resnet import ResNet
+from trivium.encoders.spectrogram import SpectrogramTransformer
 from trivium.encoders.text import TextTransformer
 from trivium.encoders.vit import ViT
+from trivium.encoders.wave import WaveTransformer
 from trivium.objectives.contract import check
-from trivium.types import BOS, EOS, PAD, DataSpec, View, Views
+from trivium.types import BOS, EOS, PAD, DataSpec, Objective, View, Views
 
 register()
 
@@ -26,7 +30,8 @@ NUM_SAMPLES = 8
 SUPERVISED = "cross_entropy supcon"
 UNSUPERVISED = "autoencoder denoising_autoencoder vae vq_vae deepcluster_v2"
 SELF_SUPERVISED = (
-    "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec gpt bert electra"
+    "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec gpt bert electra "
+    "wav2vec2 hubert best_rq"
 )
 
 
@@ -43,7 +48,22 @@ def text(needs):
     return TextTransformer(TEXTS, name="text_test", width=32, depth=2, num_heads=2, causal=causal)
 
 
-ENCODERS = {"vit": (ViT, vit), "resnet": (ResNet, resnet), "text": (TextTransformer, text)}
+def spectrogram(needs):
+    return clips.spectrogram()
+
+
+def wave(needs):
+    return clips.wave()
+
+
+ENCODERS = {
+    "vit": (ViT, vit),
+    "resnet": (ResNet, resnet),
+    "text": (TextTransformer, text),
+    "spectrogram": (SpectrogramTransformer, spectrogram),
+    "wave": (WaveTransformer, wave),
+}
+SPECS = {text: TEXTS, spectrogram: clips.CLIPS, wave: clips.LONGER}
 
 
 def title(file):
@@ -58,15 +78,13 @@ def needs_of(file):
     return get_class(OmegaConf.load(file).objective._target_).needs
 
 
-def data_of(make_encoder):
-    return TEXTS if make_encoder is text else DATA
-
-
 def build(file, make_encoder):
     torch.manual_seed(0)
-    encoder, data = make_encoder(needs_of(file)), data_of(make_encoder)
+    encoder, data = make_encoder(needs_of(file)), SPECS.get(make_encoder, DATA)
     objective = instantiate(read(file, data.modality).objective, encoder=encoder, data=data)
     assert objective.encoder is encoder or isinstance(objective.encoder, ENCODERS["text"][0])
+    if type(objective).fit is not Objective.fit:
+        objective.fit(*sounds(1, torch.Generator().manual_seed(2), make_encoder, number=40)[0])
     objective.after_step(1.0)
     return objective
 
@@ -93,9 +111,25 @@ def texts(num_views, generator):
     return tuple(views)
 
 
+def sounds(num_views, generator, make_encoder, number=NUM_SAMPLES):
+    """Clips of 4 to 12 tokens; each view is the same in some noise, up to the end of each clip."""
+    numbers = torch.arange(number) % 5 * 2 + 4
+    if make_encoder is wave:
+        values, valid = clips.waves((320 * numbers).tolist(), generator)
+        heard, strength = valid, 0.01
+    else:
+        values, valid = clips.mels((2 * numbers).tolist(), generator)
+        heard, strength = valid[:, None, :, None], 0.1
+    noise = strength * torch.randn(num_views, *values.shape, generator=generator)
+    return tuple(View(torch.where(heard, values + part, values), valid) for part in noise)
+
+
 def batch(num_views, make_encoder=vit):
     generator = torch.Generator().manual_seed(1)
-    views = (texts if make_encoder is text else images)(num_views, generator)
+    if make_encoder in (spectrogram, wave):
+        views = sounds(num_views, generator, make_encoder)
+    else:
+        views = (texts if make_encoder is text else images)(num_views, generator)
     return Views(views, torch.arange(NUM_SAMPLES) % DATA.num_classes)
 
 
@@ -113,7 +147,7 @@ PAIRS = [
 MODALITIES = [
     pytest.param(file, modality, id=f"{title(file)}-{modality}")
     for file in FILES
-    for modality in ("image", "text")
+    for modality in ("image", "text", "audio")
     if modality in needs_of(file).modalities
 ]
 
@@ -238,19 +272,26 @@ def test_pictures_are_aligned_images_or_ids(file, make_encoder):
             assert row.dtype == torch.int64
             assert row.min() >= 0
             assert row.max() < TEXTS.vocabulary
+        elif make_encoder is wave:
+            assert row.shape == (NUM_SAMPLES, 3840)
+            assert row.abs().max() <= 1
+        elif make_encoder is spectrogram:
+            assert row.shape == (NUM_SAMPLES, 1, 24, 16)
+            assert row.min() >= SILENCE - 1e-4
         else:
             assert row.shape == (NUM_SAMPLES, 1, 8, 8)
             assert row.dtype == torch.float32
 
 
 @pytest.mark.parametrize(
-    ("file", "make_encoder"), [pair for pair in PAIRS if pair.values[1] is text]
+    ("file", "make_encoder"), [pair for pair in PAIRS if pair.values[1] in (text, spectrogram)]
 )
 def test_what_stands_in_the_padding_does_not_matter(file, make_encoder):
     def step(filler):
         objective = build(file, make_encoder)
         views, labels = batch(objective.needs.num_views, make_encoder)
-        filled = (View(view.values.where(view.valid, filler), view.valid) for view in views)
+        heard = views[0].valid if make_encoder is text else views[0].valid[:, None, :, None]
+        filled = (View(view.values.where(heard, filler), view.valid) for view in views)
         torch.manual_seed(5)
         loss = objective(Views(tuple(filled), labels))["loss"]
         loss.backward()
@@ -263,8 +304,8 @@ def test_what_stands_in_the_padding_does_not_matter(file, make_encoder):
 
 
 @pytest.mark.parametrize("file", FILES, ids=title)
-@pytest.mark.parametrize("encoder", [ViT, ResNet, TextTransformer])
-@pytest.mark.parametrize("data", [DATA, DATA._replace(num_classes=0), TEXTS])
+@pytest.mark.parametrize("encoder", [ViT, ResNet, TextTransformer, SpectrogramTransformer])
+@pytest.mark.parametrize("data", [DATA, DATA._replace(num_classes=0), TEXTS, clips.CLIPS])
 @pytest.mark.parametrize("num_views", [1, 2])
 @pytest.mark.parametrize("causal", [False, True])
 def test_misfits_are_one_clear_error(file, encoder, data, num_views, causal):

@@ -69,6 +69,7 @@ def test_a_config_is_whole(file):
         ("synthetic_audio", ((1, 48, 32), 5, 7200)),
         ("notes", ((1, 100, 64), 16, 9966)),
         ("notes_soundfont", ((1, 100, 64), 16, 5844)),
+        ("stamps_speech", ((1, 512, 64), 11, 656)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):

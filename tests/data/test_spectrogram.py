@@ -102,3 +102,31 @@ def test_settings_that_are_impossible_say_why():
     assert "positive" in good._replace(bands=0).problem()
     assert "got 0.0, 9000.0" in good._replace(high=9000.0).problem()
     assert "leaves samples out" in good._replace(hop=400).problem()
+
+
+@EACH
+def test_what_stands_behind_a_clip_in_a_batch_changes_none_of_its_frames(settings):
+    waves = torch.randn(3, 5 * settings.window + 7, generator=torch.Generator().manual_seed(0)) / 9
+    expected = LogMel(settings)(waves)
+    for missing in (1, settings.hop - 1, settings.hop, 3 * settings.window):
+        longer = torch.nn.functional.pad(waves, (0, missing))
+        found = LogMel(settings)(longer)[:, : expected.shape[1]]
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+@EACH
+def test_bands_share_the_power_of_a_tone(settings):
+    """Parseval: a sine of amplitude A under a Hann window of N samples has 3 A^2 N^2 / 32."""
+    amplitude = 0.3
+    for frequency in (500.0, 1234.5, 2750.0):
+        log_mel = LogMel(settings)(tone(settings, frequency) * 2 * amplitude)
+        middle = log_mel[0, log_mel.shape[1] // 2].double().exp().sum()
+        expected = 3 * amplitude**2 * settings.window**2 / 32
+        assert middle.item() == pytest.approx(expected, rel=0.02)
+
+
+def test_a_clip_has_a_frame_for_each_hop_and_one_at_least():
+    settings = SETTINGS[0]
+    for num, frames in ((1, 1), (159, 1), (160, 1), (319, 1), (320, 2), (16000, 100)):
+        assert settings.frames(num) == frames
+        assert LogMel(settings)(torch.zeros(2, num)).shape == (2, frames, 64)

@@ -1,6 +1,9 @@
 import pytest
 
+from clips import CLIPS
+from trivium.encoders.spectrogram import SpectrogramTransformer
 from trivium.encoders.vit import ViT
+from trivium.encoders.wave import WaveTransformer
 from trivium.objectives.contract import check
 from trivium.types import DataSpec, Encoder, Needs
 
@@ -38,6 +41,21 @@ def test_matching_choices_pass(needs, encoder, data, num_views):
 def test_each_mismatch_is_one_sentence(needs, encoder, data, num_views, message):
     with pytest.raises(ValueError, match=message) as error:
         check(needs, "SupCon", encoder, data, num_views)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "column", "message"),
+    [
+        (SpectrogramTransformer, "wave", "make waves, but SpectrogramTransformer takes log-mel"),
+        (WaveTransformer, "mel", "make log-mel spectrograms, but WaveTransformer takes waves"),
+    ],
+)
+def test_views_and_encoders_of_audio_agree_on_what_they_hear(encoder, column, message):
+    check(Needs(), "it", encoder, CLIPS, 1, column=encoder.column)
+    check(Needs(), "it", encoder, CLIPS, 1)
+    with pytest.raises(ValueError, match=message) as error:
+        check(Needs(), "it", encoder, CLIPS, 1, column=column)
     assert "\n" not in str(error.value)
 
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from clips import CLIPS, LONGER, mels, spectrogram, wave, waves
 from trivium.objectives.unsupervised.autoencoder import Autoencoder
 from trivium.objectives.unsupervised.denoising_autoencoder import DenoisingAutoencoder
+from trivium.types import Views
 
 SIZES = {"latent_width": 5, "decoder_width": 8, "decoder_depth": 1}
 
@@ -63,6 +65,27 @@ def test_settings_that_make_no_sense_are_refused(encoder, data, noise, masking):
 def test_ids_are_refused(encoder, data, settings):
     with pytest.raises(ValueError, match="these inputs are ids"):
         DenoisingAutoencoder(encoder, data, **settings).corrupt(torch.zeros(2, 5).long())
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "view", "blank"),
+    [(spectrogram, CLIPS, mels([24, 9]), -4.0), (wave, LONGER, waves([3840, 700]), 0.0)],
+    ids=["mel", "wave"],
+)
+def test_audio_is_blanked_by_the_mean_or_by_silence_up_to_its_end(make, data, view, blank):
+    objective = DenoisingAutoencoder(make(), data, **SIZES, noise=0.0, masking=0.25)
+    corrupted = objective.corrupt(view.values, view.valid)
+    heard = view.valid if view.values.ndim == 2 else view.valid[:, None, :, None]
+    heard = heard.expand_as(corrupted)
+    changed = corrupted != view.values
+    assert not (changed & ~heard).any()
+    assert corrupted[changed].eq(blank).all()
+    assert changed[heard].float().mean().item() == pytest.approx(0.25, abs=0.05)
+    objective.noise = 0.5
+    noisy = objective.corrupt(view.values, view.valid)
+    assert torch.equal(noisy[~heard], view.values[~heard])
+    rows = objective.pictures(Views((view,)))
+    assert len({row.shape for row in rows.values()}) == 1
 
 
 def test_pictures_show_what_the_encoder_saw(encoder, data, one_view, settings):

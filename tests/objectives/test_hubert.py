@@ -102,24 +102,20 @@ def rows_of(objective, view):
         count = int(objective.encoder.embed(alone(view, number).values).values.shape[1])
         held = torch.cat([frames, frames[-1:].expand(size * count, -1)])[: size * count]
         rows.append(held.view(count, size, 39).mean(1))
-    return torch.cat(rows).double().numpy()
+    return torch.cat(rows).numpy()
 
 
 @kinds
-def test_the_first_targets_are_k_means_clusters_of_standardised_mfccs(kind):
+def test_the_first_targets_are_k_means_clusters_of_mfccs(kind):
     objective, view = fitted(kind), view_of(kind)
     assert objective.iteration == FIRST
     rows = rows_of(objective, view)
-    centre, scale = rows.mean(0), rows.std(0, ddof=1)
-    np.testing.assert_allclose(objective.centre, centre, atol=1e-4)
-    np.testing.assert_allclose(objective.scale, scale, rtol=1e-3)
-    standardised = ((rows - centre) / scale).astype(np.float32)
-    means = MiniBatchKMeans(6, random_state=0, n_init=3, batch_size=4096).fit(standardised)
+    means = MiniBatchKMeans(6, random_state=0, n_init=3, batch_size=4096).fit(rows)
     np.testing.assert_allclose(objective.centroids[:, :39], means.cluster_centers_, atol=1e-3)
     valid = objective.encoder.stem.valid_tokens(view.valid)
     found = objective.targets(view)
     assert found.shape == valid.shape
-    np.testing.assert_array_equal(found[valid], means.predict(standardised))
+    np.testing.assert_array_equal(found[valid], means.predict(rows))
     assert len(found[valid].unique()) == 6
 
 
@@ -276,20 +272,22 @@ def test_an_unfitted_step_is_possible():
 
 
 def test_what_is_masked_is_learnt_in_both_iterations():
-    objective, views = build(), Views((mels([24, 24, 24, 17]),))
+    torch.manual_seed(0)
+    objective = HuBERT(spectrogram(init="xavier"), CLIPS, **SETTINGS)
+    views = Views((mels([24, 24, 24, 17]),))
     objective.fit(*views.views[0])
     optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=1e-2)
     seen = {1: [], 2: []}
-    for step in range(160):
+    for step in range(120):
         optimizer.zero_grad()
         terms = at_seed(objective, views)
         terms["loss"].backward()
         optimizer.step()
         seen[int(terms["iteration"])].append(terms["accuracy"].item())
-        objective.after_step((step + 1) / 160)
+        objective.after_step((step + 1) / 120)
     for accuracies in seen.values():
-        assert len(accuracies) == 80
-        assert accuracies[0] < 0.6 < 0.9 < accuracies[-1]
+        assert len(accuracies) == 60
+        assert accuracies[0] < 0.6 < 0.85 < accuracies[-1]
 
 
 def test_terms_and_the_plateau():
@@ -300,7 +298,8 @@ def test_terms_and_the_plateau():
     expected = math.exp(-sum(p * math.log(p) for p in shares.tolist() if p))
     assert terms["perplexity"].item() == pytest.approx(expected, rel=1e-5)
     assert terms["iteration"] == 2
-    assert objective.plateau(9) == pytest.approx(math.log(6))
+    assert objective.plateau(9) is None
+    assert fitted().plateau(9) == build().plateau(9) == pytest.approx(math.log(6))
 
 
 @pytest.mark.parametrize(("layer", "block"), [(1, 0), (2, 1), (9, 1)])

@@ -5,8 +5,11 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as Reference  # noqa: N811
 
+from clips import CLIPS, alone, mels, spectrogram
+from trivium.data.spectrogram import SILENCE
 from trivium.encoders.checkpoint import load_encoder, save_encoder
-from trivium.objectives.control.pca import PCA
+from trivium.encoders.mel_projection import MelProjection
+from trivium.objectives.control.pca import MOST_EXACT, PCA
 
 NUM_ITEMS = 300
 
@@ -93,6 +96,43 @@ def test_too_many_components_are_refused(encoder, data, images):
         PCA(encoder, data, width=65)
     with pytest.raises(ValueError, match="need as many items"):
         PCA(encoder, data, width=10).fit(images[:9])
+
+
+def whole(view, frames=24):
+    """Each clip's values in a row, silence behind it, in float64."""
+    rows = np.full((len(view.values), frames, 16), SILENCE)
+    for row, values, valid in zip(rows, view.values, view.valid, strict=True):
+        row[: valid.sum()] = values[0, valid]
+    return rows.reshape(len(rows), -1)
+
+
+def test_audio_equals_scikit_learn_with_silence_behind_shorter_clips():
+    view = mels([20, 20, *range(1, 20)])  # none as long as the longest that is foreseen
+    halves = view.values.half()  # as a store holds them
+    objective = PCA(spectrogram(), CLIPS, width=6)
+    objective.fit(halves, view.valid)
+    assert isinstance(objective.encoder, MelProjection)
+    rows = whole(view._replace(values=halves.float()))
+    expected = Reference(6, svd_solver="full").fit(rows).transform(rows)
+    ours = objective.encoder(halves.float(), view.valid).pooled
+    np.testing.assert_allclose(ours, expected, atol=0.05)  # of tens; silence is rounded, too
+    for number in (0, 7):
+        one = objective.encoder(alone(view, number).values).pooled[0]
+        np.testing.assert_allclose(one, expected[number], atol=0.1)
+
+
+def test_larger_inputs_are_decomposed_at_random_but_repeatably():
+    data = CLIPS._replace(shape=(1, 200, 16))
+    assert MOST_EXACT < 200 * 16
+    basis = torch.linalg.qr(torch.randn(3200, 40)).Q.T
+    values = (torch.randn(300, 40) * (50 * 0.8 ** torch.arange(40))) @ basis - 4
+    objectives = [PCA(spectrogram(), data, width=6) for _ in range(2)]
+    prices = [each.fit(values.view(300, 1, 200, 16)) for each in objectives]
+    assert torch.equal(objectives[0].encoder.components, objectives[1].encoder.components)
+    exact = Reference(6, svd_solver="full").fit(values.double().numpy()).components_
+    cosine = (objectives[0].encoder.components.numpy() * exact).sum(1)
+    np.testing.assert_allclose(np.abs(cosine), 1, atol=1e-3)
+    assert prices == 2 * [16 * 2 * 300 * 3200 * 16 + 8 * 2 * (300 + 3200) * 16**2]
 
 
 def test_a_training_step_is_refused(encoder, data, one_view):

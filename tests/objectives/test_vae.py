@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from clips import mels, spectrogram
 from trivium.objectives.decoder import negative_log_likelihood
 from trivium.objectives.unsupervised.vae import VAE, divergence, traversals
 
@@ -40,6 +41,30 @@ def test_likelihood_is_that_of_a_normal_at_its_best_variance(encoder):
     torch.testing.assert_close(likelihood, exact(best))
     assert likelihood < exact(0.98 * best)
     assert likelihood < exact(1.02 * best)
+
+
+def test_likelihood_of_clips_is_that_of_their_valid_tokens():
+    stem, view = spectrogram(patch=(4, 16)).stem, mels([24, 13, 4])
+    valid, target = stem.valid_tokens(view.valid), stem.target(view.values)
+    prediction = target + torch.randn_like(target)
+    likelihood = negative_log_likelihood(stem, stem.distance(prediction, target), valid)
+
+    def exact(std):
+        return -Normal(prediction[valid], std).log_prob(target[valid]).sum() / 3
+
+    best = (prediction - target)[valid].square().mean().sqrt()
+    torch.testing.assert_close(likelihood, exact(best))
+    assert likelihood < exact(0.98 * best)
+    every = negative_log_likelihood(stem, stem.distance(prediction, target), torch.ones_like(valid))
+    untold = negative_log_likelihood(stem, stem.distance(prediction, target))
+    torch.testing.assert_close(every, untold)
+
+
+def test_shorter_batches_have_fewer_values(encoder):
+    distance = torch.rand(3, 5)
+    likelihood = negative_log_likelihood(encoder.stem, distance)
+    expected = 0.5 * 5 * 4 * (math.log(2 * math.pi * distance.mean()) + 1)
+    assert likelihood.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_categorical_likelihood_sums_over_tokens(encoder, monkeypatch):

@@ -1,6 +1,7 @@
 """Log-mel spectrograms of a whole dataset, computed once."""
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,16 +18,18 @@ def log_mels(
     flat: Int16[np.ndarray, " sample"],
     offsets: Int64[np.ndarray, " bound"],
     settings: SoundSettings,
+    scratch: Path | None = None,
 ) -> tuple[Float16[np.ndarray, "frame band"], Int64[np.ndarray, " bound"]]:
     """The log-mel of every clip in half precision, one after another, and where each begins.
 
     Clips of like length are transformed together; the result lies in a file that vanishes with
-    it, so that a dataset may be larger than the memory.
+    it, so that a dataset may be larger than the memory. The file is in the folder `scratch`, by
+    default in the system's for temporary files, which some systems keep in memory.
     """
     lengths = np.diff(offsets)
     frames = np.maximum(1, lengths // settings.hop)
     starts = np.concatenate([[0], np.cumsum(frames)]).astype(np.int64)
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=scratch) as file:
         mel = np.memmap(file, np.float16, "w+", shape=(int(starts[-1]), settings.bands))
     transform = LogMel(settings)
     for part in track(_parts(lengths), "log-mel"):

@@ -103,7 +103,7 @@ def write_store(
     main = next(iter(parsed.labels.values()), None)
     train, validation = carve(parsed.train.astype(np.int64), main, groups=parsed.groups)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
-    content = _content(parsed, train)
+    content = _content(parsed, train, folder.absolute().parent)
     arrays = dict(content.arrays)
     arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
     arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
@@ -137,10 +137,12 @@ class _Content(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def _content(parsed: Parsed, train: np.ndarray) -> _Content:
+def _content(parsed: Parsed, train: np.ndarray, scratch: Path) -> _Content:
     if parsed.texts is not None:
         return _texts(parsed, train)
-    return _pictures(parsed, train) if parsed.waves is None else _sounds(parsed.waves, train)
+    if parsed.waves is not None:
+        return _sounds(parsed.waves, train, scratch)
+    return _pictures(parsed, train)
 
 
 def _pictures(parsed: Parsed, train: np.ndarray) -> _Content:
@@ -184,10 +186,11 @@ def _texts(parsed: Parsed, train: np.ndarray) -> _Content:
     return _Content(arrays, {TOKENIZER: tokenizer.to_str()}, facts)
 
 
-def _sounds(waves: Waves, train: np.ndarray) -> _Content:
+def _sounds(waves: Waves, train: np.ndarray, scratch: Path) -> _Content:
     from trivium.data.sounds import frame_statistics, log_mels
 
-    mel, offsets = log_mels(waves.flat, waves.offsets, waves.settings)
+    scratch.mkdir(parents=True, exist_ok=True)
+    mel, offsets = log_mels(waves.flat, waves.offsets, waves.settings, scratch)
     mean, std = frame_statistics(mel, offsets, train, limit=waves.frames)
     columns = {"mel": "mel.float16.npy", "wave": "wave.int16.npy"}
     arrays: dict[str, np.ndarray] = {columns["mel"]: mel, columns["wave"]: waves.flat}

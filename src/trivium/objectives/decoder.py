@@ -54,7 +54,7 @@ def _block(width: int) -> nn.Sequential:
 def negative_log_likelihood(
     stem: Stem,
     distance: Float[Tensor, "batch token"],
-    valid: Bool[Tensor, "batch token"] | None = None,
+    valid: Bool[Tensor, "batch seen"] | None = None,
 ) -> Float[Tensor, ""]:
     """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
 

@@ -9,15 +9,18 @@ from trivium.types import DataSpec
 
 NUM_COEFFICIENTS = 13
 WIDTH = 3 * NUM_COEFFICIENTS
+LIFTER = 22
+"""Of Kaldi and HTK: it makes high coefficients, which are small, count as much as low ones."""
 
 
 class MFCC(nn.Module):
     """13 mel-frequency cepstral coefficients with their first and second differences: 39 values.
 
-    The orthonormal DCT-II of the log-mel (Davis and Mermelstein 1980; torchaudio's `create_dct`)
-    and twice torchaudio's `compute_deltas` over five frames, as HuBERT (2106.07447, section IV-B)
-    takes them, of the data's own log-mel. Behind the end of a clip its last frame is repeated:
-    what a clip is padded with in a batch changes none of its frames.
+    The orthonormal DCT-II of the log-mel (Davis and Mermelstein 1980; torchaudio's `create_dct`),
+    coefficient i times 1 + 11 sin(pi i / 22) (Kaldi's default `cepstral_lifter`), and twice
+    torchaudio's `compute_deltas` over five frames, as HuBERT (2106.07447, section IV-B; fairseq's
+    `dump_mfcc_feature.py`) takes them; but of the data's own log-mel. Behind the end of a clip its
+    last frame is repeated: what a clip is padded with in a batch changes none of its frames.
 
     Args:
         data: An audio dataset's facts.
@@ -39,7 +42,10 @@ class MFCC(nn.Module):
                 f"{NUM_COEFFICIENTS} cepstral coefficients need as many mel bands, but "
                 f"{data.name} has {bands}: raise data.spectrogram.bands."
             )
-        self.register_buffer("dct", create_dct(NUM_COEFFICIENTS, bands, "ortho"), persistent=False)
+        numbers = torch.arange(NUM_COEFFICIENTS)
+        lifter = 1 + LIFTER / 2 * (torch.pi * numbers / LIFTER).sin()
+        dct = create_dct(NUM_COEFFICIENTS, bands, "ortho") * lifter
+        self.register_buffer("dct", dct, persistent=False)
 
     @property
     def hop(self) -> int:

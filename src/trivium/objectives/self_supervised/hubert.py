@@ -29,9 +29,9 @@ class HuBERT(Objective):
     \tilde{x}_i)$ over masked tokens alone (alpha = 1), with
     $p(c) \propto \exp(\mathrm{sim}(A o_t, e_c) / \tau)$ (Eq. 3), sim the cosine, tau 0.1, A a
     linear map and e learned codes. Two iterations share the budget: until the share `second` of it
-    the targets are clusters of MFCCs with their differences (39 values, each of unit variance,
-    averaged over a token's frames); then the encoder is copied, the outputs of the copy's block
-    `layer` on unmasked clips are clustered, the codes start anew and those clusters are predicted.
+    the targets are clusters of MFCCs with their differences (39 values, averaged over a token's
+    frames); then the encoder is copied, the outputs of the copy's block `layer` on unmasked clips
+    are clustered, the codes start anew and those clusters are predicted.
 
     Differences from the paper: the second iteration goes on from the first one's weights instead
     of from random ones, both have the same number of clusters, and k-means (scikit-learn's
@@ -47,8 +47,6 @@ class HuBERT(Objective):
     needs: ClassVar[Needs] = Needs(tokens=True, modalities=("audio",))
     iteration: Tensor
     centroids: Tensor
-    centre: Tensor
-    scale: Tensor
     fresh_codes: Tensor
 
     def __init__(
@@ -85,8 +83,6 @@ class HuBERT(Objective):
         size = max(width, mfcc.WIDTH)
         self.register_buffer("iteration", torch.tensor(UNFITTED))
         self.register_buffer("centroids", torch.randn(num_clusters, size))
-        self.register_buffer("centre", torch.zeros(mfcc.WIDTH))
-        self.register_buffer("scale", torch.ones(mfcc.WIDTH))
         # Drawn here, where all ranks draw the same.
         self.register_buffer("fresh_codes", torch.rand(num_clusters, projection_width))
         self.clips: View | None = None
@@ -124,16 +120,15 @@ class HuBERT(Objective):
         return score.argmax(-1)
 
     def sound(self, view: View) -> Float[Tensor, "batch token 39"]:
-        """Standardised MFCCs of every token."""
+        """MFCCs of every token."""
         stem = cast(MelPatchStem | WaveStem, self.encoder.stem)
         hop = self.mfcc.hop
-        values = mfcc.of_tokens(
+        return mfcc.of_tokens(
             self.mfcc(view.values, view.valid),
             stem.plane(stem.length(view.values)),
             hop=hop,
             samples=stem.samples(hop),
         )
-        return (values - self.centre) / self.scale
 
     def features(self, view: View) -> Float[Tensor, "batch token channel"]:
         """Outputs of the copy's block at every token."""
@@ -148,10 +143,7 @@ class HuBERT(Objective):
         """Cluster the MFCCs of some raw train clips, and keep these for the second iteration."""
         self.clips = View(values, valid)
         self.iteration.fill_(FIRST)
-        known = self.described(FIRST)
-        self.centre.copy_(known.mean(0))
-        self.scale.copy_(known.std(0).clamp(min=1e-6))
-        self.cluster((known - self.centre) / self.scale)
+        self.cluster(self.described(FIRST))
         return 0
 
     def after_step(self, progress: float) -> None:
@@ -206,6 +198,6 @@ class HuBERT(Objective):
         mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
         return show_hidden(stem, view.values, mask.mask)
 
-    def plateau(self, batch_size: int) -> float:  # noqa: ARG002
-        """Ln K: the loss of a uniform guess."""
-        return math.log(len(self.codes))
+    def plateau(self, batch_size: int) -> float | None:  # noqa: ARG002
+        """Ln K, the loss of a uniform guess; nothing once the codes have started anew."""
+        return None if self.iteration == SECOND else math.log(len(self.codes))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -140,7 +140,7 @@ class IJEPA(Objective):
         self.teacher.follow(self.encoder, self.momentum + (1 - self.momentum) * progress)
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, its context, and the tokens that are predicted from it."""
         view, stem = views.views[0], self.encoder.stem
         tokens = self.encoder.embed(view.values, view.valid)

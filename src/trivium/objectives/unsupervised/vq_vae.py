@@ -3,7 +3,7 @@
 from typing import ClassVar, NamedTuple, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.positions import sincos_2d
@@ -125,7 +125,7 @@ class VQVAE(Objective):
         return prediction.float()
 
     @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """The first view, its reconstruction, and its codes as shades of grey.
 
         Codes that lie near each other along the codebook's first principal axis have similar

@@ -6,7 +6,6 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE
@@ -14,6 +13,9 @@ from trivium.types import Column, View
 from trivium.views.audio.lengths import clip_means, lengths, places, silenced
 from trivium.views.audio.recipe import AudioOp
 from trivium.views.draw import check_interval, uniform
+
+SHARPNESS = -0.75
+"""The parameter a of the cubic kernel."""
 
 
 class ResizeCrop(AudioOp):
@@ -72,16 +74,11 @@ class ResizeCrop(AudioOp):
         columns = _positions(
             torch.arange(bands, device=rows.device), lowest, height, torch.full_like(height, bands)
         )
-        grid = torch.stack(
-            [
-                _normalised(columns, bands)[:, None, :].expand(-1, frames, -1),
-                _normalised(rows, frames)[:, :, None].expand(-1, -1, bands),
-            ],
-            dim=-1,
-        )
         mean = clip_means(view)
         centred = silenced(View(view.values - mean, view.valid), 0.0).values
-        resized = F.grid_sample(centred, grid, "bicubic", "zeros", align_corners=False) + mean
+        along_time = _weights(rows.float(), frames)
+        along_bands = _weights(columns.float(), bands).transpose(1, 2)
+        resized = (along_time @ centred.squeeze(1) @ along_bands).unsqueeze(1) + mean
         return silenced(View(resized.clamp(min=SILENCE), view.valid), SILENCE)
 
 
@@ -96,6 +93,16 @@ def _positions(
     return start[:, None] + steps * pace[:, None]
 
 
-def _normalised(positions: Float[Tensor, "batch step"], size: int) -> Float[Tensor, "batch step"]:
-    """Positions as `grid_sample` counts them without aligned corners."""
-    return ((2 * positions + 1) / size - 1).float()
+def _weights(
+    positions: Float[Tensor, "batch step"], size: int
+) -> Float[Tensor, "batch step source"]:
+    """How much of each of `size` sources lies at each position: the cubic convolution of Keys.
+
+    With a = -0.75 as in torch's `interpolate` and `grid_sample` (Keys 1981, doi
+    10.1109/TASSP.1981.1163711, Eq. 4); sources beyond either end are zeros. Two matrix products
+    with these are the whole resize, several times faster on CPUs than a sampled grid.
+    """
+    distance = (positions.unsqueeze(-1) - torch.arange(size, device=positions.device)).abs()
+    near = ((SHARPNESS + 2) * distance - (SHARPNESS + 3)) * distance * distance + 1
+    far = SHARPNESS * (((distance - 5) * distance + 8) * distance - 4)
+    return torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
