@@ -94,8 +94,9 @@ def test_the_synthetic_config_holds_true_facts(tmp_path):
         assert spec_from_config(config, task) == store.spec(task)
 
 
-def test_the_emoji_splits_share_all_but_the_split():
-    one, other = (load(next(f for f in FILES if f.stem == s)) for s in ("emoji", "emoji_vendor"))
+@pytest.mark.parametrize("names", [("emoji", "emoji_vendor"), ("notes", "notes_soundfont")])
+def test_splits_of_a_dataset_share_all_but_the_split(names):
+    one, other = (load(next(f for f in FILES if f.stem == s)) for s in names)
     assert {key for key in one | other if one.get(key) != other.get(key)} == {
         "name",
         "split",

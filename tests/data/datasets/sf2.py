@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-INSTRUMENT, KEYS, SAMPLE, LOOPED = 41, 43, 53, 54  # generators, section 8.1.2
+INSTRUMENT, RELEASE, KEYS, SAMPLE, LOOPED = 41, 38, 43, 53, 54  # generators, section 8.1.2
 RATE, ROOT, CYCLE = 44100, 69, 100
 """The sample is a sine of 441 Hz, called key 69."""
 
@@ -17,19 +17,20 @@ def text(name, size=20):
     return name.encode().ljust(size, b"\0")
 
 
-def soundfont(names, highest=None):
+def soundfont(names, highest=None, release=-12000):
     """The bytes of a SoundFont of programs 0, 1, ... that all play the same looped sine.
 
     Args:
         names: Of the programs.
         highest: Program to its highest key that sounds; 127 for the others.
+        release: How long a note goes on after its key is let go, 1200 log2(seconds).
     """
     highest = highest or {}
     num = len(names)
     wave = 0.5 * 2**15 * np.sin(2 * np.pi * np.arange(20 * CYCLE) / CYCLE)
     samples = np.concatenate([wave, np.zeros(46)]).astype("<i2").tobytes()
     presets = [struct.pack("<HHHIII", p, 0, p, 0, 0, 0) for p in range(num + 1)]
-    sample = struct.pack("<HHHH", LOOPED, 1, SAMPLE, 0)
+    sample = struct.pack("<HhHHHH", RELEASE, release, LOOPED, 1, SAMPLE, 0)
     zones = [struct.pack("<HBB", KEYS, 0, highest.get(p, 127)) + sample for p in range(num)]
     loop = (0, len(wave), CYCLE, len(wave) - CYCLE, RATE)
     tables = {
@@ -38,7 +39,7 @@ def soundfont(names, highest=None):
         b"pmod": bytes(10),
         b"pgen": b"".join(struct.pack("<HH", INSTRUMENT, p) for p in range(num)) + bytes(4),
         b"inst": b"".join(text(f"i{p}") + struct.pack("<H", p) for p in range(num + 1)),
-        b"ibag": b"".join(struct.pack("<HH", 3 * p, 0) for p in range(num + 1)),
+        b"ibag": b"".join(struct.pack("<HH", 4 * p, 0) for p in range(num + 1)),
         b"imod": bytes(10),
         b"igen": b"".join(zones) + bytes(4),
         b"shdr": text("sine") + struct.pack("<IIIIIBbHH", *loop, ROOT, 0, 0, 1) + text("EOS", 46),
