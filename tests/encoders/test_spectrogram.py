@@ -171,6 +171,11 @@ def test_layers_leave_padding_out(view):
         torch.testing.assert_close(batch[3, :5], single[0], **CLOSE)
 
 
+def test_a_side_that_is_not_given_spans_all_bands():
+    assert MelPatches(WIDE, patch=(4, None)).sides == (4, 32)
+    assert spectrogram(WIDE, patch=(4, None)).arguments["patch"] == [4, None]
+
+
 def test_samples_between_tokens():
     assert MelPatches(WIDE, patch=(4, 8)).samples(32) == 128
 
