@@ -108,7 +108,7 @@ def _source(
             batch = gather(store, chosen, None, encoder.column)
             return batch.inputs[modality], batch.valid.get(modality)
 
-        return _Source(store.num_items, gathered, lengths_shown(store))
+        return _Source(store.num_items, gathered, lengths_shown(store, encoder.column))
     if encoder.modality == "audio":
         return _waves(encoder, cast(Sequence[np.ndarray], data))
     if encoder.tokenizer is None:

@@ -8,7 +8,7 @@ import torch
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
-from trivium.config import prune, register
+from trivium.config import prune
 from trivium.data.config import sound_settings
 from trivium.objectives.contract import check
 from trivium.pretraining.optimisers import decay_groups
@@ -93,32 +93,6 @@ def test_tuning_reads_the_objective_s_own_search():
     values = composed("tune", ["objective=self_supervised/simclr"])
     assert "adamw.lr" in values["search"]
     assert values["sweep"]["grid"] in {path.stem for path in (CONF / "pipeline").glob("*.yaml")}
-
-
-SEARCHED = [
-    (objective, modality)
-    for objective in OBJECTIVES
-    for modality in needs_of(objective).modalities
-    if not objective.startswith("control/")
-]
-
-
-@pytest.mark.parametrize(("objective", "modality"), SEARCHED)
-def test_a_search_can_begin_with_the_present_settings(objective, modality):
-    register()
-    encoder = {"image": "vit_nano", "text": "text_nano", "audio": "audio_nano"}[modality]
-    values = OmegaConf.merge(
-        {"data": {"modality": modality}},
-        {"encoder": OmegaConf.load(CONF / "encoder" / f"{encoder}.yaml")},
-        OmegaConf.load(CONF / "objective" / f"{objective}.yaml"),
-    )
-    assert values.search
-    for key, space in values.search.items():
-        present = OmegaConf.select(values, key)
-        if "choices" in space:
-            assert present in space.choices, key
-        else:
-            assert space.low <= present <= space.high, key
 
 
 EXPERIMENTS = sorted((CONF / "experiment").glob("*.yaml"))

@@ -215,6 +215,7 @@ def test_clips_that_are_all_whole_have_no_mask(whole):
         assert batch.valid == {}
         assert batch.inputs["audio"].shape == shape
     assert lengths_shown(whole) is None
+    assert lengths_shown(whole, "wave") is None
 
 
 @given(st.lists(st.integers(0, 63), min_size=1, max_size=9))
@@ -248,3 +249,12 @@ def test_clips_larger_than_the_memory_need_not_be_in_it(tmp_path, parsed, calls)
     flat = np.memmap(path, np.int16, "r")
     store = write(tmp_path / "calls", parsed._replace(waves=parsed.waves._replace(flat=flat)))
     assert store.fingerprint == calls.fingerprint
+
+
+def test_no_sample_of_a_wave_is_lost_whatever_stands_beside_it(calls):
+    lengths = np.minimum(calls.lengths("wave"), FRAMES * HOP)
+    rows = np.arange(len(lengths))
+    assert (lengths % HOP != 0).any()
+    for chosen in (*rows[:, None], rows):
+        present = gather(calls, chosen, column="wave").valid["audio"].sum(1)
+        np.testing.assert_array_equal(present, lengths[chosen])

@@ -11,7 +11,7 @@ from torchaudio.transforms import MelSpectrogram
 
 from trivium.data import sounds
 from trivium.data.sounds import frame_statistics, log_mels
-from trivium.data.spectrogram import SILENCE, SoundSettings
+from trivium.data.spectrogram import SILENCE, SMALLEST, SoundSettings
 
 SETTINGS = SoundSettings(8000, 256, 80, 24, 60.0, 3900.0)
 LENGTHS = [1000, 79, 80, 3000, 1, 1000, 240, 159, 160, 2999]
@@ -28,7 +28,7 @@ def alone(wave):
     mel = MelSpectrogram(
         8000, n_fft=256, hop_length=80, n_mels=24, f_min=60, f_max=3900, pad_mode="constant"
     )(torch.from_numpy(wave / 2**15).float())
-    return torch.log(mel.clamp(min=1e-5)).T[: max(1, len(wave) // 80)].numpy()
+    return torch.log(mel.clamp(min=SMALLEST)).T[: max(1, len(wave) // 80)].numpy()
 
 
 def test_every_clip_has_its_own_log_mel_whatever_stands_beside_it():

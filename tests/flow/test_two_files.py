@@ -17,7 +17,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from trivium.objectives.bottleneck import reconstruction_error, text_length
+from trivium.objectives.bottleneck import reconstruction_error
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -38,7 +38,7 @@ class MeanToken(Objective):
         features = self.encoder(values, valid)
         guess = self.predict(features.pooled).float()
         guess = guess.unflatten(1, (stem.num_tokens, stem.target_width))
-        guess = guess[:, : text_length(stem, values)]
+        guess = guess[:, : stem.length(values)]
         return {"loss": self.weight * reconstruction_error(stem, guess, values, features)}
 '''
 YAML = """# @package _global_

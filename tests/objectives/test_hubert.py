@@ -287,7 +287,7 @@ def test_what_is_masked_is_learnt_in_both_iterations():
         objective.after_step((step + 1) / 120)
     for accuracies in seen.values():
         assert len(accuracies) == 60
-        assert accuracies[0] < 0.6 < 0.85 < accuracies[-1]
+        assert max(accuracies[:5]) + 0.2 < min(accuracies[-5:])
 
 
 def test_terms_and_the_plateau():

@@ -172,6 +172,70 @@ def test_a_wrong_choice_for_texts_is_one_sentence(place, overrides, words):
     assert "Traceback" not in done.stderr
 
 
+SOUNDS = [
+    "data=synthetic_audio",
+    "data.num_train=400",
+    "data.num_test=100",
+    "data.spec={shape: [1, 48, 32], tasks: null, num_samples: null, mean: null, std: null}",
+]
+SHORT = [
+    "encoder.width=16",
+    "encoder.depth=1",
+    "budget=steps",
+    "budget.steps=6",
+    "trainer.batch_size=32",
+    "monitor.num_items=40",
+    "monitor.sentinels.action=warn",
+]
+
+
+@pytest.mark.slow
+def test_sounds_go_the_same_way_as_spectrograms_and_as_waves(place):
+    assert run(place, "prepare.py", *SOUNDS).returncode == 0
+    for method, encoder, views in (
+        ("hubert", "audio_nano", "plain"),
+        ("wav2vec2", "wave_nano", "wave"),
+    ):
+        objective = [f"objective=self_supervised/{method}", f"encoder={encoder}"]
+        folder = f"outputs/runs/{method}"
+        done = run(
+            place, "pretrain.py", *SOUNDS, *SHORT, *objective, f"objective_views={views}",
+            f"run_dir={folder}",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        terms = json.loads((place / folder / "curves.json").read_text())["terms"]
+        assert {"hubert": "accuracy", "wav2vec2": "code_perplexity"}[method] in terms
+        assert list((place / folder / "pictures").glob("input-step*.mp3"))
+        assert list((place / folder / "pictures").glob("rows-step*.png"))
+    assert terms["perplexity"][0] > 2
+    for checkpoint in ("outputs/runs/hubert", "outputs/runs/wav2vec2", "raw"):
+        target = f"probe_dir=sounds/{Path(checkpoint).name}"
+        choices = [f"checkpoint={checkpoint}", "probe.num_draws=2", target]
+        done = run(place, "probe.py", *SOUNDS, *choices)
+        assert done.returncode == 0, done.stderr
+    raw = json.loads((place / "sounds/raw/probe.json").read_text())
+    assert raw["facts"]["encoder"] == "mel_statistics"
+    accuracy = [r["value"] for r in raw["records"] if r["metric"] == "accuracy"]
+    assert max(accuracy) > 0.5  # five timbres
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "ViT encodes image, but the dataset synthetic_audio is audio"),
+        (["encoder=wave_nano"], "the chosen views make log-mel spectrograms, but WaveTransformer"),
+        (["encoder=audio_nano", "objective=self_supervised/gpt"], "gpt makes sense of text"),
+        (["encoder=audio_nano", "objective_views=two_wave"], "make waves, but Spectrogram"),
+        (["encoder=audio_nano", "encoder.patch=[4,5]"], "does not divide the 32"),
+    ],
+)
+def test_a_wrong_choice_for_sounds_is_one_sentence(place, overrides, words):
+    done = run(place, "pretrain.py", "data=synthetic_audio", *overrides)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place):
     from mlflow.tracking import MlflowClient

@@ -84,14 +84,22 @@ def padded_length(longest: int, limit: int, multiple: int = MULTIPLE) -> int:
     return min(-(-longest // multiple) * multiple, limit)
 
 
-def lengths_shown(store: Store) -> Int64[np.ndarray, " sample"] | None:
-    """Tokens or frames that an encoder is shown of each sample; None where all are alike."""
+def lengths_shown(
+    store: Store, column: Column | None = None
+) -> Int64[np.ndarray, " sample"] | None:
+    """Tokens or frames that an encoder is shown of each sample; None where all are alike.
+
+    Of waves a last frame may be begun only.
+    """
     if store.meta.modality == "text":
         return _at_most(store.lengths(TOKENS), store.meta.shape[0])
-    if store.meta.modality == "audio":
-        lengths = _at_most(store.lengths("mel"), store.meta.shape[1])
-        return lengths if lengths.min() < store.meta.shape[1] else None
-    return None
+    if store.meta.modality != "audio":
+        return None
+    lengths = store.lengths("mel")
+    if column == "wave":
+        lengths = -(-store.lengths("wave") // int(store.meta.sound[2]))
+    lengths = _at_most(lengths, store.meta.shape[1])
+    return lengths if lengths.min() < store.meta.shape[1] else None
 
 
 def batch_length(store: Store, longest: int) -> int:
@@ -103,12 +111,13 @@ def batch_length(store: Store, longest: int) -> int:
 
 def _clips(store: Store, indices: np.ndarray, column: Column) -> tuple[np.ndarray, np.ndarray]:
     limit, hop = store.meta.shape[1], int(store.meta.sound[2])
-    flat, offsets = store.ragged("mel")
-    length = batch_length(store, int(_shown(offsets, indices, limit).max(initial=1)))
+    flat, offsets = store.ragged(column)
     if column == "mel":
+        length = batch_length(store, int(_shown(offsets, indices, limit).max(initial=1)))
         values, present = _cut(flat, offsets, indices, limit, length, fill=SILENCE)
         return values[:, None], present
-    flat, offsets = store.ragged("wave")
+    longest = int(_shown(offsets, indices, limit * hop).max(initial=1))
+    length = batch_length(store, -(-longest // hop))
     return _cut(flat, offsets, indices, limit * hop, length * hop, fill=0)
 
 

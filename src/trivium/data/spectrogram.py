@@ -7,10 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-SMALLEST = 1e-5
+SILENCE = -11.515625
+"""The log-mel value of silence: also what stands behind the end of a clip.
+
+ln 1e-5, as the nearest number that half precision holds.
+"""
+SMALLEST = math.exp(SILENCE)
 """Mel power below which there is silence."""
-SILENCE = math.log(SMALLEST)
-"""The log-mel value of silence: also what stands behind the end of a clip."""
 
 
 class SoundSettings(NamedTuple):
@@ -49,7 +52,7 @@ def settings_of(sound: tuple[float, ...]) -> SoundSettings:
 
 
 class LogMel(nn.Module):
-    """Natural logarithm of mel power: torchaudio's `MelSpectrogram`, silence below 1e-5.
+    """Natural logarithm of mel power (torchaudio's `MelSpectrogram`), silence at least.
 
     Hann windows centred at multiples of the hop, power 2, bands of the HTK mel scale without
     area normalisation (torchaudio's defaults). Zeros stand before and behind a clip, so that what

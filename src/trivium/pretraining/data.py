@@ -77,7 +77,7 @@ class StoreData(lightning.LightningDataModule):
                 f"The train split of {store.meta.name} has {len(self.pool)} samples, fewer than "
                 f"one batch of {batch_size}: lower trainer.batch_size."
             )
-        self.lengths = None if packed else lengths_shown(store)
+        self.lengths = None if packed else lengths_shown(store, column)
         self.order: Callable[[int, int, int], np.ndarray] = permutation
         if self.lengths is not None:
             self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
