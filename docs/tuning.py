@@ -21,7 +21,8 @@ linear probe's accuracy on *validation* items; the test split plays no part; 0 i
 sentinel stopped because it had collapsed. The settings of the best trial, rounded, are the defaults
 in `conf/objective/`.
 
-To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD` (texts: `data=wordnet`). The
+To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD` (texts: `data=wordnet`,
+sounds: `data=notes`). The
 learning rate is searched over the same range everywhere. One seed and some hundred steps per trial
 make differences below about one point noise: what a table ranks is not a finding about an
 objective's settings.
@@ -34,7 +35,9 @@ def main() -> None:
     tables = {}
     for path in sorted((ROOT / "conf" / "objective").glob("*/*.yaml")):
         title = f"{path.parent.name}/{path.stem}"
-        for name, study in {title: path.stem, f"{title} on text": f"{path.stem}-text"}.items():
+        studies = {title: path.stem}
+        studies |= {f"{title} on {kind}": f"{path.stem}-{kind}" for kind in ("text", "audio")}
+        for name, study in studies.items():
             table = ROOT / sweep["storage"] / f"{study}.md"
             if table.is_file():
                 tables[name] = table.read_text().rstrip("\n") + "\n"

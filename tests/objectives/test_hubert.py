@@ -287,7 +287,8 @@ def test_what_is_masked_is_learnt_in_both_iterations():
         objective.after_step((step + 1) / 120)
     for accuracies in seen.values():
         assert len(accuracies) == 60
-        assert max(accuracies[:5]) + 0.2 < min(accuracies[-5:])
+        assert accuracies[0] < 0.3
+        assert sorted(accuracies)[30] > 0.85
 
 
 def test_terms_and_the_plateau():
