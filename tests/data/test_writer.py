@@ -17,6 +17,18 @@ from .conftest import ORIGIN, tiny_parsed
         ({"labels": {"kind": np.full(80, 3), "parity": np.zeros(80, int)}}, "class ids in"),
         ({"groups": np.arange(80) % 65}, "15 groups are in train and in test"),
         ({"groups": np.arange(79)}, "groups must be 80 int64 ids"),
+        ({"wholes": (np.arange(80) >= 60).astype(np.int64)}, "wholes must be made of whole groups"),
+        (
+            {"groups": np.arange(80) // 2, "wholes": np.arange(80) % 65},
+            "15 groups are in train and in test",
+        ),
+        (
+            {
+                "groups": np.arange(80) // 2,
+                "wholes": np.where(np.arange(80) < 60, np.arange(80) // 3, 90),
+            },
+            "wholes must be made of whole groups",
+        ),
         ({"groups": np.arange(80.0)}, "groups must be 80 int64 ids, got float64"),
         ({"labels": {"kind": np.zeros(79, int), "parity": np.zeros(80, int)}}, "got 79"),
     ],

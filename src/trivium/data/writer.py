@@ -45,7 +45,9 @@ class Parsed(NamedTuple):
     first) to int64 class ids, `tasks` maps it to its class names; `train` still contains what
     will become validation; `notes` goes into the store's meta. `groups` (int64 [sample]) tells
     which samples are near copies of each other: train, validation and test never share a group.
-    It is None where samples are independent, or where the split shares groups by intent. Of text
+    It is None where samples are independent, or where the split shares groups by intent. `wholes`
+    are larger groups, made of whole groups, of which validation takes each as a whole or not at
+    all: what is unseen in test (a pitch, a speaker) is then unseen in validation, too. Of text
     there are `texts` and `tokenizer` (its settings and the most tokens that an encoder is shown)
     instead of columns, of audio there are `waves`.
     """
@@ -57,6 +59,7 @@ class Parsed(NamedTuple):
     test: np.ndarray
     notes: tuple[str, ...] = ()
     groups: np.ndarray | None = None
+    wholes: np.ndarray | None = None
     texts: Sequence[str] | None = None
     tokenizer: TokenizerSettings | None = None
     waves: Waves | None = None
@@ -101,7 +104,8 @@ def write_store(
     if parsed.waves is not None:
         _check_waves(name, parsed.waves)
     main = next(iter(parsed.labels.values()), None)
-    train, validation = carve(parsed.train.astype(np.int64), main, groups=parsed.groups)
+    kept = parsed.groups if parsed.wholes is None else parsed.wholes
+    train, validation = carve(parsed.train.astype(np.int64), main, groups=kept)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
     content = _content(parsed, train, folder.absolute().parent)
     arrays = dict(content.arrays)
@@ -245,6 +249,10 @@ def _check(name: str, parsed: Parsed) -> None:
         )
     if parsed.groups is not None:
         _check_groups(name, parsed, parsed.groups)
+    if parsed.wholes is not None:
+        _check_groups(name, parsed, parsed.wholes)
+        if parsed.groups is None or not _nests(parsed.groups, parsed.wholes):
+            raise DataError(f"{name}: wholes must be made of whole groups")
     if parsed.labels.keys() != parsed.tasks.keys():
         raise DataError(f"{name}: labels {[*parsed.labels]} do not match tasks {[*parsed.tasks]}")
     for task, ids in parsed.labels.items():
@@ -271,6 +279,12 @@ def _check_waves(name: str, waves: Waves) -> None:
     empty = np.flatnonzero(np.diff(offsets) < 1)
     if len(empty):
         raise DataError(f"{name}: {len(empty)} clips are empty, the first is number {empty[0]}")
+
+
+def _nests(groups: np.ndarray, wholes: np.ndarray) -> bool:
+    """Whether no group lies in two wholes."""
+    pairs = np.unique(np.stack([groups, wholes]), axis=1)
+    return int(pairs.shape[1]) == len(np.unique(groups))
 
 
 def _check_groups(name: str, parsed: Parsed, groups: np.ndarray) -> None:

@@ -32,10 +32,10 @@ HELD, RELEASED = 0.8, 0.2
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     """Play every program at every pitch and velocity with both SoundFonts.
 
-    A clip is a note of one second. Tasks: `family` (main) and `program`. `split: pitch` holds out
-    the pitches `held_out` of both SoundFonts, and whole pitches become validation too;
-    `split: soundfont` holds out one SoundFont, keeps the velocities of a note together, and has
-    the task `pitch` as well. Silent notes (a program without a sample there) are left out.
+    A clip is a note of one second; its velocities are a group. Tasks: `family` (main) and
+    `program`. `split: pitch` holds out the pitches `held_out` of both SoundFonts, and whole pitches
+    become validation too; `split: soundfont` holds out one SoundFont, and has the task `pitch` as
+    well. Silent notes (a program without a sample there) are left out.
 
     Raises:
         ConfigError: an unknown split, or pitches or velocities that are not whole numbers of
@@ -69,10 +69,9 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     font, program, pitch = np.array(kept, np.int64).reshape(-1, 3).T
     labels = {"family": program // 8, "program": program}
     tasks: dict[str, tuple[str, ...]] = {"family": FAMILIES, "program": names}
-    is_test, groups = np.isin(np.array(pitches)[pitch], apart), pitch
+    is_test = np.isin(np.array(pitches)[pitch], apart)
     if test_font is not None:
         is_test = font == test_font
-        groups = (font * PROGRAMS + program) * len(pitches) + pitch
         labels["pitch"], tasks["pitch"] = pitch, tuple(map(str, pitches))
     return Parsed(
         {}, labels, tasks, np.flatnonzero(~is_test), np.flatnonzero(is_test),
@@ -81,7 +80,8 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
             f"{silent[number]} silent ones were left out."
             for number, (name, (_, credit)) in enumerate(SOUNDFONTS.items())
         ),
-        groups=groups,
+        groups=(font * PROGRAMS + program) * len(pitches) + pitch,
+        wholes=pitch if test_font is None else None,
         waves=Waves(flat, offsets, settings, frames),
     )  # fmt: skip
 
