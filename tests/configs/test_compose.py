@@ -34,6 +34,8 @@ OPEN = {
     "hub_text": ["data.id=x", "data.path=x"],
     "imagefolder": ["data.path=x"],
     "hub": ["data.id=x", "data.path=x"],
+    "audiofolder": ["data.path=x"],
+    "hub_audio": ["data.id=x", "data.path=x"],
 }
 
 

@@ -35,7 +35,8 @@ class MFCC(nn.Module):
         super().__init__()
         from torchaudio.functional import create_dct
 
-        self.log_mel = LogMel(settings_of(data.sound))
+        with torch.device("cpu"):  # torchaudio reads its filters' values; meta tensors have none
+            self.log_mel = LogMel(settings_of(data.sound))
         bands = data.shape[2]
         if bands < NUM_COEFFICIENTS:
             raise ValueError(
