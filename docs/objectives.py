@@ -18,11 +18,11 @@ PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})|doi\s+(10\.[^\s,;:)]+)")
 HEADER = """# Objectives
 
 Written by `python docs/objectives.py` from each objective's yaml and docstring, where the formula
-and the reference implementation are, too. *Of*: the modalities in which it makes sense. *Needs*:
-what a dataset, an encoder and a views recipe must offer; a combination that does not is refused
-before anything is loaded.
+and the reference implementation are, too. *Of*: the modalities in which it makes sense (*several*:
+samples of several modalities together). *Needs*: what a dataset, an encoder and a views recipe must
+offer; a combination that does not is refused before anything is loaded.
 """
-WITH_DATA = ("image", "text", "audio")
+WITH_DATA = {"image": "image", "text": "text", "audio": "audio", "several": "image+text+audio"}
 
 
 def page() -> str:
@@ -64,10 +64,13 @@ def row(path: Path) -> str:
 def views(path: Path, modalities: tuple[str, ...]) -> str:
     """The recipe of each modality, once where they agree."""
     found: dict[str, list[str]] = {}
-    for modality in WITH_DATA:
-        if modality in modalities:
+    for kind, modality in WITH_DATA.items():
+        if kind in modalities:
             config = OmegaConf.merge(OmegaConf.load(path), {"data": {"modality": modality}})
-            found.setdefault(str(config.objective_views), []).append(modality)
+            chosen = config.objective_views
+            if not isinstance(chosen, str):
+                return ", ".join(f"`{recipe}` ({one})" for one, recipe in chosen.items())
+            found.setdefault(chosen, []).append(kind)
     if len(found) == 1:
         return f"`{next(iter(found))}`"
     return ", ".join(f"`{recipe}` ({', '.join(names)})" for recipe, names in found.items())

@@ -3,7 +3,7 @@
 import functools
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf, open_dict
 from trivium.config import plain, register
 
 if TYPE_CHECKING:
-    from trivium.types import Needs
+    from trivium.types import Kind, Needs
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -68,7 +68,7 @@ def rest(base: dict[str, Any]) -> list[str]:
         f"{dataset}-{path.split('/')[1]}"
         for dataset in base["datasets"]
         for path in known
-        if modality_of(dataset) in needs[path].modalities
+        if kind(dataset) in needs[path].modalities
     ]
     return [cell for cell in cells if cell not in base["cells"]]
 
@@ -85,22 +85,43 @@ def needs_of(path: str) -> "Needs":
 
 @functools.cache
 def modality_of(dataset: str) -> str:
-    """What a dataset is of."""
-    return str(composed("prepare", [f"data={dataset}"])["data"]["modality"])
+    """What a dataset is of; DATASET.PART is one of several modalities alone."""
+    name, _, part = dataset.partition(".")
+    return part or str(composed("prepare", [f"data={name}"])["data"]["modality"])
+
+
+def kind(dataset: str) -> "Kind":
+    """What an objective calls it: a modality, or several."""
+    from trivium.types import kind_of
+
+    return kind_of(cast(Any, modality_of(dataset)))
+
+
+def data_choices(dataset: str) -> list[str]:
+    """The overrides that choose DATASET or DATASET.PART."""
+    name, _, part = dataset.partition(".")
+    return [f"data={name}", *([f"part={part}"] if part else [])]
 
 
 def cell_choices(cell: str, grid: dict[str, Any]) -> list[str]:
     """The overrides that make a cell of a grid.
 
     Raises:
-        ValueError: if the cell is not DATASET-METHOD of the grid's datasets and known methods.
+        ValueError: if the cell is not DATASET-METHOD (or DATASET.PART-METHOD) of the grid's
+            datasets and known methods.
     """
     dataset, _, method = cell.partition("-")
+    name, _, part = dataset.partition(".")
     known = objectives()
-    if dataset not in grid["datasets"] or method not in known:
+    if name not in grid["datasets"] or method not in known:
         raise ValueError(
             f"conf/pipeline: the cell {cell!r} is not DATASET-METHOD with a dataset of "
             f"{', '.join(grid['datasets'])} and a method of {', '.join(sorted(known))}."
         )
+    if part and part not in modality_of(name).split("+"):
+        raise ValueError(
+            f"conf/pipeline: the cell {cell!r} asks for {part} alone, but {name} is "
+            f"{modality_of(name)}."
+        )
     own = (grid.get("overrides") or {}).get(dataset) or []
-    return [f"data={dataset}", f"objective={known[method]}", *own]
+    return [*data_choices(dataset), f"objective={known[method]}", *own]

@@ -17,7 +17,7 @@ def main() -> None:
     folder = outputs / "bound"
     folder.mkdir(parents=True, exist_ok=True)
     for cell in grid.cells:
-        meta = ROOT / "outputs" / "stores" / cell.partition("-")[0] / "meta.json"
+        meta = ROOT / "outputs" / "stores" / cell.partition("-")[0].partition(".")[0] / "meta.json"
         content = json.dumps({"store": hashlib.sha256(meta.read_bytes()).hexdigest()}) + "\n"
         path = folder / f"{cell}.json"
         if not path.is_file() or path.read_text() != content:

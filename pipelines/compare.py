@@ -45,8 +45,10 @@ def entries(values: dict[str, Any]) -> list[Any]:
         known = [folder for folder in folders if (folder / "probes" / name).is_dir()]
         folder = known[0] if known else folders[0]
         probe, run = folder / "probes" / name, folder / "runs" / name if trained else None
-        run_id = find_run({"checkpoint": read_evaluation(probe).checkpoint})
-        found.append(Entry(cell, seed, probe, run, run_id))
+        # Of several modalities there is a folder of each evaluation.
+        for each in sorted(path.parent for path in probe.glob("*/probe.json")) or [probe]:
+            run_id = find_run({"checkpoint": read_evaluation(each).checkpoint})
+            found.append(Entry(cell, seed, each, run, run_id))
     return found
 
 

@@ -1,14 +1,14 @@
 """Pretrain one encoder: python pipelines/pretrain.py data=NAME objective=PARADIGM/METHOD seed=N."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
 from _house import clear_errors, in_sweep, start
-from trivium.config import digest, plain, prune, register, targets
+from trivium.config import digest, plain, prune, recipe_names, register, targets
 
 register()
 
@@ -32,7 +32,8 @@ def pretrained(values: dict[str, Any]) -> float | None:
     if values["code"] is None:
         values["code"] = code_digest(["trivium.pretraining.run", *targets(values)])
     store = prepare(values["data"], Path(values["stores"]) / data.name)
-    name = digest({**values, "store": store.fingerprint})
+    store = store if values["part"] is None else store.part(values["part"])
+    name = digest({**values, "store": store.fingerprint, **tower_sums(values["towers"])})
     folder = RunFolder(place(values, name), name)
     if folder.finished and not values["overwrite"]:
         print(f"{folder.path} holds this run already; overwrite=true repeats it.")
@@ -42,6 +43,17 @@ def pretrained(values: dict[str, Any]) -> float | None:
         return accuracy
     folder.begin(values)
     return run(values, store, budget, trainer, folder)
+
+
+def tower_sums(towers: dict[str, Any]) -> dict[str, str]:
+    """What pretrained towers hold is part of what a run computes."""
+    from trivium.embedding import find_encoder
+    from trivium.encoders.checkpoint import checkpoint_hash
+
+    return {
+        f"towers.{one}": checkpoint_hash(find_encoder(settings["checkpoint"]))
+        for one, settings in towers.items()
+    }
 
 
 def place(values: dict[str, Any], name: str) -> Path:
@@ -60,9 +72,9 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
 
     budget, trainer = Budget(**values["budget"]), trainer_settings(values["trainer"])
     store = Path(values["stores"]) / values["data"]["name"]
-    data = spec_from_config(values["data"], values["task"], store)
+    data = spec_from_config(values["data"], values["task"], store, values["part"])
     objective: Any = get_class(values["objective"]["_target_"])
-    views = instantiate(values["views"][data.modality][values["objective_views"]])
+    views = views_of(values)
     try_optimiser(values["optimizer"])
     check_contract(
         objective.needs,
@@ -88,6 +100,34 @@ def try_optimiser(settings: dict[str, Any]) -> None:
         raise ValueError(f"optimizer {settings['_target_']} cannot be built: {cause}") from error
 
 
+def views_of(values: dict[str, Any]) -> Any:
+    """What makes the views: one recipe, or one for each of several modalities."""
+    made = {
+        modality: instantiate(values["views"][modality][name])
+        for modality, name in recipe_names(values).items()
+    }
+    if len(made) == 1:
+        return next(iter(made.values()))
+    from trivium.views.several import SeveralRecipe
+
+    return SeveralRecipe(cast(Any, made))
+
+
+def load_towers(encoder: Any, towers: dict[str, Any]) -> None:
+    """Let towers begin with pretrained encoders, frozen or not."""
+    from trivium.embedding import load_encoder
+
+    for modality, settings in towers.items():
+        if modality not in getattr(encoder, "modalities", ()):
+            raise ValueError(
+                f"towers.{modality} is set, but the encoder {encoder.name} has no such tower."
+            )
+        found: Any = load_encoder(settings["checkpoint"])
+        if modality in getattr(found, "modalities", ()):
+            found = found.tower(modality)
+        encoder.load_tower(modality, found, frozen=bool(settings.get("frozen", False)))
+
+
 def optimiser(settings: dict[str, Any]) -> Any:
     """The optimizer's constructor; the weight decay goes to the parameter groups."""
     return instantiate({key: value for key, value in settings.items() if key != "weight_decay"})
@@ -105,10 +145,11 @@ def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: A
     task = store.task(values["task"]) if store.meta.tasks else None
     torch.manual_seed(values["seed"])
     encoder = instantiate(values["encoder"], data=data)
+    load_towers(encoder, values["towers"])
     objective = instantiate(values["objective"], encoder=encoder, data=data)
     recipe = Recipe(
         objective=objective,
-        views=instantiate(values["views"][data.modality][values["objective_views"]]),
+        views=views_of(values),
         optimiser=optimiser(values["optimizer"]),
         schedule=instantiate(values["schedule"]),
         weight_decay=values["optimizer"]["weight_decay"],
@@ -126,6 +167,7 @@ def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: A
             "seed": values["seed"],
             "task": task,
             "protocol": PROTOCOL,
+            **({"joint": objective.joint} if store.parts else {}),
             "digest": folder.digest,
             "store": store.fingerprint,
             **({"tokenizer": store.tokenizer_sum} if store.tokenizer_sum else {}),

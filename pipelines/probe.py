@@ -21,6 +21,7 @@ def main(config: DictConfig) -> None:
     checkpoint = values["checkpoint"]
     if checkpoint != RAW:
         from trivium.embedding import find_encoder
+        from trivium.encoders.checkpoint import read_facts
 
         source = find_encoder(checkpoint)
     else:
@@ -32,6 +33,10 @@ def main(config: DictConfig) -> None:
 
     torch.set_num_threads(values["num_threads"])
     store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
+    store = store if values["part"] is None else store.part(values["part"])
+    if store.parts and (source is None or "+" in read_facts(source)["modality"]):
+        several(values, source, store)
+        return
     features, facts, digest = embedded(values, source, store)
     task = store.task(values["task"])
     own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
@@ -57,6 +62,39 @@ def main(config: DictConfig) -> None:
             )
 
 
+def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
+    """Measure each modality, all of them together, and retrieval: a folder of each evaluation."""
+    import _several
+    from trivium.encoders.checkpoint import checkpoint_hash, read_facts
+    from trivium.probes.protocol import write_evaluation
+
+    protocol = instantiate(values["probe"])
+    if source is None:
+        facts, digest = raw_facts(store, RAW), store.fingerprint
+        made = _several.raw(values, store, protocol, facts, raw_features)
+        label = f"{store.meta.name}-{RAW}"
+    else:
+        read = read_facts(source)
+        check_tokenizer(read, store, source)
+        facts = {key: read[key] for key in (*FACTS, "joint")}
+        made = _several.trained(values, source, store, protocol, facts)
+        digest = checkpoint_hash(source)
+        label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
+    folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
+    for name, evaluation in made:
+        write_evaluation(evaluation, folder / name)
+        track(evaluation, store, folder / name, f"/{name}")
+        for record in evaluation.records:
+            if (
+                record["split"] == "test"
+                and record["metric"] in ("accuracy", "recall@5")
+                and record["fraction"] == 1.0
+            ):
+                print(
+                    f"{label}, {name}: {record['probe']}, {record['metric']} {record['value']:.4f}"
+                )
+
+
 def facts_name(evaluation: Any) -> str:
     """The run's name in the tracker."""
     facts = evaluation.facts
@@ -72,33 +110,32 @@ def embedded(
 
     if source is None:
         features, name = raw_features(store)
-        facts = {
-            "dataset": store.meta.name,
-            "modality": store.meta.modality,
-            "paradigm": "control",
-            "objective": RAW,
-            "encoder": name,
-            "seed": 0,
-            "flops": 0,
-            "samples": 0,
-        }
-        return features, facts, f"raw-{store.fingerprint}"
+        return features, raw_facts(store, name), f"raw-{store.fingerprint}"
     facts = read_facts(source)
     check_tokenizer(facts, store, source)
     features = cached_features(source, store, Path(values["features"]))
-    keys = (
-        "dataset",
-        "modality",
-        "paradigm",
-        "objective",
-        "encoder",
-        "seed",
-        "flops",
-        "samples",
-        "task",
-        "digest",
-    )
-    return features, {key: facts[key] for key in keys}, checkpoint_hash(source)
+    return features, {key: facts[key] for key in FACTS}, checkpoint_hash(source)
+
+
+FACTS = (
+    "dataset", "modality", "paradigm", "objective", "encoder", "seed", "flops", "samples", "task",
+    "digest",
+)  # fmt: skip
+"""What an evaluation says of the encoder."""
+
+
+def raw_facts(store: Any, encoder: str) -> dict[str, Any]:
+    """The same of the raw input."""
+    return {
+        "dataset": store.meta.name,
+        "modality": store.meta.modality,
+        "paradigm": "control",
+        "objective": RAW,
+        "encoder": encoder,
+        "seed": 0,
+        "flops": 0,
+        "samples": 0,
+    }
 
 
 def raw_features(store: Any) -> tuple[Any, str]:
@@ -121,7 +158,7 @@ def check_tokenizer(facts: dict[str, Any], store: Any, source: Path) -> None:
     Raises:
         ValueError: The store was made with another tokenizer.
     """
-    both_text = facts["modality"] == store.meta.modality == "text"
+    both_text = "text" in facts["modality"].split("+") and "text" in store.meta.modality.split("+")
     if both_text and facts.get("tokenizer") != store.tokenizer_sum:
         raise ValueError(
             f"{store.meta.name} was tokenised otherwise than the texts that {source} learnt from: "
@@ -158,7 +195,11 @@ def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:
         writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
         for (group, percent), metrics in evaluation.summary().items():
             writer.log_metrics(
-                {f"{group}{where}/{name}": value for name, value in metrics.items()}, percent
+                {
+                    f"{group}{where}/{name}".replace("@", " at "): value
+                    for name, value in metrics.items()
+                },
+                percent,
             )
         writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from _compose import ROOT, cell_choices, compared, composed, modality_of, read_grid
+from _compose import ROOT, cell_choices, compared, composed, data_choices, modality_of, read_grid
 from _house import clear_errors
 from trivium.config import prune, targets
 from trivium.fingerprint import code_digest
@@ -19,6 +19,8 @@ RAW = {
     "audio": "trivium.encoders.mel_statistics",
 }
 """What makes the control `raw`, by modality."""
+SEVERAL = [f"trivium.probes.{name}" for name in ("pairs", "pair_controls", "zero_shot")]
+"""What measures samples of several modalities besides."""
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
 
@@ -52,11 +54,11 @@ def pretrain_cell(overrides: list[str]) -> str:
 
 def probe_cell(dataset: str) -> str:
     """What `probe` reads."""
-    raw = RAW[modality_of(dataset)]
-    return text(
-        composed("probe", [f"data={dataset}", "checkpoint=raw"]),
-        ["trivium.probes.protocol", "trivium.embedding", raw],
-    )
+    modalities = modality_of(dataset).split("+")
+    modules = ["trivium.probes.protocol", "trivium.embedding", *(RAW[one] for one in modalities)]
+    if len(modalities) > 1:
+        modules += SEVERAL
+    return text(composed("probe", [*data_choices(dataset), "checkpoint=raw"]), modules)
 
 
 def compare_cell(grid: dict[str, Any]) -> str:

@@ -17,15 +17,22 @@ def register() -> None:
     """Make `${basename:a/b}` and `${by_modality:{image: a, text: b}}` known to OmegaConf."""
     OmegaConf.register_new_resolver("basename", lambda path: path.rsplit("/", 1)[-1], replace=True)
     OmegaConf.register_new_resolver("by_modality", by_modality, replace=True)
+    OmegaConf.register_new_resolver(
+        "part_suffix", lambda part: f".{part}" if part else "", replace=True
+    )
 
 
 def by_modality(choices: Mapping[str, Any], *, _root_: DictConfig) -> Any:
     """The choice for the modality of the config's data; `other` is for those not named.
 
+    `several` is for data of several modalities together.
+
     Raises:
         ValueError: if there is none.
     """
-    modality = _root_.data.modality
+    modality = _root_.get("part") or _root_.data.modality
+    if "+" in modality and "several" in choices:
+        modality = "several"
     if modality not in choices and "other" not in choices:
         raise ValueError(
             f"a setting has no value for {modality}, only for {', '.join(choices)}: set it."
@@ -44,18 +51,43 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def prune(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pretraining run computes from: of the views its own recipe alone, and no search.
+    """What a pretraining run computes from: of the views its own recipes alone, and no search.
 
     Raises:
         ValueError: if there is no such recipe.
     """
-    modality, wanted = values["data"]["modality"], values["objective_views"]
-    recipes = values["views"].get(modality, {})
-    if wanted not in recipes:
-        known = ", ".join(recipes) or "none"
-        raise ValueError(f"objective_views={wanted} is unknown; recipes for {modality}: {known}.")
     kept = {key: value for key, value in values.items() if key not in FOR_TUNING}
-    return {**kept, "views": {modality: {wanted: recipes[wanted]}}}
+    views = {}
+    for modality, wanted in recipe_names(values).items():
+        recipes = values["views"].get(modality, {})
+        if wanted not in recipes:
+            known = ", ".join(recipes) or "none"
+            raise ValueError(
+                f"objective_views={wanted} is unknown; recipes for {modality}: {known}."
+            )
+        views[modality] = {wanted: recipes[wanted]}
+    return {**kept, "views": views}
+
+
+def modality_of(values: Mapping[str, Any]) -> str:
+    """What a pretraining run is of: the data's modality, or the part's alone."""
+    return str(values.get("part") or values["data"]["modality"])
+
+
+def recipe_names(values: Mapping[str, Any]) -> dict[str, str]:
+    """The recipe of `objective_views` for each modality: one name for all, or a map.
+
+    Raises:
+        ValueError: if a map lacks a modality.
+    """
+    wanted = values["objective_views"]
+    names = {}
+    for modality in modality_of(values).split("+"):
+        name = wanted.get(modality) if isinstance(wanted, Mapping) else wanted
+        if name is None:
+            raise ValueError(f"objective_views names no recipe for {modality}: {dict(wanted)}.")
+        names[modality] = name
+    return names
 
 
 def digest(values: Mapping[str, Any]) -> str:

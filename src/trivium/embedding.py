@@ -15,8 +15,9 @@ from torch import Tensor
 from trivium.data.batches import gather, lengths_shown, padded
 from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
+from trivium.encoders.towers import Towers
 from trivium.fingerprint import code_digest
-from trivium.types import Encoder
+from trivium.types import Encoder, Modality, Sense, Senses
 
 LAYER = "pooled"
 TOKENIZER = "tokenizer.json"
@@ -30,8 +31,11 @@ def embed(
     *,
     batch_size: int = 512,
     device: torch.device | str = "cpu",
+    without: Sequence[Modality] = (),
 ) -> Float[np.ndarray, "chosen channel"]:
     """Pooled features of a frozen encoder, in the order of `indices`.
+
+    Of several modalities they are the fused ones; `without` withholds some of them.
 
     The encoder runs in eval mode without gradients and returns as it came: mode and device are
     restored. uint8 values are scaled to [0, 1], int16 waves to [-1, 1]; texts and clips of a store
@@ -45,12 +49,13 @@ def embed(
         indices: Which items; all if None.
         batch_size: Items at a time.
         device: Where to run.
+        without: Modalities that count as missing in every item of a store of several.
 
     Raises:
         ValueError: There is nothing to embed, a feature is not finite, the data are of another
             modality than the encoder, or its tokenizer is not known.
     """
-    taken = _source(encoder, data)
+    taken = _source(encoder, data, without)
     chosen = np.arange(taken.num_items) if indices is None else np.asarray(indices)
     if len(chosen) == 0:
         raise ValueError("there are no items to embed")
@@ -65,8 +70,8 @@ def embed(
                 part = order[first : first + batch_size]
                 values, valid = taken.take(chosen[part])
                 held = None if valid is None else valid.to(device)
-                tokens = encoder(as_values(values.to(device)), held)
-                features[part] = tokens.pooled.float().cpu().numpy()
+                pooled = encoder(_ready(values, device), held).pooled
+                features[part] = pooled.float().cpu().numpy()
     finally:
         encoder.to(home)
         for module, mode in modes.items():
@@ -80,7 +85,7 @@ class _Source(NamedTuple):
     """Raw values by index, and which of their places hold data."""
 
     num_items: int
-    take: Callable[[np.ndarray], tuple[Tensor, Tensor | None]]
+    take: Callable[[np.ndarray], tuple[Tensor | Senses, Tensor | None]]
     lengths: np.ndarray | None = None
 
     def order(self, chosen: np.ndarray) -> np.ndarray:
@@ -93,11 +98,14 @@ class _Source(NamedTuple):
 def _source(
     encoder: Encoder,
     data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
+    without: Sequence[Modality] = (),
 ) -> _Source:
     if isinstance(data, np.ndarray):
         return _Source(len(data), lambda chosen: (_copied(data[chosen]), None))
     if isinstance(data, Store):
         store, modality = data, data.meta.modality
+        if store.parts and encoder.modality == "several":
+            return _several(encoder, store, without)
         if modality != encoder.modality:
             raise ValueError(
                 f"{store.meta.name} is {modality}, but the encoder {encoder.name} takes "
@@ -129,6 +137,37 @@ def _source(
         return torch.from_numpy(ids), torch.from_numpy(valid)
 
     return _Source(len(offsets) - 1, encoded, np.diff(offsets))
+
+
+def _several(encoder: Encoder, store: Store, without: Sequence[Modality]) -> _Source:
+    """Items of several modalities, of which some may be withheld."""
+    towers = cast(Towers, encoder)
+    column = towers.column_of("audio") if "audio" in store.parts else None
+
+    def gathered(chosen: np.ndarray) -> tuple[Senses, None]:
+        batch = gather(store, chosen, None, column)
+        present = dict(batch.present or {})
+        present |= {one: torch.zeros(len(chosen), dtype=torch.bool) for one in without}
+        found: Senses = {
+            one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
+            for one in store.parts
+        }
+        return found, None
+
+    return _Source(store.num_items, gathered)
+
+
+def _ready(values: Tensor | Senses, device: torch.device | str) -> Any:
+    """Values as an encoder takes them, on its device."""
+    if isinstance(values, Tensor):
+        return as_values(values.to(device))
+    return {
+        one: Sense(
+            as_values(sense.values.to(device)),
+            *(None if held is None else held.to(device) for held in sense[1:]),
+        )
+        for one, sense in values.items()
+    }
 
 
 def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> _Source:
@@ -167,8 +206,12 @@ def cached_features(
     *,
     batch_size: int = 512,
     device: torch.device | str = "cpu",
+    part: Modality | None = None,
+    without: Sequence[Modality] = (),
 ) -> Float[np.ndarray, "item channel"]:
     """Features of every item of a store, computed once per checkpoint, store, layer and code.
+
+    Of several modalities the fused features, `without` some of them; or of a `part` the tower's.
 
     The file is named by the checkpoint's hash and the store's fingerprint, written in one step,
     and read as a memory map.
@@ -179,6 +222,8 @@ def cached_features(
         cache: Folder of the cached files; made if it is missing.
         batch_size: Items at a time.
         device: Where to run.
+        part: The modality whose tower is asked; `store` is of that modality then.
+        without: Modalities that are withheld.
 
     Raises:
         FileNotFoundError: The folder holds no encoder.
@@ -187,11 +232,14 @@ def cached_features(
     from trivium.encoders.checkpoint import checkpoint_hash, encoder_module, load_encoder
 
     code = code_digest(["trivium.embedding", encoder_module(checkpoint)])
-    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, LAYER, code])
+    layer = "/".join([LAYER, *([part] if part else []), *(f"without {one}" for one in without)])
+    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, layer, code])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     if not path.is_file():
         encoder = load_encoder(checkpoint)
-        features = embed(encoder, store, batch_size=batch_size, device=device)
+        if part is not None:
+            encoder = cast(Towers, encoder).tower(part)
+        features = embed(encoder, store, batch_size=batch_size, device=device, without=without)
         _save(features, path)
     cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return cached

@@ -1,13 +1,39 @@
 """The few types that every room of Trivium shares."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 Paradigm = Literal["supervised", "unsupervised", "self_supervised", "control"]
 Modality = Literal["image", "text", "audio"]
+MODALITIES: tuple[Modality, ...] = ("image", "text", "audio")
+"""In the order in which they are named together."""
+Modalities = Literal[
+    "image", "text", "audio", "image+text", "image+audio", "text+audio", "image+text+audio"
+]
+"""What a dataset, an encoder or a result is of: one modality, or several together."""
+Kind = Literal["image", "text", "audio", "several"]
+"""What an objective makes sense of: single modalities, and samples of several together."""
+
+
+def parts_of(modality: Modalities) -> tuple[Modality, ...]:
+    """The single modalities of which something is."""
+    return cast(tuple[Modality, ...], tuple(modality.split("+")))
+
+
+def kind_of(modality: Modalities) -> Kind:
+    """The modality itself, or `several`."""
+    return "several" if "+" in modality else cast(Kind, modality)
+
+
+def together(modalities: Mapping[Any, Any] | tuple[Modality, ...]) -> Modalities:
+    """The name of some modalities together."""
+    return cast(Modalities, "+".join(one for one in MODALITIES if one in modalities))
+
+
 Split = Literal["train", "validation", "test"]
 Column = Literal["mel", "wave"]
 """The two forms in which a store holds audio: log-mel spectrograms, and the waves themselves."""
@@ -30,23 +56,41 @@ class Batch(NamedTuple):
     float16 log-mel spectrograms [batch, 1, frame, band] or int16 waves [batch, sample], silence
     after the end);
     `valid` maps a variable-length modality to a bool [batch, length], True where there is data;
-    `labels` is None on unlabelled data.
+    `labels` is None on unlabelled data. `present` maps a modality to a bool [batch], False where
+    a sample lacks it (its input is blank there); of data of several modalities alone.
     """
 
     inputs: dict[str, Tensor]
     valid: dict[str, Tensor]
     labels: Int64[Tensor, " batch"] | None
     indices: Int64[Tensor, " batch"]
+    present: dict[str, Tensor] | None = None
 
 
 class View(NamedTuple):
     """One version of a batch, ready for an encoder.
 
-    Image: float in [0, 1]; text: ids; audio: log-mel spectrograms, or waves in [-1, 1].
+    Image: float in [0, 1]; text: ids; audio: log-mel spectrograms, or waves in [-1, 1]; samples
+    of several modalities: `Senses`.
+    """
+
+    values: Any
+    valid: Bool[Tensor, "batch length"] | None = None
+
+
+class Sense(NamedTuple):
+    """The view of one of several modalities, and which samples have it (None: all of them).
+
+    What stands for the values of a sample that lacks it is blank and must not be used.
     """
 
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
+    present: Bool[Tensor, " batch"] | None = None
+
+
+Senses = dict[Modality, Sense]
+"""A batch of samples of several modalities, in the order of `MODALITIES`."""
 
 
 class Views(NamedTuple):
@@ -84,11 +128,12 @@ class DataSpec(NamedTuple):
     `num_classes` is 0 on unlabelled data; `mean` and `std` are per-channel statistics of the train
     split in the range that the encoder receives (text: empty); `vocabulary` counts the ids of
     text, special tokens included (0 elsewhere); `sound` says how log-mel spectrograms are made
-    from waves, see `trivium.data.spectrogram.SoundSettings` (empty elsewhere).
+    from waves, see `trivium.data.spectrogram.SoundSettings` (empty elsewhere). Data of several
+    modalities have `parts`, a spec of each in the order of `MODALITIES`, instead of a shape.
     """
 
     name: str
-    modality: Modality
+    modality: Modalities
     shape: tuple[int, ...]
     num_classes: int
     num_samples: int
@@ -96,6 +141,27 @@ class DataSpec(NamedTuple):
     std: tuple[float, ...]
     vocabulary: int = 0
     sound: tuple[float, ...] = ()
+    parts: "tuple[DataSpec, ...]" = ()
+
+    def part(self, modality: Modality) -> "DataSpec":
+        """What is known of one of several modalities.
+
+        Raises:
+            KeyError: The data have no such part.
+        """
+        return {one.modality: one for one in self.parts}[modality]
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values, from which `of` makes the same again."""
+        parts = {"parts": [one.plain() for one in self.parts]} if self.parts else {}
+        return {key: value for key, value in self._asdict().items() if key != "parts"} | parts
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "DataSpec":
+        """What `plain` described, lists being tuples."""
+        values: dict[str, Any] = dict(plain)
+        values |= {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
+        return cls(**values | {"parts": tuple(cls.of(one) for one in plain.get("parts", ()))})
 
 
 class Needs(NamedTuple):
@@ -115,7 +181,7 @@ class Needs(NamedTuple):
     target: bool = False
     num_views: int = 1
     more_views: bool = False
-    modalities: tuple[Modality, ...] = ("image", "text", "audio")
+    modalities: tuple[Kind, ...] = ("image", "text", "audio")
     causal: bool | None = None
     packed: bool = False
 
@@ -190,18 +256,20 @@ class Encoder(nn.Module, ABC):
     """Plain constructor arguments: what `encoder.yaml` stores to build the encoder again."""
     contextual: ClassVar[bool]
     """Whether `embed` and `contextualise` work on subsets of tokens (Needs.tokens)."""
-    modality: ClassVar[Modality] = "image"
+    modality: ClassVar[Kind] = "image"
     """What it encodes."""
     column: ClassVar[Column | None] = None
     """Of audio: which column of a store it reads; None elsewhere."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """How names of parameters begin that an objective may leave without a gradient."""
     causal: bool = False
     """Whether each token sees only itself and what came before it."""
     tokenizer: str | None = None
     """The tokenizer (json) that its ids come from, where it was loaded with one."""
 
     @abstractmethod
-    def forward(self, values: Tensor, valid: Tensor | None = None) -> Features:
-        """Encode a batch."""
+    def forward(self, values: Any, valid: Tensor | None = None) -> Features:
+        """Encode a batch: a tensor of values, or `Senses` where it encodes several modalities."""
 
     def embed(self, values: Tensor, valid: Tensor | None = None) -> Tokens:
         """Embed the input as tokens with positions; only where `contextual`."""
@@ -225,19 +293,20 @@ class Objective(nn.Module, ABC):
 
     paradigm: ClassVar[Paradigm]
     needs: ClassVar[Needs]
+    joint: ClassVar[bool] = False
+    """Of several modalities: whether it learns the encoder's joint space (`Towers.joint`)."""
     encoder: Encoder
 
     @abstractmethod
     def forward(self, views: Views) -> Terms:
         """Named scalars of one step; `loss` is minimised, the others are watched."""
 
-    def fit(
-        self, values: Shaped[Tensor, "item ..."], valid: Bool[Tensor, "item length"] | None = None
-    ) -> int:
+    def fit(self, values: Any, valid: Bool[Tensor, "item length"] | None = None) -> int:
         """Fit on raw train values before the first step; returns the FLOPs that it cost.
 
         For controls in closed form, and for objectives whose targets begin as clusters of the
-        input. `valid` tells where samples of different lengths hold data.
+        input. The values are a tensor [item, ...], of several modalities `Senses`; `valid` tells
+        where samples of different lengths hold data.
         """
         return 0
 

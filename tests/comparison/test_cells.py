@@ -5,11 +5,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from trivium.comparison.cells import Cell, group, macro_f1_influence, resamplings_of
+from trivium.comparison.cells import Cell, group, resamplings_of
 from trivium.comparison.records import read_entries
 
 from .fabricated import fabricate
@@ -104,24 +102,3 @@ def test_a_record_without_predictions_is_refused(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match=r"lacks linear/0.01/2"):
         scores_of([entry])
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
-def test_pseudo_values_average_to_macro_f1(pairs):
-    predicted, labels = np.array(pairs).T
-    expected = f1_score(labels, predicted, average="macro")
-    assert macro_f1_influence(predicted, labels).mean() == pytest.approx(expected, abs=1e-9)
-
-
-def test_pseudo_values_give_macro_f1s_sampling_error():
-    """Against brute force: the spread of macro-F1 over fresh test sets."""
-    generator = np.random.default_rng(0)
-
-    def sample():
-        labels = generator.integers(4, size=400)
-        wrong = generator.random(400) < 0.1 + 0.1 * labels
-        return np.where(wrong, generator.integers(4, size=400), labels), labels
-
-    brute = np.std([f1_score(y, p, average="macro") for p, y in (sample() for _ in range(300))])
-    error = np.mean([macro_f1_influence(*sample()).std() / 20 for _ in range(20)])
-    assert error == pytest.approx(brute, rel=0.15)

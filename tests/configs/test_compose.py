@@ -8,7 +8,7 @@ import torch
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
-from trivium.config import prune
+from trivium.config import prune, recipe_names
 from trivium.data.config import sound_settings
 from trivium.objectives.contract import check
 from trivium.pretraining.optimisers import decay_groups
@@ -16,7 +16,7 @@ from trivium.types import DataSpec
 
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
-from _compose import cell_choices, compared, composed, modality_of, needs_of, read_grid, rest
+from _compose import cell_choices, compared, composed, kind, needs_of, read_grid, rest
 from repro import with_cells
 
 CONF = Path("conf").resolve()
@@ -26,7 +26,7 @@ OBJECTIVES = [
     str(path.relative_to(CONF / "objective").with_suffix(""))
     for path in sorted((CONF / "objective").rglob("*.yaml"))
 ]
-DATA = {"image": "fashion_mnist", "text": "wordnet", "audio": "notes"}
+DATA = {"image": "fashion_mnist", "text": "wordnet", "audio": "notes", "several": "emoji_pairs"}
 OPEN = {
     "textfolder": ["data.path=x"],
     "texttable": ["data.path=x"],
@@ -36,6 +36,7 @@ OPEN = {
     "hub": ["data.id=x", "data.path=x"],
     "audiofolder": ["data.path=x"],
     "hub_audio": ["data.id=x", "data.path=x"],
+    "mediatable": ["data.path=x", "data.media={image: image, text: text}"],
 }
 
 
@@ -53,6 +54,8 @@ def targets(node):
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes_and_its_target_exists(group, choice):
     overrides = [f"{group}={choice}", *OPEN.get(choice, [])]
+    if group == "data" and "+" in composed("prepare", overrides)["data"]["modality"]:
+        overrides += ["encoder=towers_nano", "objective=self_supervised/clip"]
     values = composed("pretrain", overrides)
     found = list(targets(values))
     assert len(found) > 3
@@ -66,13 +69,14 @@ def test_every_objective_is_of_its_folders_paradigm(objective):
     modality = needs_of(objective).modalities[0]
     data = DATA[modality]
     values = prune(composed("pretrain", [f"objective={objective}", f"data={data}"]))
-    kind = get_class(values["objective"]["_target_"])
-    assert kind.paradigm == paradigm
+    objective_class = get_class(values["objective"]["_target_"])
+    assert objective_class.paradigm == paradigm
     assert values["method"] == method
     assert values["cell"] == f"{data}-{method}"
-    recipe = values["views"][modality][values["objective_views"]]
-    num_views = len(recipe["views"])
-    assert num_views == kind.needs.num_views or kind.needs.more_views
+    for part, recipe in recipe_names(values).items():
+        num_views = len(values["views"][part][recipe]["views"])
+        needs = objective_class.needs
+        assert num_views == needs.num_views or needs.more_views
     assert not set(values) & {"search", "sweep"}
 
 
@@ -145,7 +149,7 @@ def test_every_objective_finds_its_way_into_the_grid_of_everything():
         f"{dataset}-{objective.split('/')[1]}"
         for dataset in default["datasets"]
         for objective in OBJECTIVES
-        if modality_of(dataset) in needs_of(objective).modalities
+        if kind(dataset) in needs_of(objective).modalities
     }
     assert {*default["cells"], *rest(default)} == wanted
     assert set(read_grid("all")["cells"]) <= wanted - set(default["cells"])

@@ -9,15 +9,17 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 import clips
+import pairs
 from trivium.config import register
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.resnet import ResNet
 from trivium.encoders.spectrogram import SpectrogramTransformer
 from trivium.encoders.text import TextTransformer
+from trivium.encoders.towers import Towers
 from trivium.encoders.vit import ViT
 from trivium.encoders.wave import WaveTransformer
 from trivium.objectives.contract import check
-from trivium.types import BOS, EOS, PAD, DataSpec, Objective, View, Views
+from trivium.types import BOS, EOS, PAD, DataSpec, Objective, View, Views, kind_of
 
 register()
 
@@ -29,6 +31,8 @@ TEXTS = DataSpec("short", "text", (12,), 4, 100, (), (), vocabulary=23)
 NUM_SAMPLES = 8
 SUPERVISED = "cross_entropy supcon"
 UNSUPERVISED = "autoencoder denoising_autoencoder vae vq_vae deepcluster_v2"
+SEVERAL = "unsupervised/mvae unsupervised/mopoe self_supervised/clip self_supervised/siglip "
+SEVERAL += "self_supervised/m3ae control/cca"
 SELF_SUPERVISED = (
     "simclr moco_v3 byol barlow_twins vicreg dino mae i_jepa lejepa data2vec gpt bert electra "
     "wav2vec2 hubert best_rq"
@@ -56,14 +60,24 @@ def wave(needs):
     return clips.wave()
 
 
+def towers(needs):
+    return pairs.towers(pairs.spec("image", "text"))
+
+
 ENCODERS = {
     "vit": (ViT, vit),
     "resnet": (ResNet, resnet),
     "text": (TextTransformer, text),
     "spectrogram": (SpectrogramTransformer, spectrogram),
     "wave": (WaveTransformer, wave),
+    "towers": (Towers, towers),
 }
-SPECS = {text: TEXTS, spectrogram: clips.CLIPS, wave: clips.LONGER}
+SPECS = {
+    text: TEXTS,
+    spectrogram: clips.CLIPS,
+    wave: clips.LONGER,
+    towers: pairs.spec("image", "text"),
+}
 
 
 def title(file):
@@ -126,6 +140,9 @@ def sounds(num_views, generator, make_encoder, number=NUM_SAMPLES):
 
 def batch(num_views, make_encoder=vit):
     generator = torch.Generator().manual_seed(1)
+    if make_encoder is towers:
+        some = [pairs.senses(SPECS[towers], NUM_SAMPLES, seed) for seed in range(num_views)]
+        return Views(tuple(map(View, some)), torch.arange(NUM_SAMPLES) % DATA.num_classes)
     if make_encoder in (spectrogram, wave):
         views = sounds(num_views, generator, make_encoder)
     else:
@@ -135,7 +152,8 @@ def batch(num_views, make_encoder=vit):
 
 def fits(file, encoder):
     needs = needs_of(file)
-    return encoder.modality in needs.modalities and (encoder.contextual or not needs.tokens)
+    tokens = encoder.contextual or encoder is Towers  # its towers are
+    return encoder.modality in needs.modalities and (tokens or not needs.tokens)
 
 
 PAIRS = [
@@ -147,8 +165,8 @@ PAIRS = [
 MODALITIES = [
     pytest.param(file, modality, id=f"{title(file)}-{modality}")
     for file in FILES
-    for modality in ("image", "text", "audio")
-    if modality in needs_of(file).modalities
+    for modality in ("image", "text", "audio", "image+text")
+    if kind_of(modality) in needs_of(file).modalities
 ]
 
 
@@ -157,7 +175,7 @@ def test_every_objective_is_seen():
     assert seen >= {f"supervised/{name}" for name in SUPERVISED.split()}
     assert seen >= {f"unsupervised/{name}" for name in UNSUPERVISED.split()}
     assert seen >= {f"self_supervised/{name}" for name in SELF_SUPERVISED.split()}
-    assert seen >= {"control/untrained", "control/pca", "control/lsa"}
+    assert seen >= {"control/untrained", "control/pca", "control/lsa", *SEVERAL.split()}
     assert {
         get_class(read(file).objective._target_).__module__.split(".")[-1] for file in FILES
     } == {file.stem for file in FILES}
@@ -219,7 +237,9 @@ def test_one_step_reaches_every_parameter(file, make_encoder):
     unreached = [
         name
         for name, parameter in objective.named_parameters()
-        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
+        if not name.startswith(tuple(f"encoder.{one}" for one in objective.encoder.optional))
+        and parameter.requires_grad
+        and (parameter.grad is None or not parameter.grad.any())
     ]
     assert unreached == []
 
@@ -267,7 +287,15 @@ def test_bfloat16_autocast_changes_the_loss_little(file, make_encoder):
 @pytest.mark.parametrize(("file", "make_encoder"), PAIRS)
 def test_pictures_are_aligned_images_or_ids(file, make_encoder):
     objective = build(file, make_encoder).eval()
-    for row in objective.pictures(batch(objective.needs.num_views, make_encoder)).values():
+    drawn = objective.pictures(batch(objective.needs.num_views, make_encoder))
+    for name, row in drawn.items():
+        if make_encoder is towers:
+            modality = name.split(" ")[0]
+            ids = modality == "text"
+            assert row.shape[1:] == ((12,) if ids else pairs.PARTS[modality].shape)
+            assert len(row) == NUM_SAMPLES
+            assert row.dtype == (torch.int64 if ids else torch.float32)
+            continue
         if make_encoder is text:
             assert len(row) == NUM_SAMPLES
             assert row.dtype == torch.int64
@@ -305,18 +333,20 @@ def test_what_stands_in_the_padding_does_not_matter(file, make_encoder):
 
 
 @pytest.mark.parametrize("file", FILES, ids=title)
-@pytest.mark.parametrize("encoder", [ViT, ResNet, TextTransformer, SpectrogramTransformer])
-@pytest.mark.parametrize("data", [DATA, DATA._replace(num_classes=0), TEXTS, clips.CLIPS])
+@pytest.mark.parametrize("encoder", [ViT, ResNet, TextTransformer, SpectrogramTransformer, Towers])
+@pytest.mark.parametrize(
+    "data", [DATA, DATA._replace(num_classes=0), TEXTS, clips.CLIPS, SPECS[towers]]
+)
 @pytest.mark.parametrize("num_views", [1, 2])
 @pytest.mark.parametrize("causal", [False, True])
 def test_misfits_are_one_clear_error(file, encoder, data, num_views, causal):
     needs = needs_of(file)
-    of_encoder = encoder.modality != data.modality
+    of_encoder = encoder.modality != kind_of(data.modality)
     misfit = (
         of_encoder
-        or data.modality not in needs.modalities
+        or kind_of(data.modality) not in needs.modalities
         or (needs.labels and not data.num_classes)
-        or (needs.tokens and not encoder.contextual)
+        or (needs.tokens and not encoder.contextual and encoder is not Towers)
         or (needs.causal is not None and needs.causal != causal)
         or (num_views < needs.num_views if needs.more_views else num_views != needs.num_views)
     )

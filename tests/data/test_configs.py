@@ -23,6 +23,7 @@ OPEN = {
     "hub_text": {"id": "who/what"},
     "audiofolder": {"path": "/sounds"},
     "hub_audio": {"id": "who/what"},
+    "mediatable": {"path": "/photos"},
 }
 
 
@@ -70,11 +71,19 @@ def test_a_config_is_whole(file):
         ("notes", ((1, 100, 64), 16, 9966)),
         ("notes_soundfont", ((1, 100, 64), 16, 5844)),
         ("stamps_speech", ((1, 512, 64), 11, 656)),
+        ("emoji_pairs", ((), 9, 7866)),
+        ("emoji_pairs_vendor", ((), 9, 8023)),
+        ("stamps", ((), 11, 3879)),
+        ("synthetic_pairs", ((), 5, 7200)),
     ],
 )
 def test_known_datasets_have_their_spec_without_data(name, facts):
     spec = spec_from_config(load(next(file for file in FILES if file.stem == name)))
     assert (spec.shape, spec.num_classes, spec.num_samples) == facts
+    if spec.parts:
+        assert spec.modality == "+".join(part.modality for part in spec.parts)
+        assert all(part.shape and part.num_classes == facts[1] for part in spec.parts)
+        return
     channels = 0 if spec.modality == "text" else spec.shape[0]
     assert len(spec.mean) == len(spec.std) == channels
     assert (spec.vocabulary > 0) == (spec.modality == "text")

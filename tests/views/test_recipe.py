@@ -23,6 +23,7 @@ NUM_VIEWS = {
     "cifar_symmetric": 2,
     "cifar_asymmetric": 2,
     "imagenet_asymmetric": 2,
+    "cropped": 1,
 }
 NUM_GLOBAL = 2
 

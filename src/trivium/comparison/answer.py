@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from trivium.comparison.cells import Cell, Scores
+from trivium.comparison.cells import Cell, Scores, by_main_metric
 from trivium.comparison.pairwise import Comparison
 from trivium.comparison.palette import NAMES
-from trivium.comparison.tables import beats, fraction, label, percent
+from trivium.comparison.scoring import RETRIEVAL
+from trivium.comparison.tables import beats, fraction, label, percent, senses
 
 Outcome = Literal["wins", "not distinguishable", "no better than a control"]
 
@@ -32,10 +33,11 @@ class Answer(NamedTuple):
 def answers(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Answer, ...]:
     """One answer per label fraction of one dataset's task, by the linear probe's test accuracy.
 
-    Another probe speaks where there is no linear one. The winner is picked by the same test
-    items that judge it; that is sound because all pairs of a column are corrected for together.
+    Another probe speaks where there is no linear one; of retrieval there is one answer, by
+    recall@5. The winner is picked by the same test items that judge it; that is sound because all
+    pairs of a column are corrected for together.
     """
-    members = [o for o in scores if o.cell.metric == "accuracy" and o.cell.split == "test"]
+    members = by_main_metric(scores)
     probes = {one.cell.probe for one in members}
     if not probes:
         return ()
@@ -50,10 +52,12 @@ def answers(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tupl
 
 
 def headline(found: Sequence[Answer], dataset: str) -> str:
-    """One sentence over all label fractions of one dataset."""
+    """One sentence over all label fractions of one dataset, or on a direction of retrieval."""
     name = dataset.replace("_", " ")
     if not found:
         return f"On {name}, nothing that was pretrained has been measured."
+    if found[0].probe == RETRIEVAL:
+        return f"On {name}: {_short(found[0])}."
     if all(one.outcome == "no better than a control" for one in found):
         return f"On {name}, no way of learning beats the controls."
     wins = {one.leader.cell.paradigm for one in found if one.outcome == "wins"}
@@ -98,10 +102,11 @@ def _answer(
 
 def _sentence(answer: Answer, verdicts: dict[tuple[Cell, Cell], Comparison]) -> str:
     title = _title(answer.leader)
-    leader = f"{title[0].upper() + title[1:]} reaches {_figure(answer.leader)}"
+    what = "a recall@5 of " if answer.probe == RETRIEVAL else ""
+    leader = f"{title[0].upper() + title[1:]} reaches {what}{written(answer.leader)}"
     if answer.control:
         end = f"which is not distinguishably better than the {_objective(answer.control)}"
-        return f"{leader}, {end} ({_figure(answer.control)})."
+        return f"{leader}, {end} ({written(answer.control)})."
     if answer.tied:
         names = " and ".join(
             f"{_title(one)} ({percent(one.interval.mean)} %)" for one in answer.tied
@@ -131,10 +136,14 @@ def _title(one: Scores) -> str:
 
 
 def _objective(one: Scores) -> str:
-    return label(one.cell.objective)
+    """The objective's name; of a tower, with which other modalities it learnt."""
+    name = label(one.cell.objective)
+    is_tower = one.others and one.cell.paradigm != "control"
+    return f"{name} with {senses(one.others)}" if is_tower else name
 
 
-def _figure(one: Scores) -> str:
+def written(one: Scores) -> str:
+    """A mean in percent with its interval."""
     low, high = one.interval.low, one.interval.high
     bounds = "" if low != low else f" [{percent(low)}, {percent(high)}]"
     return f"{percent(one.interval.mean)} %{bounds}"

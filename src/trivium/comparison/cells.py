@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Integer
+from jaxtyping import Float, Float32
 
 from trivium.comparison.bootstrap import Interval, Resampling
-from trivium.comparison.records import PARADIGMS, Measured, Prediction, Record
+from trivium.comparison.records import PARADIGMS, Facts, Measured, Prediction, Record
+from trivium.comparison.scoring import MAIN, RETRIEVAL, score_of
 from trivium.comparison.units import num_units, pooled
+from trivium.types import MODALITIES
 
 
 class Cell(NamedTuple):
@@ -28,6 +30,11 @@ class Cell(NamedTuple):
     split: str
     metric: str
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Dataset, task and modality: what is compared with what."""
+        return self[:3]
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -35,6 +42,8 @@ class Scores:
 
     For metrics that are no function of stored predictions, `values` has a single item and the
     interval covers seeds and draws only. `worlds` are their means in resampled test sets.
+    `trained` is what the encoder was trained on: of a tower that learnt together with others, the
+    modalities of all of them.
     """
 
     cell: Cell
@@ -45,6 +54,13 @@ class Scores:
     flops: int
     samples: int
     interval: Interval
+    trained: str = ""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The modalities that the encoder learnt with, beside those that it is examined on."""
+        mine = self.cell.modality.split("+")
+        return tuple(one for one in self.trained.split("+") if one and one not in mine)
 
     def covers(self) -> tuple[str, ...]:
         """The sources of chance that the interval covers."""
@@ -69,7 +85,7 @@ class Scores:
 def group(
     measured: Sequence[Measured], resamplings: Mapping[int, Resampling]
 ) -> tuple[Scores, ...]:
-    """Group all records into cells, in a fixed order (dataset, paradigm, objective, ...).
+    """Group all records into cells, in a fixed order (dataset, task, modality, paradigm, ...).
 
     Args:
         measured: the probe folders.
@@ -77,26 +93,55 @@ def group(
 
     Raises:
         ValueError: if the seeds of a cell were probed with different label draws, or if a
-            record's accuracy or macro-F1 is not what its stored predictions give.
+            record's accuracy, macro-F1 or recall is not what its stored predictions give.
     """
     groups: dict[Cell, list[tuple[Measured, Record]]] = defaultdict(list)
     for one in measured:
         for record in one.records:
             values = record._asdict()
             groups[Cell(**{name: values[name] for name in Cell._fields})].append((one, record))
-    return tuple(_scores(cell, groups[cell], resamplings) for cell in sorted(groups, key=_order))
+    together = {_way(o.facts): o.facts.modality for o in measured if "+" in o.facts.modality}
+    return tuple(
+        _scores(cell, groups[cell], resamplings, together.get(_way(cell), cell.modality))
+        for cell in sorted(groups, key=_order)
+    )
+
+
+def by_main_metric(scores: Sequence[Scores]) -> list[Scores]:
+    """Test accuracies, and recall@5 where a dataset's task has no accuracy."""
+    tested = [one for one in scores if one.cell.split == "test" and one.cell.metric in MAIN]
+    best: dict[tuple[str, str, str], int] = {}
+    for one in tested:
+        rank = MAIN.index(one.cell.metric)
+        best[one.cell.place] = min(rank, best.get(one.cell.place, rank))
+    return [one for one in tested if MAIN.index(one.cell.metric) == best[one.cell.place]]
 
 
 def resamplings_of(measured: Sequence[Measured], seed: int = 0) -> dict[int, Resampling]:
-    """One resampling for each size of test set, in units that are resampled."""
+    """One resampling for each size of test set or stratum, in units that are resampled."""
     sizes = {num_units(one.labels, one.groups) for one in measured}
+    for one in measured:
+        for number in () if one.strata is None else np.unique(one.strata):
+            chosen = one.strata == number
+            groups = None if one.groups is None else one.groups[chosen]
+            sizes.add(num_units(one.labels[chosen], groups))
     return {num: Resampling(num, seed=seed) for num in sizes}
 
 
+def _way(one: Facts | Cell) -> tuple[str, ...]:
+    """What was trained, whatever it is examined on: none that sees one modality alone sees more."""
+    return (one.dataset, one.paradigm, one.objective, one.encoder)
+
+
 def _order(cell: Cell) -> tuple[object, ...]:
+    parts = cell.modality.split("+")
     return (
         cell.dataset,
+        cell.probe == RETRIEVAL,
         cell.task,
+        len(parts),
+        [*MODALITIES].index(parts[0]) if parts[0] in MODALITIES else 0,
+        cell.modality,
         PARADIGMS.index(cell.paradigm),
         cell.objective,
         cell.encoder,
@@ -110,7 +155,10 @@ def _order(cell: Cell) -> tuple[object, ...]:
 
 
 def _scores(
-    cell: Cell, members: Sequence[tuple[Measured, Record]], resamplings: Mapping[int, Resampling]
+    cell: Cell,
+    members: Sequence[tuple[Measured, Record]],
+    resamplings: Mapping[int, Resampling],
+    trained: str,
 ) -> Scores:
     seeds = tuple(sorted({record.seed for _, record in members}))
     draws = tuple(sorted({record.draw for _, record in members}))
@@ -123,11 +171,14 @@ def _scores(
         )
     rows = [[_items(*found[seed, draw]) for draw in draws] for seed in seeds]
     one = members[0][0]
-    values = pooled(np.array(rows, dtype=np.float32), one.groups).astype(np.float32)
-    resampling = resamplings[num_units(one.labels, one.groups)]
+    chosen = one.within(cell.metric)
+    labels = one.labels if chosen is None else one.labels[chosen]
+    groups = one.groups if chosen is None or one.groups is None else one.groups[chosen]
+    values = pooled(np.array(rows, dtype=np.float32), groups).astype(np.float32)
+    resampling = resamplings[num_units(labels, groups)]
     worlds = resampling.worlds(values)
     interval = resampling.interval(values, worlds)
-    if cell.metric in SCORES:
+    if score_of(cell.metric):
         interval = interval._replace(low=max(interval.low, 0.0), high=min(interval.high, 1.0))
     records = [record for _, record in members]
     return Scores(
@@ -139,12 +190,13 @@ def _scores(
         round(np.mean([record.flops for record in records])),
         round(np.mean([record.samples for record in records])),
         interval,
+        trained,
     )
 
 
 def _items(one: Measured, record: Record) -> Float[np.ndarray, " item"]:
     key = Prediction(record.probe, record.fraction, record.draw)
-    score = SCORES.get(record.metric)
+    score = score_of(record.metric)
     if record.split != "test" or score is None:
         return np.array([record.value])
     if key not in one.predictions:
@@ -152,7 +204,8 @@ def _items(one: Measured, record: Record) -> Float[np.ndarray, " item"]:
             f"{one.entry.probe_folder / 'predictions.npz'} lacks {'/'.join(map(str, key))}, which "
             "probe.json reports: run the probe stage again."
         )
-    items = score(one.predictions[key], one.labels)
+    items, chosen = score(one.predictions[key], one.labels), one.within(record.metric)
+    items = items if chosen is None else items[chosen]
     if abs(float(items.mean()) - record.value) > 1e-4:
         raise ValueError(
             f"{one.entry.probe_folder}: probe.json reports {record.metric} {record.value:.5f} for "
@@ -160,37 +213,6 @@ def _items(one: Measured, record: Record) -> Float[np.ndarray, " item"]:
             "stage again."
         )
     return items
-
-
-def correctness(
-    predicted: Integer[np.ndarray, " item"], labels: Integer[np.ndarray, " item"]
-) -> Float[np.ndarray, " item"]:
-    """1 where the prediction is right, else 0; the mean is the accuracy."""
-    right: Float[np.ndarray, " item"] = (predicted == labels).astype(np.float64)
-    return right
-
-
-def macro_f1_influence(
-    predicted: Integer[np.ndarray, " item"], labels: Integer[np.ndarray, " item"]
-) -> Float[np.ndarray, " item"]:
-    """Per-item pseudo-values whose mean is macro-F1 (the infinitesimal jackknife).
-
-    F1 of class k is 2 a / b with a the share of items that are rightly given k, and b the share
-    that are k plus the share that are given k; its linearisation in item i is
-    2 (a_i - a) / b - 2 a (b_i - b) / b^2 (Efron 1982, The Jackknife, chapter 6).
-    """
-    classes = np.union1d(labels, predicted)
-    is_class = (labels[:, None] == classes).astype(np.float64)
-    given = (predicted[:, None] == classes).astype(np.float64)
-    hits, sums = is_class * given, is_class + given
-    hit, total = hits.mean(0), sums.mean(0)
-    change = 2 * (hits - hit) / total - 2 * hit * (sums - total) / total**2
-    influence: Float[np.ndarray, " item"] = (2 * hit / total + change).mean(1)
-    return influence
-
-
-SCORES = {"accuracy": correctness, "macro_f1": macro_f1_influence}
-"""Metrics that stored predictions give again, as means of per-item values."""
 
 
 def _name(cell: Cell) -> str:

@@ -1,21 +1,24 @@
 """What the report says, assembled once for all of its files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from trivium.comparison import figures
 from trivium.comparison.answer import Answer, answers, headline
+from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
 from trivium.comparison.records import PARADIGMS, Entry, read_entries
+from trivium.comparison.retrieval import Retrieval, retrieved
 from trivium.comparison.runs import Run, read_runs
 from trivium.comparison.sounds import BUDGET as SOUND_BUDGET
 from trivium.comparison.sounds import Playlist, playlists
 from trivium.comparison.tables import Table, tables
 from trivium.comparison.texts import Reading, Sheet, readings, sheets
+from trivium.comparison.together import Together, togethers
 
 PRICES = (
     "flops",
@@ -29,12 +32,27 @@ PRICES = (
 """What the cost table lists."""
 
 
-class Section(NamedTuple):
-    """Everything that the page says about one task of one dataset."""
+class Place(NamedTuple):
+    """What one section is about."""
 
     dataset: str
     task: str
     modality: str
+
+
+class Section(NamedTuple):
+    """Everything that the page says about one task of one dataset, by one or more modalities.
+
+    `runs` are those whose encoder is of this modality. `is_home` tells whether what they left to
+    look at stands here: of a dataset of several modalities (`is_several`) it does in the first
+    section of a modality alone. `together` stands before the first section of its dataset.
+    """
+
+    dataset: str
+    task: str
+    modality: str
+    is_several: bool
+    is_home: bool
     headline: str
     answers: tuple[Answer, ...]
     tables: tuple[Table, ...]
@@ -48,6 +66,15 @@ class Section(NamedTuple):
     readings: tuple[Reading, ...]
     playlists: tuple[Playlist, ...]
     costs: tuple[dict[str, Any], ...]
+    retrieval: Retrieval | None
+    together: tuple[Together, ...]
+
+    @property
+    def title(self) -> str:
+        """Task and modality in brackets, as headings of a dataset of several modalities name it."""
+        if not self.is_several:
+            return self.task
+        return self.task if self.retrieval else f"{self.task}, {self.modality}"
 
 
 class Report(NamedTuple):
@@ -70,8 +97,24 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
     comparisons = compare(scores, resamplings)
     runs = tuple(sorted(read_runs(measured), key=_order))
     colours = shades((one.facts.paradigm, one.facts.objective) for one in measured)
-    places = dict.fromkeys((o.cell.dataset, o.cell.task, o.cell.modality) for o in scores)
-    num_audible = sum(modality == "audio" for _, _, modality in places)
+    places = list(dict.fromkeys(Place(*one.cell.place) for one in scores))
+    homes = [place for place in places if _is_home(place, places)]
+    num_audible = sum(place.modality == "audio" for place in homes)
+    sections = [
+        _section(
+            place,
+            [one for one in scores if one.cell.place == place],
+            [one for one in comparisons if one.first.place == place],
+            runs,
+            colours,
+            resamplings,
+            is_several=_is_several(place, places),
+            is_home=place in homes,
+            budget=BUDGET // len(homes),
+            sound_budget=SOUND_BUDGET // max(num_audible, 1),
+        )
+        for place in places
+    ]
     return Report(
         measured[0].protocol,
         commit,
@@ -79,36 +122,59 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         scores,
         comparisons,
         runs,
-        tuple(
-            _section(
-                place,
-                scores,
-                comparisons,
-                runs,
-                colours,
-                budget=BUDGET // len(places),
-                sound_budget=SOUND_BUDGET // max(num_audible, 1),
-            )
-            for place in places
-        ),
+        _with_together(sections, togethers(scores, comparisons)),
+    )
+
+
+def _is_several(place: Place, places: Sequence[Place]) -> bool:
+    """Whether a dataset is of several modalities."""
+    found = {other.modality for other in places if other.dataset == place.dataset}
+    return len(found) > 1 or "+" in place.modality
+
+
+def _is_home(place: Place, places: Sequence[Place]) -> bool:
+    if not _is_several(place, places):
+        return True
+    same = [o for o in places if (o.dataset, o.modality) == (place.dataset, place.modality)]
+    return place == same[0]
+
+
+def _with_together(sections: Sequence[Section], found: Sequence[Together]) -> tuple[Section, ...]:
+    """The sections, the first of each dataset with what is said of learning together."""
+    first: dict[str, Section] = {}
+    for section in sections:
+        first.setdefault(section.dataset, section)
+    return tuple(
+        section._replace(together=tuple(o for o in found if o.dataset == section.dataset))
+        if section is first[section.dataset]
+        else section
+        for section in sections
     )
 
 
 def _section(
-    place: tuple[str, str, str],
-    scores: Sequence[Scores],
-    comparisons: Sequence[Comparison],
+    place: Place,
+    mine: Sequence[Scores],
+    pairs: Sequence[Comparison],
     runs: Sequence[Run],
     colours: Shades,
+    resamplings: Mapping[int, Resampling],
     *,
+    is_several: bool,
+    is_home: bool,
     budget: int,
     sound_budget: int,
 ) -> Section:
-    mine = [o for o in scores if (o.cell.dataset, o.cell.task, o.cell.modality) == place]
-    pairs = tuple(o for o in comparisons if (o.first.dataset, o.first.task) == place[:2])
-    local = tuple(run for run in runs if run.facts.dataset == place[0])
+    own = tuple(
+        run
+        for run in runs
+        if run.facts.dataset == place.dataset
+        and (not is_several or run.facts.modality == place.modality)
+    )
+    local = own if is_home else ()
     found = answers(mine, pairs)
-    shown = tables(mine, pairs)
+    retrieval = retrieved(mine, pairs, resamplings)
+    shown = () if retrieval else tables(mine, pairs)
     drawn = {
         "labels": _efficiency(shown, found, colours),
         "monitor": figures.monitor(local, colours),
@@ -125,11 +191,13 @@ def _section(
             maps.append((run, name))
     return Section(
         *place,
-        headline(found, place[0]),
+        is_several,
+        is_home,
+        headline(found, _name(place, is_several, bool(retrieval))),
         found,
         shown,
-        pairs,
-        local,
+        tuple(pairs),
+        own,
         {name: figure for name, figure in drawn.items() if figure},
         tuple(maps),
         figures.classes(maps[0][0]) if maps else (),
@@ -138,7 +206,16 @@ def _section(
         readings(local),
         playlists(local, budget=sound_budget),
         tuple(_costs(local)),
+        retrieval,
+        (),
     )
+
+
+def _name(place: Place, is_several: bool, is_retrieval: bool) -> str:
+    """How a headline calls a section."""
+    if not is_several:
+        return place.dataset
+    return f"{place.dataset} ({place.task if is_retrieval else place.modality})"
 
 
 def _efficiency(

@@ -21,7 +21,10 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 
 def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None:
-    """Accuracy against the label fraction (log axis) with intervals; controls are dashed."""
+    """Accuracy against the label fraction (log axis) with intervals.
+
+    Controls are dashed; what learnt with other modalities than it is examined on is dotted.
+    """
     import plotly.graph_objects as go
 
     columns = [(i, f) for i, (name, f) in enumerate(table.columns) if name == probe]
@@ -212,12 +215,12 @@ def _line(
     colour, symbol = shade
     means = [100 * entry.mean for _, entry in points]
     bounds = [entry.bounds or (entry.mean, entry.mean) for _, entry in points]
-    control = row.paradigm == "control"
+    dash = "dot" if points[0][1].scores.others else "solid"
     texts = [f"{low * 100:.1f} to {high * 100:.1f}" for low, high in bounds]
     return go.Scatter(
         x=[share * dodge for share, _ in points], y=means, name=row.label,
         mode="lines+markers",
-        line={"color": colour, "width": 2, "dash": "dash" if control else "solid"},
+        line={"color": colour, "width": 2, "dash": "dash" if row.paradigm == "control" else dash},
         marker={"symbol": symbol, "size": 8, "color": colour},
         error_y={
             "type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": colour,

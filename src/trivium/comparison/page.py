@@ -1,14 +1,27 @@
 """The page: the report's content in one HTML file that asks nothing of any network."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
+from trivium.comparison import together
+from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.figures import Figure
 from trivium.comparison.palette import DARK, NAMES, darkened
-from trivium.comparison.records import PARADIGMS
-from trivium.comparison.tables import Table, beats, figure, fraction, label, percent
+from trivium.comparison.records import PARADIGMS, SEEDLESS
+from trivium.comparison.tables import (
+    Row,
+    beats,
+    figure,
+    fraction,
+    heading,
+    label,
+    percent,
+    points,
+    share,
+)
 
 
 def render(report: Report) -> str:
@@ -26,21 +39,32 @@ def render(report: Report) -> str:
         "percent": percent,
         "figure": figure,
         "unbroken": lambda text: text.replace(" %", "\u00a0%"),
-        "fraction": fraction, "label": label, "prefixed": prefixed,
+        "fraction": fraction, "label": label, "prefixed": prefixed, "heading": heading,
+        "named": together.named, "points": points, "paradigm": together.paradigm,
+        "drawn_name": drawn_name,
         "script": lambda value: Markup(script(value)),
     }  # fmt: skip
-    drawn = any(section.drawn for section in report.sections)
+    figures = {
+        f"{number}-{name}": figure
+        for number, section in enumerate(report.sections, start=1)
+        for name, figure in section.drawn.items()
+    }
+    seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
     return environment.get_template("page.html.j2").render(
         report=report,
         names=NAMES,
         light=LIGHT,
         dark=DARK,
         darkened=darkened(),
-        single=any(len(one.seeds) == 1 and one.cell.objective != "raw" for one in report.scores),
+        single=any(len(one.seeds) == 1 for one in seeded),
         num_seeds=max(len(one.seeds) for one in report.scores),
+        figures=figures,
         matrix=matrix,
+        shown_share=share,
+        encoder_of=encoder_of,
+        question=together.QUESTION,
         positions=positions,
-        plotly=Markup(get_plotlyjs()) if drawn else "",
+        plotly=Markup(get_plotlyjs()) if figures else "",
         include=lambda name: Markup(loader.get_source(environment, name)[0]),
     )
 
@@ -69,7 +93,6 @@ def matrix(section: Section, probe: str, share: float) -> dict[str, Any]:
         if (one.first.probe, one.first.fraction) == (probe, share)
     }
     cells = list(dict.fromkeys(cell for pair in pairs for cell in pair))
-
     cells.sort(key=lambda cell: (PARADIGMS.index(cell.paradigm), cell.objective, cell.encoder))
     return {
         "cells": cells,
@@ -77,11 +100,30 @@ def matrix(section: Section, probe: str, share: float) -> dict[str, Any]:
     }
 
 
-def positions(table: Table) -> list[tuple[float, float]]:
+def encoder_of(section: Section, cell: Cell) -> str:
+    """What sets apart two rows of one objective, in a dataset of several modalities."""
+    same = {
+        side.encoder
+        for one in section.comparisons
+        for side in (one.first, one.second)
+        if side.objective == cell.objective
+    }
+    return f" · {cell.encoder}" if section.is_several and len(same) > 1 else ""
+
+
+def drawn_name(name: str) -> str:
+    """The name of a picture or sheet for the eye; rows of one of several modalities name it."""
+    first, _, modality = name.partition("_")
+    if first == "rows" and modality:
+        return f"{modality} rows"
+    return label(name.replace("-", " "))
+
+
+def positions(rows: Sequence[Row]) -> list[tuple[float, float]]:
     """For each column the least and greatest bound: the scale of its drawn intervals."""
     found = []
-    for index in range(len(table.columns)):
-        entries = [entry for row in table.rows if (entry := row.entries[index])]
+    for index in range(len(rows[0].entries)):
+        entries = [entry for row in rows if (entry := row.entries[index])]
         bounds = [entry.bounds or (entry.mean, entry.mean) for entry in entries]
         low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
         found.append((low, max(high - low, 1e-9)))

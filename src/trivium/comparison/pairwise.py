@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from scipy import stats
 
 from trivium.comparison.bootstrap import Resampling
-from trivium.comparison.cells import Cell, Scores
+from trivium.comparison.cells import Cell, Scores, by_main_metric
+from trivium.comparison.records import SEEDLESS
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
@@ -19,7 +20,7 @@ class Comparison(NamedTuple):
 
     `p` tests that there is no difference; `adjusted` is `p` after Holm's correction over its
     family; the verdict is on the first and follows from `adjusted` at 5 %. `num_seeds` is that of
-    the side with fewer seeds, the raw input aside, which no seed can change.
+    the side with fewer seeds, the controls aside that no seed can change.
     """
 
     first: Cell
@@ -47,16 +48,16 @@ class Comparison(NamedTuple):
 def compare(
     scores: Sequence[Scores], resamplings: Mapping[int, Resampling], *, alpha: float = 0.05
 ) -> tuple[Comparison, ...]:
-    """Compare all pairs of test accuracies that share dataset, task, probe and fraction.
+    """Compare all pairs that share dataset, task, modality, probe and fraction.
+
+    They are compared by test accuracy, or by recall@5 where there is none.
 
     A family of Holm's correction (Holm 1979) is one such column of a table: whichever row looks
     best, the statement that it beats another one is among those corrected for.
     """
     columns: dict[tuple[object, ...], list[Scores]] = defaultdict(list)
-    for one in scores:
-        cell = one.cell
-        if cell.metric == "accuracy" and cell.split == "test":
-            columns[cell.dataset, cell.task, cell.probe, cell.fraction].append(one)
+    for one in by_main_metric(scores):
+        columns[*one.cell.place, one.cell.probe, one.cell.fraction].append(one)
     found: list[Comparison] = []
     for members in columns.values():
         found += holm([pair for pair in _pairs(members, resamplings) if pair], alpha=alpha)
@@ -93,7 +94,7 @@ def paired(first: Scores, second: Scores, resampling: Resampling) -> Comparison 
         p = 1.0 if interval.mean == 0 else 0.0
     verdict: Verdict = "not distinguishable"
     bounds = (interval.low, interval.high)
-    sides = [o for o in (first, second) if o.cell.objective != "raw"]
+    sides = [o for o in (first, second) if o.cell.objective not in SEEDLESS]
     num_seeds = min((len(side.seeds) for side in sides), default=1)
     return Comparison(first.cell, second.cell, interval.mean, *bounds, p, p, verdict, num_seeds)
 

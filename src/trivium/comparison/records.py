@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
 
 class Entry(NamedTuple):
@@ -72,7 +72,9 @@ class Prediction(NamedTuple):
 class Measured:
     """One probe folder: facts, records, and the predicted class of every test item.
 
-    `groups` says which test items belong together; None where all are independent.
+    `groups` says which test items belong together; None where all are independent. Of retrieval
+    the items are queries, the predictions their ranks, and `strata` says within which part of the
+    data each was asked; None where all of it was searched.
     """
 
     entry: Entry
@@ -82,9 +84,44 @@ class Measured:
     predictions: Mapping[Prediction, Integer[np.ndarray, " item"]]
     labels: Integer[np.ndarray, " item"]
     groups: Integer[np.ndarray, " item"] | None = None
+    strata: Integer[np.ndarray, " item"] | None = None
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Dataset, task and modality: what is compared with what."""
+        return self.facts[:3]
+
+    def within(self, metric: str) -> Bool[np.ndarray, " item"] | None:
+        """Which items a metric is of: those of its stratum (`recall@5/German`), else None.
+
+        The records name the strata in the order of their numbers.
+        """
+        name = metric.partition("/")[2]
+        if not name or self.strata is None:
+            return None
+        names = list(dict.fromkeys(n for r in self.records if (n := r.metric.partition("/")[2])))
+        numbers = np.unique(self.strata)
+        if len(names) != len(numbers):
+            raise ValueError(
+                f"{self.entry.probe_folder}: probe.json names the strata {', '.join(names)}, its "
+                f"predictions have {len(numbers)}: run the probe stage again."
+            )
+        chosen: Bool[np.ndarray, " item"] = self.strata == numbers[names.index(name)]
+        return chosen
+
+
+class Arrays(NamedTuple):
+    """The content of `predictions.npz`."""
+
+    predictions: dict[Prediction, Integer[np.ndarray, " item"]]
+    labels: Integer[np.ndarray, " item"]
+    groups: Integer[np.ndarray, " item"] | None
+    strata: Integer[np.ndarray, " item"] | None
 
 
 PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
+SEEDLESS = ("raw", "ridge", "duration")
+"""Controls that no seed can change."""
 
 
 def read_entries(entries: Sequence[Entry]) -> tuple[Measured, ...]:
@@ -114,8 +151,8 @@ def _read(entry: Entry) -> Measured:
             f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
             "records as trivium.probes.protocol writes them; run the probe stage again."
         ) from error
-    predictions, labels, groups = _predictions(entry.probe_folder / "predictions.npz")
-    return Measured(entry, protocol, facts, records, predictions, labels, groups)
+    arrays = _arrays(entry.probe_folder / "predictions.npz")
+    return Measured(entry, protocol, facts, records, *arrays)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -166,13 +203,7 @@ def _record(row: Mapping[str, Any], facts: Facts, run_id: str | None) -> Record:
     )
 
 
-def _predictions(
-    path: Path,
-) -> tuple[
-    dict[Prediction, Integer[np.ndarray, " item"]],
-    Integer[np.ndarray, " item"],
-    Integer[np.ndarray, " item"] | None,
-]:
+def _arrays(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
@@ -182,7 +213,7 @@ def _predictions(
         raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
     if "labels" not in found:
         raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
-    labels, groups = found.pop("labels"), found.pop("groups", None)
+    labels, groups, strata = (found.pop(name, None) for name in ("labels", "groups", "strata"))
     predictions = {_parse(name, path): array for name, array in found.items()}
     for key, array in predictions.items():
         if array.shape != labels.shape:
@@ -190,7 +221,13 @@ def _predictions(
                 f"{path}: {'/'.join(map(str, key))} predicts {len(array)} items, but there are "
                 f"{len(labels)} labels: run the probe stage again."
             )
-    return predictions, labels, groups
+    for name, array in (("groups", groups), ("strata", strata)):
+        if array is not None and array.shape != labels.shape:
+            raise ValueError(
+                f"{path}: {name} are of {len(array)} items, but there are {len(labels)} labels: "
+                "run the probe stage again."
+            )
+    return Arrays(predictions, labels, groups, strata)
 
 
 def _parse(name: str, path: Path) -> Prediction:
@@ -219,18 +256,28 @@ def _check_unique(measured: Sequence[Measured]) -> None:
         if key in seen:
             raise ValueError(
                 f"{seen[key]} and {one.entry.probe_folder} both hold seed {one.facts.seed} of "
-                f"{one.facts.dataset} x {one.facts.objective}: name each run once in the grid."
+                f"{one.facts.dataset} x {one.facts.objective} ({one.facts.task}, "
+                f"{one.facts.modality}): name each run once in the grid."
             )
         seen[key] = one.entry.probe_folder
 
 
 def _check_labels(measured: Sequence[Measured]) -> None:
-    first: dict[tuple[str, str], Measured] = {}
+    first: dict[tuple[str, str, str], Measured] = {}
     for one in measured:
-        reference = first.setdefault((one.facts.dataset, one.facts.task), one)
-        if not np.array_equal(reference.labels, one.labels):
+        reference = first.setdefault(one.place, one)
+        if not all(
+            _equal(getattr(reference, name), getattr(one, name))
+            for name in ("labels", "groups", "strata")
+        ):
             raise ValueError(
                 f"{reference.entry.probe_folder} and {one.entry.probe_folder} were tested on "
-                f"different items of {one.facts.dataset} ({one.facts.task}): probe both on the "
-                "same store."
+                f"different items of {one.facts.dataset} ({one.facts.task}, "
+                f"{one.facts.modality}): probe both on the same store."
             )
+
+
+def _equal(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second)

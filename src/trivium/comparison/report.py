@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from trivium.comparison import retrieval, together
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.records import Entry
 from trivium.comparison.summary import results
-from trivium.comparison.tables import LEGEND, label, markdown
+from trivium.comparison.tables import LEGEND, heading, markdown
 
 __all__ = ["Entry", "write_report"]
 
@@ -34,13 +35,15 @@ def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
 
 
 def document(report: Report) -> dict[str, object]:
-    """The content of `comparison.json`."""
+    """The content of `comparison.json`; comparisons within a stratum name it in their metric."""
+    found = [section.retrieval for section in report.sections if section.retrieval]
+    within = [pair for one in found if one.strata for pair in one.strata.verdicts]
     return {
         "protocol": report.protocol,
         "commit": report.commit,
         "records": report.records,
         "cells": [one.row() for one in report.scores],
-        "comparisons": [one.row() for one in report.comparisons],
+        "comparisons": [one.row() for one in (*report.comparisons, *within)],
     }
 
 
@@ -48,11 +51,16 @@ def as_markdown(report: Report) -> str:
     """The content of `report.md`: the answer, the tables and the comparisons."""
     lines = ["# Which way of learning is worth its price?", ""]
     for section in report.sections:
+        for found in section.together:
+            lines += [f"## {found.dataset}: {found.task}. {together.QUESTION}", ""]
+            lines += [together.markdown(found), ""]
         lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
         lines += [section.headline, ""]
         lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
         for table in section.tables:
-            lines += [f"### {label(table.metric)}", "", markdown(table), ""]
+            lines += [f"### {heading(table)}", "", markdown(table), ""]
+        if section.retrieval:
+            lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
 

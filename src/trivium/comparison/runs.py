@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ class Picture(NamedTuple):
 class Run:
     """One pretraining run; whatever its folder lacks is None or empty.
 
+    `facts` are of the examination that saw the most modalities: what the encoder is of.
     `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
@@ -52,9 +53,11 @@ def read_runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
     runs: dict[tuple[object, ...], Run] = {}
     for one in measured:
         facts, folder = one.facts, one.entry.run_folder
-        key = (facts.dataset, facts.objective, facts.encoder, facts.seed)
+        key = (facts.dataset, facts.objective, facts.encoder, facts.seed, folder)
         if key not in runs:
             runs[key] = _read(facts, folder, one.entry.run_id)
+        elif "+" in facts.modality and "+" not in runs[key].facts.modality:
+            runs[key] = replace(runs[key], facts=facts)
     return tuple(runs.values())
 
 

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
+from trivium.comparison import retrieval, together
+from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.pairwise import Comparison, holm
 from trivium.comparison.tables import LEGEND, Column, Row, fraction, markdown, narrowed
@@ -18,25 +20,40 @@ UNTRAINED = "untrained"
 
 
 def results(report: Report) -> str:
-    """The content of `results.md`: test accuracy of the linear probe, for a README."""
+    """The content of `results.md`: the linear probe's accuracy and retrieval, for a README."""
     lines: list[str] = []
     for section in report.sections:
+        for found in section.together:
+            lines += [f"**{found.dataset}** ({found.task}), {together.QUESTION.lower()}", ""]
+            lines += [*(f"- {sentence}" for sentence in found.sentences), ""]
+        name = f"**{section.dataset}** ({section.title})"
         for table in section.tables:
-            probes = [name for name, _ in table.probes]
-            if table.metric == "accuracy" and probes:
+            probes = [probe for probe, _ in table.probes]
+            if table.metric == "accuracy" and probes and not table.withheld:
                 probe = "linear" if "linear" in probes else probes[0]
-                title = f"**{table.dataset}** ({table.task}), {probe} probe, test accuracy in %:"
-                lines += [title, "", markdown(narrowed(table, probe), columns(section, probe)), ""]
+                lines += [f"{name}, {probe} probe, test accuracy in %:", ""]
+                lines += [markdown(narrowed(table, probe), columns(section, probe)), ""]
+        if section.retrieval:
+            lines += [f"{name}, retrieval, test recall in %:", ""]
+            lines += [retrieval.markdown(section.retrieval), ""]
     return "\n".join([*lines, f"{LEGEND} {MORE}"]) + "\n"
 
 
 def columns(section: Section, probe: str) -> tuple[Column, ...]:
-    """RankMe and the shares of labels with a victory over the untrained encoder."""
+    """RankMe and the shares of labels with a victory over the untrained encoder.
+
+    Each row is set against the untrained state of its own encoder, or of all where it has none.
+    """
     found = [Column("RankMe", lambda row: rank(section, row))]
     families: dict[float, list[Comparison]] = defaultdict(list)
-    for one in section.comparisons:
-        if one.first.probe == probe and UNTRAINED in (one.first.objective, one.second.objective):
-            families[one.first.fraction].append(one)
+    comparisons = [one for one in section.comparisons if one.first.probe == probe]
+    # The sort leaves the untrained encoder on the right, if one is among the two.
+    sides = [sorted((one.first, one.second), key=_is_untrained) for one in comparisons]
+    encoders = {last.encoder for _, last in sides if _is_untrained(last)}
+    for one, (other, last) in zip(comparisons, sides, strict=True):
+        is_own = other.encoder == last.encoder or other.encoder not in encoders
+        if _is_untrained(last) and is_own:
+            families[last.fraction].append(one)
     if families:
         pairs = [one for family in families.values() for one in holm(family)]
         found.append(Column("beats untrained at", lambda row: victories(pairs, row)))
@@ -58,14 +75,21 @@ def victories(pairs: Sequence[Comparison], row: Row) -> str:
     """The shares of labels at which a row is significantly better than the untrained encoder."""
     if row.objective == UNTRAINED:
         return "-"
-    won = [
-        fraction(one.first.fraction).removesuffix(" %")
-        for one in pairs
+    wins: dict[float, list[bool]] = defaultdict(list)
+    for one in pairs:
         for own, other, wanted in (
             (one.first, one.second, "better"),
             (one.second, one.first, "worse"),
-        )
-        if (own.objective, own.encoder, other.objective) == (row.objective, row.encoder, UNTRAINED)
-        and one.verdict == wanted
-    ]
+        ):
+            if (own.objective, own.encoder, other.objective) == (
+                row.objective,
+                row.encoder,
+                UNTRAINED,
+            ):
+                wins[own.fraction].append(one.verdict == wanted)
+    won = [fraction(share).removesuffix(" %") for share, each in wins.items() if all(each)]
     return f"{', '.join(won)} %" if won else "none"
+
+
+def _is_untrained(cell: Cell) -> bool:
+    return cell.objective == UNTRAINED

@@ -6,15 +6,24 @@ from typing import NamedTuple
 
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.pairwise import Comparison, Verdict
+from trivium.comparison.records import SEEDLESS
+from trivium.comparison.scoring import MAIN
 
 LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
     "that cannot be told from it (on the same test items, Holm-corrected)."
 )
+WITHOUT = " without "
+"""Stands in the name of a probe from whose test items a modality was withheld."""
+ZERO_SHOT = "zero-shot"
+"""The probe that is fitted on no labels."""
 
 
 class Entry(NamedTuple):
-    """A table entry; `best` has its column's highest accuracy, `tied` cannot be told from it."""
+    """A table entry; `best` has its column's highest score, `tied` cannot be told from it.
+
+    Only of the metric that the answers are about: accuracy, or recall@5.
+    """
 
     scores: Scores
     best: bool
@@ -44,12 +53,16 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """All cells of one dataset and task, under one metric on the test split."""
+    """All cells of one dataset, task and modality, under one metric on the test split.
+
+    What is measured where a modality is withheld (`linear without text`) has a table of its own.
+    """
 
     dataset: str
     task: str
     modality: str
     metric: str
+    withheld: bool
     columns: tuple[tuple[str, float], ...]
     rows: tuple[Row, ...]
 
@@ -61,15 +74,18 @@ class Table(NamedTuple):
 
 
 def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
-    """One table per dataset, task and metric, in the order of `scores`."""
-    groups: dict[tuple[str, str, str, str], list[Scores]] = {}
+    """One table per dataset, task, modality and metric, in the order of `scores`."""
+    groups: dict[tuple[str, str, str, str, bool], list[Scores]] = {}
     for one in scores:
         if one.cell.split == "test":
-            cell = one.cell
-            key = (cell.dataset, cell.task, cell.modality, cell.metric)
+            key = (*one.cell.place, one.cell.metric, WITHOUT in one.cell.probe)
             groups.setdefault(key, []).append(one)
     verdicts = {(one.first, one.second): one for one in comparisons}
-    return tuple(_table(key, members, verdicts) for key, members in groups.items())
+    return tuple(
+        _table(key, members, verdicts)
+        for key, members in groups.items()
+        if key[3] in MAIN or not key[4]
+    )
 
 
 def beats(
@@ -100,12 +116,18 @@ def percent(value: float) -> str:
 def figure(value: float, metric: str) -> str:
     """A metric's value: in percent if it is a share, else to four digits."""
     shares = ("accuracy", "macro_f1", "ece")
-    return percent(value) if metric in shares or "recall" in metric else f"{value:.4g}"
+    is_share = metric in shares or metric.startswith(("recall", "chance"))
+    return percent(value) if is_share else f"{value:.4g}"
 
 
 def fraction(value: float) -> str:
     """A label fraction as the tables head it."""
     return f"{100 * value:g} %"
+
+
+def share(probe: str, value: float) -> str:
+    """The same for a probe: none for what never sees a label."""
+    return "no labels" if probe == ZERO_SHOT else fraction(value)
 
 
 def label(name: str) -> str:
@@ -121,11 +143,35 @@ def label(name: str) -> str:
         "hubert": "HuBERT",
         "wav2vec2": "wav2vec 2.0",
         "electra": "ELECTRA",
+        "clip": "CLIP",
+        "siglip": "SigLIP",
+        "mvae": "MVAE",
+        "mopoe": "MoPoE-VAE",
+        "m3ae": "M3AE",
+        "cca": "CCA",
+        "duration": "duration alone",
+        "ridge": "ridge regression",
         "knn": "kNN",
         "macro_f1": "macro-F1",
         "ece": "calibration error (ECE, lower is better)",
     }
     return named.get(name, name.replace("_", " "))
+
+
+def heading(table: Table) -> str:
+    """What a table is of."""
+    return label(table.metric) + (" where a modality is withheld" if table.withheld else "")
+
+
+def senses(names: Sequence[str]) -> str:
+    """Modalities in a sentence."""
+    return " and ".join("images" if name == "image" else name for name in names)
+
+
+def points(one: Comparison) -> str:
+    """A difference in points with its interval; never a negative zero."""
+    shown = [round(100 * value, 1) + 0.0 for value in (one.difference, one.low, one.high)]
+    return f"{shown[0]:+.1f} points [{shown[1]:.1f}, {shown[2]:.1f}]"
 
 
 class Column(NamedTuple):
@@ -137,14 +183,21 @@ class Column(NamedTuple):
 
 def markdown(table: Table, more: Sequence[Column] = ()) -> str:
     """The table in Markdown: mean [low, high]; bold are the best and all tied with it."""
-    heads = [f"{label(probe)} {fraction(value)}" for probe, value in table.columns]
-    heads += [column.head for column in more]
+    heads = [f"{label(probe)} {share(probe, value)}" for probe, value in table.columns]
+    return grid(heads, table.rows, [table.metric] * len(heads), more)
+
+
+def grid(
+    heads: Sequence[str], rows: Sequence[Row], metrics: Sequence[str], more: Sequence[Column] = ()
+) -> str:
+    """Rows in Markdown, with the head and the metric of each column."""
+    heads = [*heads, *(column.head for column in more)]
     lines = [
         "| paradigm | objective | seeds | " + " | ".join(heads) + " |",
         "|-|-|-|" + "-|" * len(heads),
     ]
-    for row in table.rows:
-        texts = [_markdown(entry, table.metric) for entry in row.entries]
+    for row in rows:
+        texts = [_markdown(*pair) for pair in zip(row.entries, metrics, strict=True)]
         texts += [column.text(row) for column in more]
         first = f"| {row.paradigm.replace('_', '-')} | {row.label} | {row.num_seeds} | "
         lines.append(first + " | ".join(texts) + " |")
@@ -171,7 +224,7 @@ def _markdown(entry: Entry | None, metric: str) -> str:
 
 
 def _table(
-    key: tuple[str, str, str, str],
+    key: tuple[str, str, str, str, bool],
     members: Sequence[Scores],
     verdicts: dict[tuple[Cell, Cell], Comparison],
 ) -> Table:
@@ -203,7 +256,7 @@ def _table(
             for one, column in zip(mine, columns, strict=True)
         )
         shown = label(objective)
-        if len(encoders) > 1 and objective != "raw":
+        if len(encoders) > 1 and objective not in SEEDLESS:
             shown += f" · {encoder}"
         num_seeds = max(len(one.seeds) for one in mine if one)
         rows.append(Row(paradigm, objective, encoder, shown, num_seeds, entries))
@@ -213,4 +266,4 @@ def _table(
 def _entry(one: Scores, best: Scores, verdicts: dict[tuple[Cell, Cell], Comparison]) -> Entry:
     comparison = beats(best.cell, one.cell, verdicts)
     tied = comparison is not None and comparison.verdict != "better"
-    return Entry(one, one is best and one.cell.metric == "accuracy", tied)
+    return Entry(one, one is best and one.cell.metric in MAIN, tied)

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64, Shaped
+from torch import Tensor
 
 from trivium.data.spectrogram import SILENCE
 from trivium.data.store import Store
-from trivium.types import PAD, Batch, Column
+from trivium.types import PAD, Batch, Column, Modality
 
 TOKENS = "tokens"
 """The column that text is read from."""
@@ -37,6 +38,8 @@ def gather(
     Raises:
         DataError: labels are asked of a dataset that has none, or of an unknown task.
     """
+    if store.parts:
+        return _several(store, indices, labels, column)
     modality = store.meta.modality
     inputs, valid = {}, {}
     if modality == "text":
@@ -53,10 +56,34 @@ def gather(
             name: torch.from_numpy(np.take(store.column(name), indices, axis=0))
             for name in store.meta.columns
         }
-    classes = None
-    if labels is not None:
-        classes = torch.from_numpy(np.take(store.labels(labels), indices))
+    classes = _classes(store, indices, labels)
     return Batch(inputs, valid, classes, torch.from_numpy(indices.copy()))
+
+
+def _several(store: Store, indices: np.ndarray, labels: str | None, column: Column | None) -> Batch:
+    """Each sample's rows of the parts; blank where it has none."""
+    inputs: dict[str, Tensor] = {}
+    valid: dict[str, Tensor] = {}
+    present: dict[str, Tensor] = {}
+    for one, part in store.parts.items():
+        rows = np.take(store.rows(one), indices)
+        there = rows >= 0
+        batch = gather(part, np.where(there, rows, 0), None, column)
+        inputs[one], valid = batch.inputs[one], valid | batch.valid
+        if not (store.rows(one) >= 0).all():
+            present[one] = torch.from_numpy(there)
+            inputs[one][~present[one]] = _BLANK[one] if inputs[one].ndim != 2 else PAD
+    classes = _classes(store, indices, labels)
+    return Batch(inputs, valid, classes, torch.from_numpy(indices.copy()), present)
+
+
+_BLANK: dict[Modality, float] = {"image": 0, "text": PAD, "audio": SILENCE}
+
+
+def _classes(store: Store, indices: np.ndarray, labels: str | None) -> Tensor | None:
+    if labels is None:
+        return None
+    return torch.from_numpy(np.take(store.labels(labels), indices))
 
 
 def padded(
@@ -89,7 +116,7 @@ def lengths_shown(
 ) -> Int64[np.ndarray, " sample"] | None:
     """Tokens or frames that an encoder is shown of each sample; None where all are alike.
 
-    Of waves a last frame may be begun only.
+    Of waves a last frame may be begun only. Samples of several modalities have no one length: None.
     """
     if store.meta.modality == "text":
         return _at_most(store.lengths(TOKENS), store.meta.shape[0])
@@ -100,6 +127,19 @@ def lengths_shown(
         lengths = -(-store.lengths("wave") // int(store.meta.sound[2]))
     lengths = _at_most(lengths, store.meta.shape[1])
     return lengths if lengths.min() < store.meta.shape[1] else None
+
+
+def batch_lengths(
+    store: Store, indices: np.ndarray, column: Column | None = None
+) -> tuple[int, ...]:
+    """Tokens or frames to which the parts of a batch of several modalities are padded."""
+    found = []
+    for one, part in store.parts.items():
+        lengths = lengths_shown(part, column)
+        if lengths is not None:
+            rows = np.take(store.rows(one), indices)
+            found.append(batch_length(part, int(lengths[np.where(rows < 0, 0, rows)].max())))
+    return tuple(found)
 
 
 def batch_length(store: Store, longest: int) -> int:

@@ -17,16 +17,19 @@ from trivium.data.config import (
     check_facts,
     config_digest,
     entries,
+    part_config,
+    part_names,
     section,
     sound_settings,
 )
 from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
 from trivium.data.fetch import Fetched, fetch
+from trivium.data.meta import Meta
 from trivium.data.progress import announce
 from trivium.data.sources.folder import FolderSource
 from trivium.data.store import Store, resolve_task
 from trivium.data.writer import Origin, Parsed, write_store
-from trivium.types import DataSpec, Modality
+from trivium.types import DataSpec, Modalities
 
 PARSERS = "trivium.data.datasets"
 
@@ -64,9 +67,14 @@ def prepare(config: Mapping[str, object], folder: Path, *, force: bool = False) 
 
 
 def spec_from_config(
-    config: Mapping[str, object], task: str | None = None, folder: Path | None = None
+    config: Mapping[str, object],
+    task: str | None = None,
+    folder: Path | None = None,
+    part: str | None = None,
 ) -> DataSpec:
     """What encoders and objectives may know, from the yaml's recorded facts alone.
+
+    Of several modalities: of all, or of `part` alone.
 
     Facts that the yaml leaves open (a folder of the user's own) come from the store in
     `folder`, if it is prepared already. `num_classes` is 0 on unlabelled data (`tasks: {}`).
@@ -76,8 +84,23 @@ def spec_from_config(
         DataError: the dataset has no such task, or no labels at all.
     """
     check_config(config)
+    if part is not None:
+        return _from_store_or(part_config(config, part), task, folder and folder / part)
+    if names := part_names(config):
+        found = _from_store_or(config, task, folder)
+        if found.parts:
+            return found
+        parts = [
+            _from_store_or(part_config(config, one), task, folder and folder / one) for one in names
+        ]
+        return found._replace(parts=tuple(parts))
+    return _from_store_or(config, task, folder)
+
+
+def _from_store_or(config: Mapping[str, object], task: str | None, folder: Path | None) -> DataSpec:
     name, facts = str(config["name"]), section(config, "spec")
-    if any(facts.get(key) is None for key in NEEDED[str(config["modality"])]):
+    needed = NEEDED.get(str(config["modality"]), ("tasks", "num_samples"))
+    if any(facts.get(key) is None for key in needed):
         if folder is None or not (folder / "meta.json").is_file():
             raise ConfigError(
                 f"{name}: its facts are not all in the yaml; "
@@ -92,8 +115,8 @@ def spec_from_config(
         num_classes = int(cast(int, tasks[resolve_task(name, tuple(tasks), task)]))
     return DataSpec(
         name=name,
-        modality=cast(Modality, config["modality"]),
-        shape=tuple(int(n) for n in cast(Sequence[int], facts["shape"])),
+        modality=cast(Modalities, config["modality"]),
+        shape=tuple(int(n) for n in cast(Sequence[int], facts.get("shape") or ())),
         num_classes=num_classes,
         num_samples=int(cast(int, facts["num_samples"])),
         mean=tuple(float(v) for v in cast(Sequence[float], facts.get("mean") or ())),
@@ -154,4 +177,10 @@ def _build(
         fetched = fetch(name, entries(config), scratch)
     parsed = parse(fetched.folder, config, scratch)
     origin = Origin(fetched.source, fetched.version, fetched.sha256, str(config["licence"]), digest)
-    return write_store(folder, name, parsed, origin, partial(check_facts, section(config, "spec")))
+    return write_store(folder, name, parsed, origin, partial(_check, config))
+
+
+def _check(config: Mapping[str, object], meta: Meta) -> None:
+    if part_names(config) and not meta.parts:
+        config = part_config(config, meta.modality)
+    check_facts(section(config, "spec"), meta)

@@ -8,12 +8,14 @@ from typing import cast
 from trivium.data.errors import ConfigError
 from trivium.data.meta import Meta
 from trivium.data.spectrogram import SoundSettings
+from trivium.types import MODALITIES
 
 KEYS = {
     "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
     "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
     "num_train", "num_test", "seed", "visible", "split", "held_out", "tokenizer", "items",
     "files", "passage", "spectrogram", "pitches", "velocities", "languages",
+    "media", "missing", "shuffled",  # several modalities
 }  # fmt: skip
 REQUIRED = ("name", "modality", "licence", "parser", "spec")
 TOLERANCE = 0.01
@@ -25,6 +27,31 @@ NEEDED = {
     "audio": ("shape", "tasks", "num_samples", "mean", "std"),
 }
 """The facts that encoders and objectives are built from, by modality."""
+
+
+def part_config(config: Mapping[str, object], modality: str) -> dict[str, object]:
+    """The config of one of several modalities, as if it were a dataset of its own.
+
+    Its facts are those below `spec.MODALITY`, with the tasks of all; of its samples there may be
+    another number.
+
+    Raises:
+        ConfigError: the dataset is not of that modality.
+    """
+    known = str(config["modality"]).split("+")
+    if len(known) < 2 or modality not in known:
+        raise ConfigError(
+            f"{config.get('name')} is {config['modality']} and has no part {modality!r}"
+        )
+    facts = section(config, "spec")
+    own = {"num_samples": None, "tasks": facts.get("tasks"), **section(facts, modality)}
+    return {**config, "modality": modality, "spec": own}
+
+
+def part_names(config: Mapping[str, object]) -> tuple[str, ...]:
+    """The modalities of a dataset of several, none of a dataset of one."""
+    known = tuple(str(config.get("modality")).split("+"))
+    return known if len(known) > 1 else ()
 
 
 def check_config(config: Mapping[str, object]) -> None:
@@ -43,10 +70,20 @@ def check_config(config: Mapping[str, object]) -> None:
     if unset := [key for key, value in config.items() if value == "???"]:
         raise ConfigError(f"{name}: please set {', '.join(f'data.{key}' for key in unset)}")
     spec = section(config, "spec")
-    if unknown := sorted(set(spec) - FACTS):
+    parts = part_names(config)
+    facts = {"tasks", "num_samples", *parts} if parts else FACTS
+    if unknown := sorted(set(spec) - facts):
         raise ConfigError(
-            f"{name}: unknown spec.{unknown[0]}; facts are: {', '.join(sorted(FACTS))}"
+            f"{name}: unknown spec.{unknown[0]}; facts are: {', '.join(sorted(facts))}"
         )
+    if parts and list(parts) != [one for one in MODALITIES if one in parts]:
+        raise ConfigError(
+            f"{name}: modality is {config['modality']}; name several of {', '.join(MODALITIES)} "
+            "in that order"
+        )
+    for one in parts:
+        if unknown := sorted(set(section(spec, one)) - FACTS):
+            raise ConfigError(f"{name}: unknown spec.{one}.{unknown[0]}")
 
 
 def check_facts(facts: Mapping[str, object], meta: Meta) -> None:
@@ -56,6 +93,7 @@ def check_facts(facts: Mapping[str, object], meta: Meta) -> None:
         ConfigError: a recorded shape, class count, train size, mean or std is not the data's.
     """
     true: dict[str, object] = {
+        **dict.fromkeys(meta.parts),
         "shape": list(meta.shape),
         "tasks": {task: len(names) for task, names in meta.tasks.items()},
         "num_samples": meta.counts["train"],
@@ -64,7 +102,7 @@ def check_facts(facts: Mapping[str, object], meta: Meta) -> None:
         "vocabulary": meta.vocabulary,
     }
     for key, recorded in facts.items():
-        if recorded is not None and not _equal(recorded, true[key]):
+        if key not in meta.parts and recorded is not None and not _equal(recorded, true[key]):
             raise ConfigError(
                 f"{meta.name}: the config says spec.{key}: {recorded}, the data have {true[key]}; "
                 "correct it, or set it to null to read it from the store"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from trivium.data.errors import StoreError
-from trivium.types import Modality
+from trivium.types import Modalities
 
 FORMAT = 1
 """Version of the layout on disk; another number is refused with a clear message."""
@@ -31,11 +31,13 @@ class Meta:
     log-mel was made (`trivium.data.spectrogram.SoundSettings`); `counts` are samples per split;
     `source`, `version` and `sha256` say which archive the data came from; `notes` is what a reader
     must know (for instance that a split was inferred); `config` is the digest of the config that
-    made it.
+    made it. Of several modalities `parts` names them: each is a store of its own in a folder of
+    that name, without shape and columns here; `strata` names the groups within which samples may
+    be contrasted.
     """
 
     name: str
-    modality: Modality
+    modality: Modalities
     shape: tuple[int, ...]
     columns: Mapping[str, str]
     tasks: Mapping[str, tuple[str, ...]]
@@ -49,12 +51,16 @@ class Meta:
     notes: tuple[str, ...] = ()
     vocabulary: int = 0
     sound: tuple[float, ...] = ()
+    parts: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
     files: Mapping[str, File] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_json(self) -> str:
         """Canonical text: the same facts always give the same bytes (order of tasks is kept)."""
         facts = asdict(self)
+        for name in ("parts", "strata"):  # of several modalities alone
+            facts = facts if facts[name] else {k: v for k, v in facts.items() if k != name}
         facts["tasks"] = [[task, list(names)] for task, names in self.tasks.items()]
         return json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -77,7 +83,8 @@ class Meta:
             facts["tasks"] = {task: tuple(names) for task, names in facts["tasks"]}
             facts["statistics"] = {k: tuple(v) for k, v in facts["statistics"].items()}
             facts["notes"] = tuple(facts["notes"])
-            facts["sound"] = tuple(facts.get("sound", ()))
+            for name in ("sound", "parts", "strata"):
+                facts[name] = tuple(facts.get(name, ()))
             facts["files"] = {k: File(**v) for k, v in facts["files"].items()}
             return cls(**facts)
         except (KeyError, TypeError, ValueError) as error:

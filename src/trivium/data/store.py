@@ -12,13 +12,14 @@ from trivium.data.checksum import file_sum
 from trivium.data.errors import DataError, StoreError
 from trivium.data.meta import Meta
 from trivium.data.splits import label_fraction
-from trivium.types import DataSpec
+from trivium.types import DataSpec, Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 META = "meta.json"
 GROUPS = "groups.int64.npy"
+STRATA = "strata.int64.npy"
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "validation", "test")
 
@@ -54,6 +55,8 @@ class Store:
             raise StoreError(f"{folder}: {error}; prepare the dataset again") from error
         for name, facts in meta.files.items():
             _check(folder / name, facts.bytes, facts.sha256 if verify else None)
+        for part in meta.parts:
+            cls.open(folder / part, verify)
         return cls(folder, meta, hashlib.sha256(text).hexdigest())
 
     def task(self, name: str | None = None) -> str:
@@ -82,7 +85,37 @@ class Store:
             std=self.meta.statistics["std"],
             vocabulary=self.meta.vocabulary,
             sound=self.meta.sound,
+            parts=tuple(part.spec(task) for part in self.parts.values()),
         )
+
+    @cached_property
+    def parts(self) -> "dict[Modality, Store]":
+        """Of several modalities: the store of each, by modality; samples name its rows."""
+        return {cast(Modality, one): Store.open(self.folder / one) for one in self.meta.parts}
+
+    def part(self, modality: str) -> "Store":
+        """The store of one of several modalities.
+
+        Raises:
+            DataError: the dataset has no such part.
+        """
+        if modality not in self.meta.parts:
+            known = ", ".join(self.meta.parts) or "none, being of one modality"
+            raise DataError(f"{self.meta.name} has no part {modality!r}; it has: {known}")
+        return self.parts[cast(Modality, modality)]
+
+    def rows(self, modality: str) -> Int64[np.ndarray, " sample"]:
+        """Which row of a part each sample names; -1 where it lacks that modality.
+
+        Raises:
+            DataError: the dataset has no such part.
+        """
+        self.part(modality)
+        return self._array(rows_file(modality))
+
+    def strata(self) -> Int64[np.ndarray, " sample"] | None:
+        """Within which samples may be contrasted (names in `meta.strata`); None if all may."""
+        return self._array(STRATA) if STRATA in self.meta.files else None
 
     def column(self, name: str) -> np.memmap:
         """The whole column as a read-only memory map (`image`: uint8 [sample, c, h, w])."""
@@ -127,13 +160,25 @@ class Store:
         """
         from trivium.data.tokenizer import load_tokenizer
 
+        return load_tokenizer(self.tokenizer_text())
+
+    def tokenizer_text(self) -> str:
+        """The tokenizer's file.
+
+        Raises:
+            DataError: the dataset is no text.
+        """
+        if "text" in self.meta.parts:
+            return self.part("text").tokenizer_text()
         if self.tokenizer_sum is None:
             raise DataError(f"{self.meta.name} is {self.meta.modality} and has no tokenizer")
-        return load_tokenizer((self.folder / TOKENIZER).read_text(encoding="utf-8"))
+        return (self.folder / TOKENIZER).read_text(encoding="utf-8")
 
     @property
     def tokenizer_sum(self) -> str | None:
         """Sha256 of the tokenizer's file; None where there is none."""
+        if "text" in self.meta.parts:
+            return self.part("text").tokenizer_sum
         return self.meta.files[TOKENIZER].sha256 if TOKENIZER in self.meta.files else None
 
     def labels(self, task: str | None = "label") -> Int64[np.ndarray, " sample"]:
@@ -173,6 +218,8 @@ class Store:
     @cached_property
     def num_items(self) -> int:
         """Items of the columns: samples of all splits, and those that are in none."""
+        if self.meta.parts:
+            return len(self.rows(self.meta.parts[0]))
         column = next(iter(self.meta.columns))
         if self.is_ragged(column):
             return len(self.ragged(column)[1]) - 1
@@ -196,6 +243,11 @@ class Store:
 def offsets_file(column: str) -> str:
     """The file that says where the samples of a ragged column begin."""
     return f"{column}.offsets.int64.npy"
+
+
+def rows_file(modality: str) -> str:
+    """The file that says which row of a part each sample names."""
+    return f"rows.{modality}.int64.npy"
 
 
 def resolve_task(dataset: str, tasks: tuple[str, ...], name: str | None) -> str:

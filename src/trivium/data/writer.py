@@ -13,10 +13,20 @@ import numpy as np
 from trivium.data.checksum import file_sum
 from trivium.data.errors import DataError
 from trivium.data.meta import File, Meta
+from trivium.data.rows import check_rows, describe_rows
 from trivium.data.spectrogram import SoundSettings
 from trivium.data.splits import carve
 from trivium.data.statistics import channel_statistics
-from trivium.data.store import GROUPS, META, TOKENIZER, Store, offsets_file
+from trivium.data.store import (
+    GROUPS,
+    META,
+    STRATA,
+    TOKENIZER,
+    Store,
+    offsets_file,
+    rows_file,
+)
+from trivium.types import Modality, together
 
 
 class TokenizerSettings(NamedTuple):
@@ -50,6 +60,13 @@ class Parsed(NamedTuple):
     all: what is unseen in test (a pitch, a speaker) is then unseen in validation, too. Of text
     there are `texts` and `tokenizer` (its settings and the most tokens that an encoder is shown)
     instead of columns, of audio there are `waves`.
+
+    Of several modalities there are `parts` instead: by modality, in the order of `MODALITIES`, its
+    content (columns, texts or waves, each thing once) without labels and splits; a sample names
+    one row of each, or -1 where it lacks that modality, in `rows` (int64 [sample]). Rows get the
+    labels, the group and the split of the samples that name them, which must agree. `strata`
+    (int64 [sample], names in `stratum_names`) tells which samples may be contrasted: a batch is of
+    one stratum, and so are the candidates of a retrieval.
     """
 
     columns: dict[str, np.ndarray]
@@ -63,10 +80,16 @@ class Parsed(NamedTuple):
     texts: Sequence[str] | None = None
     tokenizer: TokenizerSettings | None = None
     waves: Waves | None = None
+    parts: "dict[Modality, Parsed] | None" = None
+    rows: dict[Modality, np.ndarray] | None = None
+    strata: np.ndarray | None = None
+    stratum_names: tuple[str, ...] = ()
 
     @property
     def num_samples(self) -> int:
         """Samples of all splits, and those of none."""
+        if self.rows is not None:
+            return len(next(iter(self.rows.values())))
         if self.waves is not None:
             return len(self.waves.offsets) - 1
         return len(self.columns["image"] if self.texts is None else self.texts)
@@ -93,21 +116,37 @@ def write_store(
 
     Validation is carved from train by the protocol, stratified by the main task, and keeps
     groups whole. The same input gives the same bytes. A tokenizer is trained on train alone.
-    `check` may refuse the facts by raising, before anything is written.
+    `check` may refuse the facts by raising, before anything is written; of several modalities it
+    is asked of each part, too.
 
     Raises:
         DataError: lengths, ids or splits do not fit together.
     """
     _check(name, parsed)
-    if parsed.texts is not None:
-        _check_texts(name, parsed.texts)
-    if parsed.waves is not None:
-        _check_waves(name, parsed.waves)
     main = next(iter(parsed.labels.values()), None)
     kept = parsed.groups if parsed.wholes is None else parsed.wholes
     train, validation = carve(parsed.train.astype(np.int64), main, groups=kept)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
-    content = _content(parsed, train, folder.absolute().parent)
+    with replacing(folder) as temporary:
+        _write(temporary, name, parsed, splits, origin, check, folder.absolute().parent)
+    return Store.open(folder)
+
+
+def _write(
+    folder: Path,
+    name: str,
+    parsed: Parsed,
+    splits: Mapping[str, np.ndarray],
+    origin: Origin,
+    check: Callable[[Meta], None] | None,
+    scratch: Path,
+) -> None:
+    """Fill a folder with the arrays and the meta of a store whose splits are known."""
+    if parsed.texts is not None:
+        _check_texts(name, parsed.texts)
+    if parsed.waves is not None:
+        _check_waves(name, parsed.waves)
+    content = _content(parsed, splits["train"], scratch)
     arrays = dict(content.arrays)
     arrays |= {f"labels.{t}.npy": v.astype(np.int64) for t, v in parsed.labels.items()}
     arrays |= {f"split.{s}.npy": v.astype(np.int64) for s, v in splits.items()}
@@ -123,13 +162,16 @@ def write_store(
     )
     if check is not None:
         check(meta)
-    with replacing(folder) as temporary:
-        files = {file: _save(temporary / file, array) for file, array in arrays.items()}
-        for file, text in content.documents.items():
-            (temporary / file).write_text(text, encoding="utf-8")
-            files[file] = File((temporary / file).stat().st_size, file_sum(temporary / file))
-        (temporary / META).write_text(replace(meta, files=files).to_json(), encoding="utf-8")
-    return Store.open(folder)
+    files = {file: _save(folder / file, array) for file, array in arrays.items()}
+    for file, text in content.documents.items():
+        (folder / file).write_text(text, encoding="utf-8")
+        files[file] = _file(folder / file)
+    for one, part in (parsed.parts or {}).items():
+        (folder / one).mkdir()
+        of_rows, their_splits = describe_rows(name, one, parsed, part, splits)
+        _write(folder / one, name, of_rows, their_splits, origin, check, scratch)
+        files[f"{one}/{META}"] = _file(folder / one / META)
+    (folder / META).write_text(replace(meta, files=files).to_json(), encoding="utf-8")
 
 
 class _Content(NamedTuple):
@@ -142,11 +184,29 @@ class _Content(NamedTuple):
 
 
 def _content(parsed: Parsed, train: np.ndarray, scratch: Path) -> _Content:
+    if parsed.parts is not None:
+        return _several(parsed, parsed.parts)
     if parsed.texts is not None:
         return _texts(parsed, train)
     if parsed.waves is not None:
         return _sounds(parsed.waves, train, scratch)
     return _pictures(parsed, train)
+
+
+def _several(parsed: Parsed, parts: Mapping[Modality, Parsed]) -> _Content:
+    assert parsed.rows is not None
+    arrays = {rows_file(one): rows.astype(np.int64) for one, rows in parsed.rows.items()}
+    if parsed.strata is not None:
+        arrays[STRATA] = parsed.strata.astype(np.int64)
+    facts = {
+        "modality": together(parts),
+        "shape": (),
+        "columns": {},
+        "statistics": {"mean": (), "std": ()},
+        "parts": tuple(parts),
+        "strata": parsed.stratum_names,
+    }
+    return _Content(arrays, {}, facts)
 
 
 def _pictures(parsed: Parsed, train: np.ndarray) -> _Content:
@@ -234,6 +294,10 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 def _save(path: Path, array: np.ndarray) -> File:
     np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+    return _file(path)
+
+
+def _file(path: Path) -> File:
     return File(path.stat().st_size, file_sum(path))
 
 
@@ -247,6 +311,8 @@ def _check(name: str, parsed: Parsed) -> None:
         raise DataError(
             f"{name}: train and test indices overlap or leave the {num_samples} samples"
         )
+    if parsed.parts is not None:
+        check_rows(name, parsed, parsed.parts)
     if parsed.groups is not None:
         _check_groups(name, parsed, parsed.groups)
     if parsed.wholes is not None:

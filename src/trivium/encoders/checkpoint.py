@@ -5,11 +5,8 @@ A folder holds `encoder.safetensors` (the weights) and `encoder.yaml`: `format`,
 """
 
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from trivium.encoders.named import encoder_class
 from trivium.encoders.weights import from_bytes, to_bytes
 from trivium.types import DataSpec, Encoder
 
@@ -24,7 +22,6 @@ FORMAT = 1
 WEIGHTS = "encoder.safetensors"
 DESCRIPTION = "encoder.yaml"
 KEYS = frozenset({"format", "class", "arguments", "data", "facts", "sha256"})
-CLASS = re.compile(r"(trivium\.encoders(?:\.[a-z][a-z0-9_]*)+)\.([A-Z][A-Za-z0-9]*)")
 
 
 def save_encoder(encoder: Encoder, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -122,8 +119,7 @@ def _build(description: Mapping[str, Any], folder: Path) -> Encoder:
     if arguments.get("pretrained"):
         raise ValueError(f"{folder / DESCRIPTION} asks for pretrained weights besides its own.")
     try:
-        data: dict[str, Any] = {k: _tuples(value) for k, value in description["data"].items()}
-        encoder: Encoder = constructor(DataSpec(**data), **arguments)
+        encoder: Encoder = constructor(DataSpec.of(description["data"]), **arguments)
         return encoder
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -133,15 +129,13 @@ def _build(description: Mapping[str, Any], folder: Path) -> Encoder:
 
 def _encoder_class(path: str, folder: Path) -> type[Any]:
     """The class below trivium.encoders that a description names; nothing else is importable."""
-    match = CLASS.fullmatch(path)
-    if match and importlib.util.find_spec(match[1]):
-        found = vars(importlib.import_module(match[1])).get(match[2])
-        if isinstance(found, type) and issubclass(found, Encoder) and found.__module__ == match[1]:
-            return found
-    raise ValueError(
-        f"{folder / DESCRIPTION} names the class {path!r}, which is no encoder of "
-        "trivium.encoders: load only what save_encoder wrote."
-    )
+    try:
+        return encoder_class(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / DESCRIPTION} names the class {path!r}, which is no encoder of "
+            "trivium.encoders: load only what save_encoder wrote."
+        ) from error
 
 
 def _describe(folder: Path) -> dict[str, Any]:
@@ -160,10 +154,6 @@ def _describe(folder: Path) -> dict[str, Any]:
     ):
         raise ValueError(f"{path} must hold exactly {sorted(KEYS)}: it is damaged.")
     return description
-
-
-def _tuples(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _read(path: Path) -> bytes:

@@ -29,7 +29,7 @@ class MelStatistics(Encoder):
     def __init__(self, data: DataSpec, *, name: str = "mel_statistics"):
         super().__init__()
         self.name = name
-        self.arguments = {"data": data._asdict(), "name": name}
+        self.arguments = {"data": data.plain(), "name": name}
         bands = audio_shape(data)[2]
         self.stem: MelPatches = MelPatches(data, patch=(1, bands))
         self.width = self.token_width = 2 * bands

@@ -40,7 +40,7 @@ class Projection(Encoder):
                 f"per input value at most, but width is {width}: choose a smaller width."
             )
         self.name = name
-        self.arguments = {"data": data._asdict(), "width": width, "name": name}
+        self.arguments = {"data": data.plain(), "width": width, "name": name}
         self.stem: Patches = self.stem_of(data)
         self.width = self.token_width = width
         self.register_buffer("mean", torch.zeros(num_values))

@@ -26,7 +26,7 @@ class Raw(Encoder):
     def __init__(self, data: DataSpec, *, name: str = "raw"):
         super().__init__()
         self.name = name
-        self.arguments = {"data": data._asdict(), "name": name}
+        self.arguments = {"data": data.plain(), "name": name}
         self.stem: Patches = Patches(data, patch=1)
         self.width = self.token_width = self.stem.num_tokens * self.stem.target_width
 

@@ -51,7 +51,7 @@ class ResNet(Encoder):
             raise ValueError(f"stem_kind is {stem_kind!r}; choose imagenet or small.")
         self.name = name
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "depth": depth,
             "stem_kind": stem_kind,

@@ -43,7 +43,7 @@ class TermProjection(Encoder):
                 "another width."
             )
         self.name = name
-        self.arguments = {"data": data._asdict(), "width": width, "name": name}
+        self.arguments = {"data": data.plain(), "width": width, "name": name}
         self.width = self.token_width = width
         self.register_buffer("weights", torch.zeros(data.vocabulary))
         self.register_buffer("components", torch.zeros(width, data.vocabulary))

@@ -59,7 +59,7 @@ class TextTransformer(Encoder):
             raise ValueError(f"pooling is {pooling!r}; choose mean, cls or last.")
         self.name = name
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "width": width,
             "depth": depth,

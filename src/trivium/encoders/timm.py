@@ -48,7 +48,7 @@ class TimmEncoder(Encoder):
         self.name = name
         options = plain(options or {})
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "model": model,
             "pretrained": False,

@@ -57,7 +57,7 @@ class TransformersEncoder(Encoder):
         options = plain(options or {})
         self.name = name
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "model": model,
             "pooling": pooling,

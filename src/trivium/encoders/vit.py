@@ -61,7 +61,7 @@ class ViT(Encoder):
             raise ValueError(f"pooling is {pooling!r}; choose mean, cls or both.")
         self.name = name
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "patch": patch if isinstance(patch, int) else list(patch),
             "width": width,

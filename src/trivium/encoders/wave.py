@@ -180,7 +180,7 @@ class WaveTransformer(Encoder):
         super().__init__()
         self.name = name
         self.arguments = {
-            "data": data._asdict(),
+            "data": data.plain(),
             "name": name,
             "width": width,
             "depth": depth,

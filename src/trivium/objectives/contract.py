@@ -1,8 +1,13 @@
 """Whether an objective, an encoder and a dataset fit: asked before anything is loaded."""
 
-from trivium.types import Column, DataSpec, Encoder, Modality, Needs
+from trivium.types import Column, DataSpec, Encoder, Kind, Needs, kind_of
 
-EXAMPLES: dict[Modality, str] = {"image": "vit_nano", "text": "text_nano", "audio": "audio_nano"}
+EXAMPLES: dict[Kind, str] = {
+    "image": "vit_nano",
+    "text": "text_nano",
+    "audio": "audio_nano",
+    "several": "towers_nano",
+}
 """An encoder's yaml for each modality, to be named in messages."""
 
 
@@ -33,18 +38,19 @@ def check(
             needs.
     """
     kind = encoder if isinstance(encoder, type) else type(encoder)
-    if data.modality not in needs.modalities:
+    wanted_kind = kind_of(data.modality)
+    if wanted_kind not in needs.modalities:
         raise ValueError(
             f"{objective} makes sense of {' or '.join(needs.modalities)}, but the dataset "
             f"{data.name} is {data.modality}: choose another objective or another dataset."
         )
-    if kind.modality != data.modality:
+    if kind.modality != wanted_kind:
         raise ValueError(
             f"{kind.__name__} encodes {kind.modality}, but the dataset {data.name} is "
             f"{data.modality}: choose an encoder of {data.modality}, such as "
-            f"{EXAMPLES[data.modality]}."
+            f"{EXAMPLES[wanted_kind]}."
         )
-    if column is not None and kind.column != column:
+    if column is not None and wanted_kind == "audio" and kind.column != column:
         forms = {"mel": "log-mel spectrograms", "wave": "waves"}
         wanted = forms.get(kind.column or "", "something else")
         raise ValueError(
@@ -64,7 +70,7 @@ def check(
             f"{objective} needs labels, but the dataset {data.name} has none: choose a labelled "
             "dataset, or an unsupervised or self-supervised objective."
         )
-    if needs.tokens and not kind.contextual:
+    if needs.tokens and wanted_kind != "several" and not kind.contextual:
         raise ValueError(
             f"{objective} hides tokens from the encoder, but {kind.__name__} cannot encode a "
             "subset of tokens: choose an encoder with a transformer trunk, such as vit_nano."

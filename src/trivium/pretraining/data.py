@@ -1,17 +1,18 @@
 """Batches for Lightning: batch k is a pure function of the seed and k."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import numpy as np
 import pytorch_lightning as lightning
 import torch
 
-from trivium.data.batches import batch_length, gather, lengths_shown
+from trivium.data.batches import batch_length, batch_lengths, gather, lengths_shown
 from trivium.data.buckets import Buckets
 from trivium.data.order import batch_indices, num_batches_per_epoch, permutation
 from trivium.data.packing import pack, shift_of
 from trivium.data.store import Store
+from trivium.data.strata import Strata
 from trivium.types import Batch, Column
 
 
@@ -41,7 +42,8 @@ class StepBatches:
 class StoreData(lightning.LightningDataModule):
     """The train split of a store, in batches gathered by index.
 
-    Texts and clips of about equal length share a batch; `packed` joins texts into one stream and
+    Texts and clips of about equal length share a batch, and samples of one stratum where the store
+    has strata; `packed` joins texts into one stream and
     hands out blocks of it instead.
 
     `batch_size` is the global batch, divided among the ranks; `task` names the labels, None on
@@ -81,6 +83,9 @@ class StoreData(lightning.LightningDataModule):
         self.order: Callable[[int, int, int], np.ndarray] = permutation
         if self.lengths is not None:
             self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
+        strata = store.strata() if store.parts else None
+        if strata is not None:
+            self.order = Strata(strata[self.pool], batch_size=batch_size)
 
     def indices(self, step: int, *, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """The samples (or blocks) of one step."""
@@ -104,8 +109,13 @@ class StoreData(lightning.LightningDataModule):
         valid = torch.ones(ids.shape, dtype=torch.bool)
         return Batch({"text": torch.from_numpy(ids)}, {"text": valid}, None, torch.tensor(indices))
 
-    def size(self, step: int) -> int:
-        """The length to which the batch of a step is padded; 0 where all samples are alike."""
+    def size(self, step: int) -> Hashable:
+        """The length to which the batch of a step is padded; 0 where all samples are alike.
+
+        Of several modalities the lengths of all parts.
+        """
+        if self.store.parts:
+            return batch_lengths(self.store, self.indices(step), self.column)
         if self.lengths is None:
             return 0
         return batch_length(self.store, int(self.lengths[self.indices(step)].max()))

@@ -87,10 +87,14 @@ class Pretraining(lightning.LightningModule):
 
     def make_views(self, batch: Batch, step: int) -> Views:
         """Views of a batch at a step, on the batch's device."""
+        device = next(iter(batch.inputs.values())).device
+        generator = torch.Generator(device)
+        generator.manual_seed(step_seed(self.seed, step, self.global_rank))
+        if len(batch.inputs) > 1:
+            made = self.views(batch.inputs, generator, batch.valid, batch.present)
+            return Views(made, self.let_through(batch))
         ((modality, values),) = batch.inputs.items()
         valid = [batch.valid[modality]] if modality in batch.valid else []
-        generator = torch.Generator(values.device)
-        generator.manual_seed(step_seed(self.seed, step, self.global_rank))
         return Views(self.views(values, generator, *valid), self.let_through(batch))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Step:

@@ -1,6 +1,6 @@
 """What the steps of a run cost, where a step's price depends on how long its batch is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from trivium.pretraining.data import StoreData
 
@@ -8,7 +8,8 @@ from trivium.pretraining.data import StoreData
 class Price:
     """Training FLOPs of every step, known before the training starts.
 
-    Batches of one size (the padded length of texts; 0 where all samples are alike) cost the same:
+    Batches of one size (the padded length of texts, or of each of several modalities; 0 where
+    all samples are alike) cost the same:
     each size is counted once, on the first batch that has it.
 
     Args:
@@ -16,10 +17,10 @@ class Price:
         size: The size of a step's batch.
     """
 
-    def __init__(self, count: Callable[[int], int], size: Callable[[int], int]) -> None:
+    def __init__(self, count: Callable[[int], int], size: Callable[[int], Hashable]) -> None:
         self.count = count
         self.size = size
-        self.by_size: dict[int, int] = {}
+        self.by_size: dict[Hashable, int] = {}
         self.spent = [0]
 
     @classmethod

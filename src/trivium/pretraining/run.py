@@ -14,12 +14,14 @@ from trivium.data.batches import gather
 from trivium.data.store import Store
 from trivium.embedding import TOKENIZER
 from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
+from trivium.encoders.towers import Towers
 from trivium.pretraining.budget import Budget, count_flops
 from trivium.pretraining.checkpoints import saved_progress
 from trivium.pretraining.data import StoreData
 from trivium.pretraining.drawing import spread
 from trivium.pretraining.fitting import Watch, fit
 from trivium.pretraining.folder import RunFolder
+from trivium.pretraining.missing import fill_missing
 from trivium.pretraining.module import PARADIGMS, Pretraining, ViewsRecipe
 from trivium.pretraining.optimisers import OptimiserFactory
 from trivium.pretraining.price import Price
@@ -27,7 +29,7 @@ from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
-from trivium.types import Column, Objective
+from trivium.types import Column, Objective, Sense
 
 UNTRAINED_CURVES: dict[str, Any] = {
     "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
@@ -104,10 +106,12 @@ def pretrain(
             "samples": samples,
             "trivium": importlib.metadata.version("trivium"),
         }
-        save_encoder(recipe.objective.encoder.cpu(), folder.path, facts)
+        encoder = recipe.objective.encoder.cpu()
+        if isinstance(encoder, Towers):
+            fill_missing(encoder, store)
+        save_encoder(encoder, folder.path, facts)
         if store.tokenizer_sum is not None:
-            text = (store.folder / TOKENIZER).read_text(encoding="utf-8")
-            folder.write_text(TOKENIZER, text)
+            folder.write_text(TOKENIZER, store.tokenizer_text())
         metrics = {
             "num_steps": num_steps,
             "flops": flops,
@@ -125,8 +129,10 @@ def pretrain(
 
 def train_values(
     store: Store, column: Column | None = None, most: int = MOST_FITTED
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Any, Tensor | None]:
     """Raw values of the train split, at most so many, and where they hold data.
+
+    Of several modalities `Senses`.
 
     What a control or the targets of an objective may be fitted on: the first 100,000 for controls,
     2,000 from everywhere for targets.
@@ -134,6 +140,13 @@ def train_values(
     train = store.split("train")
     chosen = train[:MOST_FITTED] if most == MOST_FITTED else train[spread(len(train), most)]
     batch = gather(store, np.asarray(chosen), None, column)
+    if store.parts:
+        present = batch.present or {}
+        values = {
+            one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
+            for one in store.parts
+        }
+        return values, None
     return batch.inputs[store.meta.modality], batch.valid.get(store.meta.modality)
 
 

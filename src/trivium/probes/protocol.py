@@ -1,7 +1,7 @@
 """The evaluation protocol: which probes see which labels, and what is recorded of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, runtime_checkable
 from typing import Protocol as Interface
 
@@ -128,8 +128,12 @@ def evaluate(
     *,
     checkpoint: str = "",
     task: str = "label",
+    variants: Mapping[str, Float[np.ndarray, "item channel"]] | None = None,
 ) -> Evaluation:
     """Probe frozen features; the test items are read once, after everything is chosen.
+
+    The same fitted probes also see `variants` of the test items' features, such as those of
+    items from which a modality is withheld; their records name the probe `PROBE VARIANT`.
 
     Args:
         features: Of every item of the store, dense or sparse, or one array per split in the order
@@ -139,6 +143,7 @@ def evaluate(
         facts: What identifies the checkpoint; kept as they are.
         checkpoint: Hash of the checkpoint.
         task: Whose labels are predicted.
+        variants: Other features of every item, by what sets them apart.
 
     Raises:
         ValueError: features that do not fit the store or are not finite, or a training draw
@@ -152,22 +157,24 @@ def evaluate(
         for probe in protocol.probes
     ]
     test = np.asarray(store.split("test"))
-    test_features, targets = table[test], labels[test]
+    targets = labels[test]
+    seen = {"": table} | {f" {name}": values for name, values in (variants or {}).items()}
+    shown = [(suffix, values[test]) for suffix, values in seen.items()]
     records: list[Record] = []
     predictions: dict[str, np.ndarray] = {"labels": targets.astype(np.int16)}
     groups = store.groups()
     if groups is not None:
         predictions["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
     for each in fitted:
-        shares = each.learnt.predict_proba(test_features)
-        key = f"{each.probe}/{each.fraction}/{each.draw}"
-        predictions[key] = shares.argmax(1).astype(np.int16)
-        measured = measure(shares, targets, num_bins=protocol.num_bins)
-        for split, values, num_items in (
-            ("validation", each.validation, each.num_validation),
-            ("test", measured, len(test)),
-        ):
-            records += [_record(each, task, split, *pair, num_items) for pair in values.items()]
+        found = each.validation.items()
+        records += [_record(each, task, "validation", *o, each.num_validation) for o in found]
+        for suffix, test_features in shown:
+            shares = each.learnt.predict_proba(test_features)
+            named = replace(each, probe=each.probe + suffix)
+            key = f"{named.probe}/{each.fraction}/{each.draw}"
+            predictions[key] = shares.argmax(1).astype(np.int16)
+            measured = measure(shares, targets, num_bins=protocol.num_bins)
+            records += [_record(named, task, "test", *o, len(test)) for o in measured.items()]
     return Evaluation(PROTOCOL, checkpoint, dict(facts), tuple(records), predictions)
 
 

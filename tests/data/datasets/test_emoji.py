@@ -46,13 +46,13 @@ def char_of(key):
     return "".join(chr(int(number, 16)) for number in key.split("-"))
 
 
-@pytest.fixture
-def folder(tmp_path):
+def write_packages(folder):
+    """All packages but `emojilib`: seven vendors that draw every emoji."""
     listed = {char_of(key): {"name": name, "group": group_of(name)} for key, name in NAMES.items()}
     newer = {"\U0001faea": {"name": "newer", "group": "Food"}}
-    write(tmp_path / "unicode-emoji-json", "data-by-emoji.json", listed | newer)
+    write(folder / "unicode-emoji-json", "data-by-emoji.json", listed | newer)
     known = [{"char": char, "subgroup": v["group"].lower() + "-sub"} for char, v in listed.items()]
-    write(tmp_path / "emoji.json" / "package", "emoji.json", known)
+    write(folder / "emoji.json" / "package", "emoji.json", known)
     for number, vendor in enumerate(VENDORS):
         icons = {name: square(0x1111 * i + number) for i, name in enumerate(NAMES.values())}
         icons["flag-bouvet-island"] = icons["flag-norway"]
@@ -62,8 +62,13 @@ def folder(tmp_path):
         if vendor in WITHOUT_CHARS:
             icons["flag-for-norway"] = icons.pop("flag-norway")
             chars = {}
-        pack(tmp_path, vendor, icons, chars)
-    return tmp_path
+        pack(folder, vendor, icons, chars)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_packages(tmp_path)
 
 
 def parse(folder, config=CONFIG):

@@ -1,18 +1,17 @@
 """Tiny folders of the layout of Tux Paint's stamps: tones instead of speech."""
 
-import io
-from functools import cache
-
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.data.datasets import stamps_speech
-from trivium.data.datasets.stamps_speech import categories, connected, read_captions
+from trivium.data.datasets.connected import connected
+from trivium.data.datasets.tuxpaint import categories, read_captions
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.writer import Origin, write_store
+
+from .tuxpaint import Stamps, tone
 
 CONFIG = {
     "name": "stamps",
@@ -20,34 +19,6 @@ CONFIG = {
     "spectrogram": {"rate": 8000, "window": 256, "hop": 80, "bands": 16, "low": 60, "high": 3900},
     "spec": {"shape": [1, 20, 16]},
 }
-
-
-@cache  # equal bytes for equal numbers: ogg files hold a random serial number
-def tone(number):
-    stream = io.BytesIO()
-    wave = 0.3 * np.sin(2 * np.pi * (200 + 10 * number) * np.arange(1200 + number) / 8000)
-    soundfile.write(stream, wave, 8000, format="OGG")
-    return stream.getvalue()
-
-
-class Stamps:
-    """Writes pictures with clips, each of its own number unless one is given."""
-
-    def __init__(self, root):
-        self.root = root
-        self.number = 0
-
-    def add(self, picture, caption=None, languages=("fr",), number=None, **captions):
-        place = self.root / "usr" / "share" / "stamps" / picture
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if caption is not None:
-            lines = [caption, *(f"{key}.utf8={value}" for key, value in captions.items())]
-            place.with_name(place.name + ".txt").write_text("\n".join(lines) + "\n")
-        for language in languages:
-            self.number += 1
-            ending = "_desc.ogg" if language == "en" else f"_desc_{language}.ogg"
-            content = tone(self.number if number is None else number)
-            place.with_name(place.name + ending).write_bytes(content)
 
 
 @pytest.fixture

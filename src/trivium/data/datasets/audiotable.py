@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import plain_option, section, sound_settings
+from trivium.data.datasets.cells import encoded_or_path
+from trivium.data.datasets.locate import below
 from trivium.data.datasets.parquet import (
     Classes,
     Division,
@@ -70,14 +72,11 @@ def sounds(tables: list[Table], column: str, folder: Path) -> Iterator[tuple[str
     for table in tables:
         for row, value in enumerate(table.values(column)):
             name = f"{table.name}, row {row}"
-            found = value if isinstance(value, dict) else {"bytes": value}
-            encoded, path = found.get("bytes"), found.get("path")
-            if isinstance(encoded, str):
-                encoded, path = None, encoded
-            if isinstance(encoded, bytes):
-                yield name, encoded
-            elif isinstance(path, str):
-                yield f"{name}, {path}", _inside(folder, path, name)
+            found = encoded_or_path(value)
+            if isinstance(found, bytes):
+                yield name, found
+            elif isinstance(found, str):
+                yield f"{name}, {found}", _inside(folder, found, name)
             else:
                 raise DataError(f"{name}: column {column!r} holds no sound, but {type(value)}")
 
@@ -93,9 +92,7 @@ def counted(classes: Classes) -> Classes:
 
 
 def _inside(folder: Path, path: str, name: str) -> Path:
-    whole = folder / path
-    if not whole.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{name}: {path} lies outside of {folder}")
+    whole = below(folder, path, name)
     if not whole.is_file():
         raise DataError(f"{name}: there is no file {path} in {folder}")
     return whole

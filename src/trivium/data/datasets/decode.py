@@ -3,6 +3,7 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,7 +16,10 @@ MAX_PIXELS = 64_000_000
 
 
 def decode(
-    source: Path | bytes, shape: tuple[int, ...], name: str
+    source: Path | bytes,
+    shape: tuple[int, ...],
+    name: str,
+    frame: Literal["crop", "pad"] = "crop",
 ) -> UInt8[np.ndarray, "channel height width"]:
     """Decode one picture: shorter side resized (bicubic, antialiased), then cropped centrally.
 
@@ -24,6 +28,7 @@ def decode(
         shape: (channel, height, width) with 1 (grey) or 3 (RGB) channels; transparency lies on
             white, and the camera's orientation is applied.
         name: What to call it in messages.
+        frame: `pad` resizes the longer side instead and shows the whole picture on white.
 
     Raises:
         DataError: broken, of no known format or too large; the message names the picture.
@@ -34,7 +39,7 @@ def decode(
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"{name}: {image.width} x {image.height} pixels are too many")
-                return _fit(image, shape)
+                return _fit(image, shape, frame)
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on broken input
@@ -43,7 +48,7 @@ def decode(
         ) from error
 
 
-def _fit(image: Image.Image, shape: tuple[int, ...]) -> np.ndarray:
+def _fit(image: Image.Image, shape: tuple[int, ...], frame: str) -> np.ndarray:
     channels, height, width = shape
     upright = ImageOps.exif_transpose(image)
     if upright.has_transparency_data:
@@ -54,6 +59,11 @@ def _fit(image: Image.Image, shape: tuple[int, ...]) -> np.ndarray:
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     upright = upright.convert("L" if channels == 1 else "RGB")
     if upright.size != (width, height):
-        upright = ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC)
+        if frame == "pad":
+            upright = ImageOps.pad(
+                upright, (width, height), Image.Resampling.BICUBIC, color="white"
+            )
+        else:
+            upright = ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(upright, dtype=np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -31,7 +31,39 @@ class Sample(NamedTuple):
     pixels: np.ndarray
 
 
+class Drawn(NamedTuple):
+    """Every drawing with its labels and groups, who is train and test, and what to know of them."""
+
+    samples: list[Sample]
+    labels: dict[str, np.ndarray]
+    tasks: dict[str, tuple[str, ...]]
+    groups: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...]
+    by_vendor: bool
+
+
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
+    """The drawings of `drawings`; where a vendor is held out, concepts are on both sides.
+
+    Raises:
+        ConfigError: an unknown split or vendor, or a shape other than [3, size, size].
+        DataError: a package is missing or of another layout, or nothing can be drawn.
+    """
+    found = drawings(folder, config)
+    return Parsed(
+        columns={"image": np.stack([sample.pixels for sample in found.samples])},
+        labels=found.labels,
+        tasks=found.tasks,
+        train=found.train,
+        test=found.test,
+        notes=found.notes,
+        groups=None if found.by_vendor else found.groups,
+    )
+
+
+def drawings(folder: Path, config: Mapping[str, object]) -> Drawn:
     """Render every vendor's drawing of every emoji on white.
 
     `split: concept` keeps all drawings of a concept on one side and holds out a fifth of the
@@ -61,15 +93,8 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed: 
     else:
         every = np.arange(len(samples))
         train, test = carve(every, labels["group"], TEST, stream=1, groups=groups)
-    return Parsed(
-        columns={"image": np.stack([sample.pixels for sample in samples])},
-        labels=labels,
-        tasks=tasks,
-        train=train,
-        test=test,
-        notes=_notes(samples, packs, groups, refused, num_newer),
-        groups=None if held_out else groups,
-    )
+    notes = _notes(samples, packs, groups, refused, num_newer)
+    return Drawn(samples, labels, tasks, groups, train, test, notes, bool(held_out))
 
 
 def _samples(

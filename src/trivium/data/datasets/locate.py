@@ -15,3 +15,15 @@ def locate(folder: Path, name: str) -> Path:
     if not found:
         raise DataError(f"{folder}: expected a file {name} in it; is this the right archive?")
     return found[0]
+
+
+def below(folder: Path, path: str, name: str, base: Path | None = None) -> Path:
+    """A path that data from outside name, as seen from `base` (by default `folder`).
+
+    Raises:
+        DataError: it leaves `folder`; `name` says who named it.
+    """
+    whole = (base or folder) / path
+    if not whole.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{name}: {path} lies outside of {folder}")
+    return whole

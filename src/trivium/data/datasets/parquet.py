@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,20 @@ from trivium.data.sources.hub import export_parquet
 from trivium.data.splits import carve
 
 ROWS = 256
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Rows with named columns, whatever kind of file they lie in."""
+
+    name: str
+    num_rows: int
+
+    def values(self, column: str) -> Iterator[Any]:
+        """The column's values as Python objects; a `DataError` if there is none."""
+
+    def class_names(self, column: str) -> tuple[str, ...] | None:
+        """Names of a class column, where the file has them."""
 
 
 class Table:
@@ -72,7 +86,7 @@ def open_table(folder: Path, names: Sequence[str]) -> Table:
     raise DataError(f"{folder}: no parquet files of split {' or '.join(names)}; found {found}")
 
 
-def class_ids(tables: list[Table], column: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def class_ids(tables: Sequence[Rows], column: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class ids of all tables together, and the names.
 
     Integers are ids already (names from the file, else the numbers); words are sorted.
@@ -131,7 +145,7 @@ class Classes(NamedTuple):
     tasks: dict[str, tuple[str, ...]]
 
 
-def read_classes(tables: list[Table], config: Mapping[str, object]) -> Classes:
+def read_classes(tables: Sequence[Rows], config: Mapping[str, object]) -> Classes:
     """What the config's `columns.tasks` names (by default task and column `label`).
 
     Raises:

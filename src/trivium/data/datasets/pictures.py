@@ -1,7 +1,7 @@
 """Many encoded pictures into one array, where a broken one is an error or is left out."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ def decode_all(
     total: int,
     config: dict[str, object],
     scratch: Path,
+    read: Callable[[Path | bytes, tuple[int, ...], str], np.ndarray] = decode,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode named pictures into a memory map on disk.
 
@@ -25,6 +26,7 @@ def decode_all(
         total: How many there are at most.
         config: Read for `spec.shape` and `on_error` (`raise` or `skip`).
         scratch: Folder for the memory map.
+        read: What decodes one of them, given the shape and the name.
 
     Returns:
         uint8 [total, channel, height, width] and bool [total]: False where one was left out.
@@ -39,7 +41,7 @@ def decode_all(
     broken: list[str] = []
     for position, (name, picture) in enumerate(pictures):
         try:
-            array[position] = decode(picture, shape, name)
+            array[position] = read(picture, shape, name)
             good[position] = True
         except DataError as error:
             if not skip:

@@ -15,7 +15,8 @@ class Untrained(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "control"
-    needs: ClassVar[Needs] = Needs()
+    joint: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(modalities=("image", "text", "audio", "several"))
 
     def __init__(self, encoder: Encoder, data: DataSpec) -> None:  # noqa: ARG002
         super().__init__()

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from trivium.encoders.positions import sincos_2d
 from trivium.encoders.transformer import Transformer, init_linear
 from trivium.encoders.validity import is_every_token
+from trivium.objectives.rebuilding import fill, hidden_distance, hide, put_back
 from trivium.types import (
-    MASK,
     DataSpec,
     Encoder,
     Features,
@@ -22,7 +22,7 @@ from trivium.types import (
     View,
     Views,
 )
-from trivium.views.masking import Mask, RandomMasking, gather_tokens
+from trivium.views.masking import Mask, RandomMasking
 
 
 @final
@@ -75,34 +75,23 @@ class MAE(Objective):
 
     def hide(self, tokens: Tokens) -> tuple[Tokens, Mask]:
         """Keep a random subset of every sample's tokens."""
-        values, valid, _ = tokens
-        every = is_every_token(valid)
-        mask: Mask = self.masking(
-            len(values), values.shape[1], values.device, valid=None if every else valid
-        )
-        shown = valid[:, : mask.keep.shape[1]]
-        if not every:
-            shown = (valid & ~mask.mask).gather(1, mask.keep)
-        return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
+        return hide(self.masking, tokens)
 
     def decode(
         self, features: Features, mask: Mask, valid: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token target_width"]:
         """Put the encoded tokens back in place among mask tokens, and predict all of them."""
         seen = self.enter(features.tokens)
-        place = mask.keep.unsqueeze(-1).expand_as(seen)
-        blank = self.mask_token.to(seen.dtype).expand(*mask.mask.shape, -1)
-        tokens = blank.scatter(1, place, seen) + self.positions[: mask.mask.shape[1]]
+        tokens = put_back(seen, mask, self.mask_token) + self.positions[: mask.mask.shape[1]]
         decoded = self.decoder(tokens, None if is_every_token(valid) else valid)
         prediction: Tensor = self.predict(decoded)
         return prediction.float()
 
     def score(self, prediction: Tensor, view: View, mask: Mask) -> Float[Tensor, ""]:
         """Mean distance over the hidden tokens; padding never is one."""
-        stem = self.encoder.stem
-        target = stem.target(view.values, normalise=self.normalise)
-        hidden = mask.mask.float()
-        return (stem.distance(prediction, target) * hidden).sum() / hidden.sum().clamp(min=1)
+        return hidden_distance(
+            self.encoder.stem, prediction, view.values, mask, normalise=self.normalise
+        )
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
@@ -110,21 +99,8 @@ class MAE(Objective):
 
         With `normalise` the predictions borrow each hidden token's true mean and deviation.
         """
-        view, stem = views.views[0], self.encoder.stem
+        view = views.views[0]
         tokens = self.encoder.embed(view.values, view.valid)
         visible, mask = self.hide(tokens)
         prediction = self.decode(self.encoder.contextualise(visible), mask, tokens.valid)
-        target = stem.target(view.values)
-        if stem.likelihood == "categorical":
-            filled = torch.where(mask.mask, stem.render(prediction), target)
-            return {"text": target, "masked": target.masked_fill(mask.mask, MASK), "filled": filled}
-        if self.normalise:
-            variance, mean = torch.var_mean(target, dim=-1, keepdim=True)
-            prediction = prediction * (variance + 1e-6).sqrt() + mean
-        hidden = mask.mask.bool().unsqueeze(-1)
-        masked, filled = (
-            target.masked_fill(hidden, stem.blank),
-            torch.where(hidden, prediction, target),
-        )
-        rows = {"input": target, "masked": masked, "filled": filled}
-        return {name: stem.render(row) for name, row in rows.items()}
+        return fill(self.encoder.stem, prediction, view.values, mask, normalise=self.normalise)

@@ -7,12 +7,12 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
+from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Senses, Terms, Views
 
 
 @final
 class CrossEntropy(Objective):
-    r"""Classify the pooled features with one linear layer.
+    r"""Classify the pooled features with one linear layer; of several modalities the fused ones.
 
     $L = -\frac{1}{N} \sum_i \sum_c q_{ic} \log p_{ic}$ with
     $q_{ic} = (1 - \epsilon) t_{ic} + \epsilon / C$, t the one-hot label (or mixed labels, see
@@ -30,7 +30,7 @@ class CrossEntropy(Objective):
     """
 
     paradigm: ClassVar[Paradigm] = "supervised"
-    needs: ClassVar[Needs] = Needs(labels=True)
+    needs: ClassVar[Needs] = Needs(labels=True, modalities=("image", "text", "audio", "several"))
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class CrossEntropy(Objective):
                 f"cutmix pastes boxes of images, but {data.name!r} is {data.modality}: set "
                 "objective.cutmix to 0."
             )
-        if mixup > 0 and data.modality == "text":
+        if mixup > 0 and data.modality not in ("image", "audio"):
             raise ValueError(
-                f"mixup averages inputs, but those of {data.name!r} are ids: set "
+                f"mixup averages images or sounds, but {data.name!r} is {data.modality}: set "
                 "objective.mixup to 0."
             )
         self.encoder = encoder
@@ -73,11 +73,12 @@ class CrossEntropy(Objective):
         return {"loss": loss, "accuracy": accuracy}
 
     def mix(
-        self, values: Shaped[Tensor, "batch ..."], labels: Int64[Tensor, " batch"]
-    ) -> tuple[Shaped[Tensor, "batch ..."], Float[Tensor, "batch class"]]:
+        self, values: Shaped[Tensor, "batch ..."] | Senses, labels: Int64[Tensor, " batch"]
+    ) -> tuple[Shaped[Tensor, "batch ..."] | Senses, Float[Tensor, "batch class"]]:
         """Mixed values and label distributions; unmixed ones if nothing is on, or in eval mode."""
         if self.mixing is None or not self.training:
             return values, F.one_hot(labels, self.classifier.out_features).float()
+        assert isinstance(values, Tensor)
         # The transforms take images only; mixup itself does not care for shapes.
         images = values if values.ndim == 4 else values.flatten(1)[:, None, None]
         mixed, targets = self.mixing(images, labels)

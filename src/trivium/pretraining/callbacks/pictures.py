@@ -7,6 +7,7 @@ import torch
 
 from trivium.data.batches import gather
 from trivium.data.spectrogram import settings_of
+from trivium.data.store import Store
 from trivium.embedding import as_values
 from trivium.pretraining.callbacks.after_look import AfterLook
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
@@ -22,7 +23,7 @@ from trivium.pretraining.listening import keep_sounds, waves_of
 from trivium.pretraining.module import Pretraining
 from trivium.pretraining.sheets import keep_picture, keep_rows, keep_texts
 from trivium.tracking.writer import RunWriter
-from trivium.types import Objective, View
+from trivium.types import Batch, Objective, View
 
 NUM_COLUMNS = 12
 NUM_NEIGHBOURS = 5
@@ -40,7 +41,9 @@ class Pictures(AfterLook):
     That is: the objective's own rows of pictures; a map of validation features; some validation
     samples above their nearest neighbours; and, where the objective has groups of its own, a row
     of members for each of the largest. Of audio there are also sounds (MP3), at the first and the
-    last look: each of the objective's rows, and three samples each before its two nearest.
+    last look: each of the objective's rows, and three samples each before its two nearest. Of
+    several modalities the rows of each make a sheet of their own (a row's name begins with its
+    modality), and neighbours are shown by the first modality that all of them have.
 
     Place it after the online probe: it draws at the probe's steps, from the probe's features.
     PNG files (of texts: json files) go to `folder`, and to the tracker under stable names with a
@@ -57,8 +60,11 @@ class Pictures(AfterLook):
         self.folder.mkdir(parents=True, exist_ok=True)
         place: Place = (step, self.folder, self.writer)
         rows = self.rows(pl_module)
-        if rows:
-            keep_rows(rows, self.probe.store, "rows", *place)
+        for modality, some in self.by_modality(rows).items():
+            if modality is None:
+                keep_rows(some, self.probe.store, "rows", *place)
+            else:
+                keep_rows(some, self.probe.store.part(modality), f"rows_{modality}", *place)
         features, nearest = self.probe.features, None
         if features is not None:
             drawn = draw_map(project(features), self.labels(), self.classes())
@@ -73,6 +79,16 @@ class Pictures(AfterLook):
         ends = step == 0 or pl_module.progress >= 1
         if ends and self.probe.store.meta.modality == "audio":
             self._keep_sounds(rows, nearest, place)
+
+    def by_modality(self, rows: dict[str, np.ndarray]) -> dict[str | None, dict[str, np.ndarray]]:
+        """Rows of one modality as they are; of several, by the first word of their names."""
+        parts = self.probe.store.meta.parts
+        if not parts or not rows:
+            return {None: rows} if rows else {}
+        found: dict[str | None, dict[str, np.ndarray]] = {}
+        for name, row in rows.items():
+            found.setdefault(name.split(" ")[0], {})[name] = row
+        return found
 
     @property
     def num_columns(self) -> int:
@@ -91,11 +107,13 @@ class Pictures(AfterLook):
         objective.eval()
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            inputs, valid = (
-                {name: each.to(pl_module.device) for name, each in values.items()}
-                for values in (batch.inputs, batch.valid)
+            inputs, valid, present = (
+                {name: each.to(pl_module.device) for name, each in (values or {}).items()}
+                for values in (batch.inputs, batch.valid, batch.present)
             )
-            views = pl_module.make_views(batch._replace(inputs=inputs, valid=valid), 0)
+            views = pl_module.make_views(
+                Batch(inputs, valid, batch.labels, batch.indices, present), 0
+            )
             rows = objective.pictures(views)
         objective.train(was_training)
         return {
@@ -133,6 +151,11 @@ class Pictures(AfterLook):
         if not chosen.size:
             return
         store, items = self.probe.store, self.probe.validation[chosen]
+        if store.parts:
+            known = [one for one in store.parts if (store.rows(one)[items] >= 0).all()]
+            if known:
+                self._keep_part(store.part(known[0]), store.rows(known[0])[items], name, place)
+            return
         if store.meta.modality == "text":
             rows = {str(rank): store.texts(row) for rank, row in enumerate(items)}
             keep_texts(rows, name, *place)
@@ -144,6 +167,15 @@ class Pictures(AfterLook):
             shown = stem.render(stem.target(self._view(pl_module, items.ravel()).values))
         sheet = shown.float().cpu().numpy().reshape(*chosen.shape, *shown.shape[1:])
         keep_rows({str(rank): row for rank, row in enumerate(sheet)}, store, name, *place)
+
+    def _keep_part(self, part: Store, items: np.ndarray, name: str, place: Place) -> None:
+        """The same of rows of one of several modalities, as they lie in the store."""
+        if part.meta.modality == "text":
+            keep_texts({str(rank): part.texts(row) for rank, row in enumerate(items)}, name, *place)
+            return
+        ((values),) = gather(part, items.ravel(), None).inputs.values()
+        sheet = as_values(values).numpy().reshape(*items.shape, *values.shape[1:])
+        keep_rows({str(rank): row for rank, row in enumerate(sheet)}, part, name, *place)
 
     def _keep_sounds(
         self, rows: dict[str, np.ndarray], nearest: np.ndarray | None, place: Place

@@ -43,14 +43,18 @@ class Sentinels(lightning.Callback):
     def on_before_optimizer_step(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, optimizer: Any
     ) -> None:
-        """After the first backward pass, every trainable parameter must have a gradient."""
+        """After the first backward pass, every trainable parameter must have a gradient.
+
+        Except what the encoder calls optional.
+        """
         assert isinstance(pl_module, Pretraining)
         if trainer.global_step:
             return
+        optional = tuple(f"encoder.{one}" for one in pl_module.objective.encoder.optional)
         lost = [
             name
             for name, parameter in pl_module.objective.named_parameters()
-            if parameter.requires_grad and parameter.grad is None
+            if parameter.requires_grad and parameter.grad is None and not name.startswith(optional)
         ]
         if lost:
             raise CollapseError(

@@ -34,8 +34,9 @@ def clip_means(view: View) -> Float[Tensor, "batch 1 1 1"]:
 
     In double precision, so that padding cannot change the rounding.
     """
-    total = silenced(view, 0.0).values.sum((1, 2, 3), keepdim=True, dtype=torch.float64)
-    count = lengths(view).clamp(min=1).view(-1, 1, 1, 1) * view.values.shape[3]
+    values: Tensor = silenced(view, 0.0).values
+    total = values.sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+    count = lengths(view).clamp(min=1).view(-1, 1, 1, 1) * values.shape[3]
     return (total / count).float()
 
 

@@ -1,0 +1,114 @@
+"""What the probe stage measures of encoders of several modalities, one evaluation at a time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FUSED = "fused"
+
+
+def trained(
+    values: dict[str, Any], source: Path, store: Any, protocol: Any, facts: dict[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Each tower on its modality, the fused features with and without each, and retrieval."""
+    from trivium.embedding import cached_features, load_encoder
+    from trivium.encoders.checkpoint import checkpoint_hash
+    from trivium.probes.pairs import evaluate_retrieval
+    from trivium.probes.protocol import evaluate
+
+    digest, cache = checkpoint_hash(source), Path(values["features"])
+    encoder: Any = load_encoder(source)
+    task = store.task(values["task"]) if store.meta.tasks else None
+    of_towers = {
+        one: cached_features(source, part, cache, part=one) for one, part in store.parts.items()
+    }
+    if task is not None:
+        for one, features in of_towers.items():
+            known = {**facts, "modality": one, "task": task}
+            part = store.part(one)
+            found = evaluate(features, part, protocol, known, checkpoint=digest, task=task)
+            if one != "text" and facts["joint"] and "text" in store.parts:
+                found = with_zero_shot(found, encoder, one, features, part, values, task)
+            yield one, found
+        known = {**facts, "modality": store.meta.modality, "task": task}
+        fused = cached_features(source, store, cache)
+        variants = {
+            f"without {one}": cached_features(source, store, cache, without=[one])
+            for one in store.parts
+        }
+        yield (
+            FUSED,
+            evaluate(
+                fused, store, protocol, known, checkpoint=digest, task=task, variants=variants
+            ),
+        )
+    if facts["joint"]:
+        joint = {one: in_joint(encoder, one, features) for one, features in of_towers.items()}
+        for found in evaluate_retrieval(
+            joint, store, facts, checkpoint=digest, candidates=values["candidates"]
+        ):
+            yield str(found.facts["task"]), found
+
+
+def raw(
+    values: dict[str, Any], store: Any, protocol: Any, facts: dict[str, Any], raw_features: Any
+) -> Iterator[tuple[str, Any]]:
+    """The controls without an encoder: raw inputs of each modality, ridge regression, duration."""
+    from trivium.probes.pair_controls import evaluate_controls
+    from trivium.probes.protocol import evaluate
+
+    features = {one: raw_features(part) for one, part in store.parts.items()}
+    digest = f"raw-{store.fingerprint}"
+    task = store.task(values["task"]) if store.meta.tasks else None
+    if task is not None:
+        for one, (table, name) in features.items():
+            known = {**facts, "modality": one, "encoder": name, "task": task}
+            part = store.part(one)
+            yield one, evaluate(table, part, protocol, known, checkpoint=digest, task=task)
+    tables = {one: table for one, (table, _) in features.items()}
+    for found in evaluate_controls(
+        tables, store, facts, checkpoint=digest, candidates=values["candidates"]
+    ):
+        yield f"{found.facts['objective']} {found.facts['task']}", found
+
+
+def in_joint(encoder: Any, modality: str, features: Any) -> Any:
+    """Features of a tower in the joint space."""
+    import numpy as np
+    import torch
+
+    with torch.inference_mode():
+        return encoder.joint(modality, torch.from_numpy(np.array(features))).numpy()
+
+
+def with_zero_shot(
+    found: Any,
+    encoder: Any,
+    modality: str,
+    features: Any,
+    part: Any,
+    values: dict[str, Any],
+    task: str,
+) -> Any:
+    """The evaluation of a tower with the zero-shot classification of its test items."""
+    from dataclasses import replace
+
+    from trivium.embedding import embed
+    from trivium.probes.zero_shot import zero_shot
+
+    tower = encoder.tower("text")
+    tower.tokenizer = encoder.tokenizer
+    test = part.split("test")
+    records, predictions = zero_shot(
+        in_joint(encoder, modality, features[test]),
+        part.labels(task)[test],
+        part.meta.tasks[task],
+        lambda texts: in_joint(encoder, "text", embed(tower, texts)),
+        templates=values["templates"],
+        task=task,
+    )
+    return replace(
+        found,
+        records=(*found.records, *records),
+        predictions={**found.predictions, **predictions},
+    )

@@ -1,0 +1,152 @@
+"""Canonical correlations: what linear maps find that modalities have in common."""
+
+import math
+from typing import ClassVar, NoReturn, cast, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trivium.encoders.towers import Towers
+from trivium.objectives.canonical import correlate
+from trivium.objectives.control.lsa import LSA
+from trivium.objectives.control.pca import PCA
+from trivium.types import DataSpec, Encoder, Modality, Needs, Objective, Paradigm, Senses, Views
+
+IMAGE = "trivium.encoders.projection.Projection"
+TEXT = "trivium.encoders.term_projection.TermProjection"
+AUDIO = "trivium.encoders.mel_projection.MelProjection"
+CHUNK = 1024
+"""Items that are encoded at a time."""
+
+
+@final
+class CCA(Objective):
+    r"""A control: directions of linear features along which modalities are most correlated.
+
+    Each modality is first reduced to `width` features, or as many as it can have, by the controls
+    `pca` (image, audio) and `lsa` (text). The joint features are the first `num_components`
+    solutions of
+
+    .. math:: (S - D) v = \lambda (D + R) v,
+
+    where $S$ is the covariance of all modalities' features side by side, $D$ its blocks of single
+    modalities, and the diagonal $R$ `regularisation` times the mean variance of each. For two
+    modalities this is canonical correlation analysis (Hotelling 1936, doi
+    10.1093/biomet/28.3-4.321) with ridges (Vinod 1976, doi 10.1016/0304-4076(76)90010-5), and
+    $\lambda$ is the correlation; for three it is MAXVAR (Kettenring 1971, doi
+    10.1093/biomet/58.3.433). The configured encoder is ignored: what is exported are linear
+    `Towers`. In their fused features, the mean stands for what a sample lacks.
+
+    Raises:
+        ValueError: A setting does not fit the data or the others.
+    """
+
+    paradigm: ClassVar[Paradigm] = "control"
+    needs: ClassVar[Needs] = Needs(modalities=("several",))
+    joint: ClassVar[bool] = True
+    encoder: Towers
+
+    def __init__(
+        self,
+        encoder: Encoder,  # noqa: ARG002
+        data: DataSpec,
+        *,
+        width: int,
+        num_components: int,
+        regularisation: float,
+    ) -> None:
+        super().__init__()
+        widths = {one.modality: min(width, _most(one)) for one in data.parts}
+        fewest = min(widths.values(), default=width)
+        if not 1 <= num_components <= fewest:
+            raise ValueError(
+                f"{num_components} canonical components of {fewest} features: choose "
+                f"objective.num_components between 1 and {fewest}."
+            )
+        if regularisation < 0:
+            raise ValueError(f"objective.regularisation must not be negative: {regularisation}")
+        self.data, self.widths, self.regularisation = data, widths, regularisation
+        self.encoder = Towers(
+            data,
+            name="cca_towers",
+            image={"_target_": IMAGE, "width": widths.get("image")},
+            text={"_target_": TEXT, "width": widths.get("text")},
+            audio={"_target_": AUDIO, "width": widths.get("audio")},
+            joint_width=num_components,
+            joint_bias=True,
+        )
+
+    def fit(self, values: Senses, valid: Tensor | None = None) -> int:  # noqa: ARG002
+        """Fit on raw values as in a store (uint8 becomes [0, 1]), and return the FLOPs.
+
+        The features of a modality are fitted on all items that have it, the correlations on items
+        that have all. The FLOPs are those of `pca` and `lsa`, 2 N X w for the w features of N items
+        of X values (ids of the vocabulary, for text), 2 N d^2 for the covariance of all d features,
+        and 14 d^3 for the generalised eigenproblem (Golub and Van Loan, algorithm 8.7.1).
+
+        Raises:
+            ValueError: There are fewer items than features, or the covariance of a modality is
+                singular without regularisation.
+        """
+        names = self.encoder.modalities
+        num_items = len(values[names[0]].values)
+        whole = torch.ones(num_items, dtype=torch.bool)
+        for one in names:
+            present = values[one].present
+            whole &= whole if present is None else present.cpu()
+        widest = max(self.widths.values())
+        if int(whole.sum()) <= widest:
+            raise ValueError(
+                f"{widest} features need more items than that, but the train split has "
+                f"{int(whole.sum())} with all modalities: choose a smaller objective.width."
+            )
+        flops, features = 0, []
+        for one in names:
+            flops += self._reduce(one, values)
+            features.append(self._features(one, values[one].values[whole]))
+            tower = self.encoder.tower(one)
+            flops += 2 * len(features[-1]) * cast(Tensor, tower.components).numel()
+        directions = correlate(features, self.encoder.joint_width, self.regularisation)
+        with torch.no_grad():
+            for one, rows, found in zip(names, features, directions, strict=True):
+                mean, weight = rows.mean(0), found.T
+                project = cast(nn.Linear, self.encoder.project[one])
+                project.weight.copy_(torch.from_numpy(weight))
+                project.bias.copy_(torch.from_numpy(-weight @ mean))
+                self.encoder.missing[one].copy_(torch.from_numpy(mean))
+        total = sum(self.widths.values())
+        return flops + 2 * int(whole.sum()) * total**2 + 14 * total**3
+
+    def forward(self, views: Views) -> NoReturn:  # noqa: ARG002
+        """Never to be called.
+
+        Raises:
+            RuntimeError: Always, because a control is not trained.
+        """
+        raise RuntimeError("The control `cca` has no loss: it is fitted in closed form.")
+
+    def _reduce(self, one: Modality, values: Senses) -> int:
+        sense, tower = values[one], self.encoder.tower(one)
+        rows = sense.values if sense.present is None else sense.values[sense.present]
+        control = (LSA if one == "text" else PCA)(
+            tower, self.data.part(one), width=self.widths[one]
+        )
+        flops = control.fit(rows)
+        self.encoder.load_tower(one, control.encoder, frozen=False)
+        return flops
+
+    @torch.no_grad()
+    def _features(self, one: Modality, values: Tensor) -> Float[np.ndarray, "item channel"]:
+        tower, parts = self.encoder.tower(one), []
+        for some in torch.split(values, CHUNK):
+            ready = some.float() / 255 if some.dtype == torch.uint8 else some
+            ready = ready if one == "text" else ready.float()
+            parts.append(tower(ready).pooled.double())
+        return torch.cat(parts).cpu().numpy()
+
+
+def _most(part: DataSpec) -> int:
+    """The most features that a linear encoder of a modality has."""
+    return part.vocabulary - 1 if part.modality == "text" else math.prod(part.shape)

@@ -1,0 +1,137 @@
+"""From each modality to its expert of z, and from z back to each modality."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from trivium.encoders.towers import Towers
+from trivium.objectives.by_modality import each
+from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
+from trivium.objectives.gather import gather
+from trivium.objectives.posterior import Counted, Expert, Posterior, product
+from trivium.types import Modality, Senses, Stem
+
+
+class Experts(nn.Module):
+    """Heads and decoders of variational autoencoders of several modalities.
+
+    The mean of each expert is its tower's projection to the joint space (not of unit length), so
+    that this space is z; its log-variance is another linear map of the tower's pooled features.
+
+    Args:
+        encoder: Whose stems say what is predicted.
+        decoder_width: Channels of the decoders' tokens.
+        decoder_depth: Residual MLPs of each decoder.
+        weights: What multiplies each modality's -log p(x | z), lambda in MVAE (1802.05335);
+            None lets all modalities count alike: the largest number of values (or of tokens,
+            where these are ids) of a sample, over the modality's own.
+        prior: Whether products of experts include the standard normal.
+
+    Raises:
+        ValueError: `weights` lacks a modality.
+    """
+
+    def __init__(
+        self,
+        encoder: Towers,
+        *,
+        decoder_width: int,
+        decoder_depth: int,
+        weights: Mapping[str, float | int] | None,
+        prior: bool,
+    ) -> None:
+        super().__init__()
+        self.prior, latent = prior, encoder.joint_width
+        towers = {one: encoder.tower(one) for one in encoder.modalities}
+        self.log_variance = nn.ModuleDict(
+            {one: nn.Linear(tower.width, latent) for one, tower in towers.items()}
+        )
+        size = {"width": decoder_width, "depth": decoder_depth}
+        self.decoders = nn.ModuleDict(
+            {
+                one: TokenDecoder(latent, tower.stem.num_tokens, tower.stem.target_width, **size)
+                for one, tower in towers.items()
+            }
+        )
+        numbers = {one: _num_values(tower.stem) for one, tower in towers.items()}
+        most = max(numbers.values())
+        alike: dict[str, float | int] = {one: most / number for one, number in numbers.items()}
+        self.weights = each(alike if weights is None else weights, "weights", encoder.modalities)
+
+    def forward(self, encoder: Towers, senses: Senses) -> dict[Modality, Expert]:
+        """The expert of each modality, in float32."""
+        found = {}
+        for one, features in encoder.each(senses).items():
+            mu = encoder.project[one](features.pooled).float()
+            log_variance = self.log_variance[one](features.pooled).float()
+            present = senses[one].present
+            if present is None:
+                present = torch.ones(len(mu), dtype=torch.bool, device=mu.device)
+            found[one] = Expert(mu, log_variance, present, features.valid)
+        return found
+
+    def product(self, experts: Mapping[Modality, Expert], counted: Counted) -> Posterior:
+        """The posterior given the counted ones, see `trivium.objectives.posterior.product`."""
+        return product(experts, counted, prior=self.prior)
+
+    def decode(
+        self, encoder: Towers, senses: Senses, one: Modality, z: Float[Tensor, "batch latent"]
+    ) -> Float[Tensor, "batch token target_width"]:
+        """Predict every token of a modality, as many as its batch has."""
+        length = encoder.tower(one).stem.length(senses[one].values)
+        prediction: Tensor = self.decoders[one](z, length)
+        return prediction.float()
+
+    def surprise(
+        self,
+        encoder: Towers,
+        senses: Senses,
+        experts: Mapping[Modality, Expert],
+        z: Float[Tensor, "batch latent"],
+        counted: Counted,
+    ) -> dict[Modality, Float[Tensor, ""]]:
+        """-log p(x | z) of the counted samples of each counted modality, without its weight.
+
+        In nats per sample of the batch: those that do not count add nothing.
+        """
+        found: dict[Modality, Tensor] = {}
+        for one, there in counted.items():
+            stem, valid = encoder.tower(one).stem, experts[one].valid
+            target = stem.target(senses[one].values)
+            distance = stem.distance(self.decode(encoder, senses, one, z), target)
+            # Only encoders whose tokens are the stem's can have tokens that are not valid.
+            tokens = valid if valid.shape == distance.shape else torch.ones_like(distance).bool()
+            nats = negative_log_likelihood(stem, distance, tokens & there.unsqueeze(1))
+            # A likelihood of nothing would be no number.
+            anybody = gather(there.float().amax(0, keepdim=True)).amax() > 0
+            found[one] = torch.where(anybody, nats, 0.0)
+        return found
+
+    def weigh(self, surprise: Mapping[Modality, Tensor]) -> Float[Tensor, ""]:
+        """The sum over modalities with their weights."""
+        return torch.stack([self.weights[one] * nats for one, nats in surprise.items()]).sum()
+
+    @torch.no_grad()
+    def pictures(self, encoder: Towers, senses: Senses) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """Each modality, and what is generated of it from each other one alone.
+
+        From the mean of the posterior; where a sample lacks the other one, from that of the prior.
+        """
+        experts, rows = self(encoder, senses), {}
+        for one, sense in senses.items():
+            stem = encoder.tower(one).stem
+            rows[str(one)] = stem.render(stem.target(sense.values))
+            for other, expert in experts.items():
+                if other != one:
+                    z = self.product(experts, {other: expert.present}).mu
+                    prediction = self.decode(encoder, senses, one, z)
+                    rows[f"{one} from {other}"] = stem.render(prediction)
+        return rows
+
+
+def _num_values(stem: Stem) -> int:
+    """What a sample's likelihood is a sum over, at most."""
+    values = 1 if stem.likelihood == "categorical" else stem.target_width
+    return stem.num_tokens * values

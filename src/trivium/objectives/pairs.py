@@ -1,0 +1,149 @@
+"""Pairs of modalities in a batch: which are compared, who takes part, and who says the same."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple, cast
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from trivium.encoders.towers import Towers
+from trivium.objectives.gather import gather, offset
+from trivium.types import DataSpec, Modality, Sense, Senses
+
+Pair = tuple[Modality, Modality]
+
+
+class Match(NamedTuple):
+    """What one pair of modalities compares: rows are this rank's samples, columns all ranks'.
+
+    `candidates` says which columns a row is compared with: samples that have both modalities, but
+    no other sample with the same text; and always the row itself, its column in `positive`.
+    `weight` is 0 for rows that lack a modality. Weights sum to 1 over the rows of all ranks and
+    pairs (averaged over ranks), in equal parts for every pair of which two samples or more have
+    both modalities; other pairs weigh 0.
+    """
+
+    first: Float[Tensor, "row channel"]
+    second: Float[Tensor, "row channel"]
+    all_first: Float[Tensor, "column channel"]
+    all_second: Float[Tensor, "column channel"]
+    candidates: Bool[Tensor, "row column"]
+    positive: Int64[Tensor, " row"]
+    weight: Float[Tensor, " row"]
+
+    def mean(self, values: Float[Tensor, " row"]) -> Float[Tensor, ""]:
+        """This pair's share of the mean over rows and pairs."""
+        return (self.weight * values).sum()
+
+    def hits(self, similarity: Float[Tensor, "row column"]) -> Float[Tensor, " row"]:
+        """1 where no candidate is more similar than the row's own partner, else 0."""
+        masked = similarity.detach().masked_fill(~self.candidates, -torch.inf)
+        return (masked.argmax(1) == self.positive).float()
+
+
+class Pairs(nn.Module):
+    """Compares samples in the joint space of towers, for each of some pairs of modalities.
+
+    Two samples of a batch with the same text are the same to every pair, also to one without text:
+    neither is a negative of the other. Texts are the same if their ids without padding are, as far
+    as a 64-bit hash can tell; so they must reach the objective as they are (no deletions). Inputs
+    of other modalities that happen to be equal are not noticed.
+
+    Args:
+        data: Facts of the data.
+        pairs: Names of the two modalities of each pair; None for all pairs.
+
+    Raises:
+        ValueError: A pair is none of two modalities of the data, or named twice; or a modality is
+            in no pair.
+    """
+
+    keys: Tensor
+
+    def __init__(self, data: DataSpec, pairs: Sequence[Sequence[str]] | None) -> None:
+        super().__init__()
+        self.modalities = tuple(cast(Modality, part.modality) for part in data.parts)
+        self.chosen = _choose(self.modalities, pairs)
+        length = data.part("text").shape[0] if "text" in self.modalities else 0
+        # A sum of ids times random odd numbers, modulo 2^64: it knows their order.
+        generator = torch.Generator().manual_seed(64)
+        keys = torch.randint(
+            -(2**62), 2**62, (length,), generator=generator, dtype=torch.int64, device="cpu"
+        )
+        self.register_buffer("keys", 2 * keys + 1, persistent=False)
+
+    def forward(self, encoder: Towers, senses: Senses) -> tuple[Match, ...]:
+        """Encode each modality once and match the pairs, in their order."""
+        features = encoder.each(senses)
+        joint = {one: encoder.joint(one, features[one].pooled) for one in self.modalities}
+        return self.match(joint, senses)
+
+    def match(
+        self, joint: Mapping[Modality, Float[Tensor, "row channel"]], senses: Senses
+    ) -> tuple[Match, ...]:
+        """Match features of unit length, by modality; those of absent inputs do not matter."""
+        batch, device = len(senses[self.modalities[0]].values), self.keys.device
+        text = torch.zeros(batch, dtype=torch.int64, device=device)
+        if "text" in self.modalities:
+            text = self.hash(senses["text"])
+        # All that the ranks must know of each other's samples, in one exchange.
+        own = torch.stack([text, *(_present(senses[one]).long() for one in self.modalities)], 1)
+        every = gather(own)
+        everywhere = {one: gather(joint[one]) for one in self.modalities}
+        there = {one: every[:, 1 + at].bool() for at, one in enumerate(self.modalities)}
+        rows = torch.arange(batch, device=device) + offset(own)
+        itself = rows[:, None] == torch.arange(len(every), device=device)
+        same = torch.zeros_like(itself)
+        if "text" in self.modalities:
+            same = (own[:, :1] == every[:, 0]) & there["text"][rows, None] & there["text"]
+        both = torch.stack([there[one] & there[other] for one, other in self.chosen])
+        numbers = both.sum(1)
+        alive = numbers >= 2
+        shares = alive / (numbers * alive.sum()).clamp(min=1) * (len(every) // batch)
+        return tuple(
+            Match(
+                joint[one],
+                joint[other],
+                everywhere[one],
+                everywhere[other],
+                (both[at] & ~same) | itself,
+                rows,
+                both[at, rows] * shares[at],
+            )
+            for at, (one, other) in enumerate(self.chosen)
+        )
+
+    def hash(self, text: Sense) -> Int64[Tensor, " row"]:
+        """64 bits that texts of the same ids share, however far they are padded."""
+        ids = text.values if text.valid is None else text.values.masked_fill(~text.valid, 0)
+        return (ids * self.keys[: ids.shape[1]]).sum(1)
+
+
+def _choose(
+    modalities: tuple[Modality, ...], pairs: Sequence[Sequence[str]] | None
+) -> tuple[Pair, ...]:
+    if pairs is None:
+        return tuple(combinations(modalities, 2))
+    named = [tuple(pair) for pair in pairs]
+    for pair in named:
+        if len(pair) != 2 or len(set(pair)) != 2 or not set(pair) <= set(modalities):
+            raise ValueError(
+                f"objective.pairs names {list(pair)}: a pair is two of {', '.join(modalities)}."
+            )
+    if len({frozenset(pair) for pair in named}) < len(named):
+        raise ValueError(f"objective.pairs names a pair twice: {[list(pair) for pair in named]}.")
+    left = [one for one in modalities if not any(one in pair for pair in named)]
+    if left:
+        raise ValueError(
+            f"objective.pairs leaves out {', '.join(left)}, which would learn nothing: name it in "
+            "a pair, or choose data without it."
+        )
+    return cast(tuple[Pair, ...], tuple(named))
+
+
+def _present(sense: Sense) -> Bool[Tensor, " row"]:
+    if sense.present is None:
+        return torch.ones(len(sense.values), dtype=torch.bool, device=sense.values.device)
+    return sense.present

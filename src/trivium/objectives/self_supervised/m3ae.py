@@ -1,0 +1,145 @@
+"""M3AE: rebuild several modalities from the few tokens of each that were shown."""
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Bool, Shaped
+from torch import Tensor
+
+from trivium.encoders.towers import Towers
+from trivium.objectives.by_modality import each
+from trivium.objectives.joint_decoder import JointDecoder
+from trivium.objectives.rebuilding import fill, hidden_distance, hide
+from trivium.types import (
+    DataSpec,
+    Modality,
+    Needs,
+    Objective,
+    Paradigm,
+    Senses,
+    Terms,
+    Tokens,
+    Views,
+)
+from trivium.views.masking import Mask, RandomMasking
+
+Masks = dict[Modality, Mask]
+
+
+@final
+class M3AE(Objective):
+    r"""Predict the hidden tokens of each modality from the visible ones of all (Geng et al. 2022).
+
+    arXiv 2205.14204, section 3, with an encoder for each modality as in MultiMAE (2204.01678):
+    $L = \sum_m w_m L_m / \sum_m w_m$, where $L_m$ is the loss of `MAE` for modality m: the mean of
+    its stem's distance over its hidden tokens. Each tower sees the visible tokens of its modality
+    only. One decoder sees those of all modalities together, so that the hidden patches of a picture
+    can be predicted from its caption. Modalities that a sample lacks are neither seen nor
+    predicted. Reference: github.com/young-geng/m3ae_public; there one encoder takes all modalities.
+
+    Args:
+        encoder: Towers, each with a transformer trunk.
+        data: Facts of the data.
+        ratio: Share of a sample's tokens that is hidden, by modality.
+        normalise: Whether the targets are standardised per token, by modality; ids never are.
+        weights: w, by modality; None for 1 each.
+        decoder_width: Channels of the decoder's tokens.
+        decoder_depth: Blocks of the decoder.
+        decoder_num_heads: Their heads.
+
+    Terms: `loss`; `distance_<modality>`, the parts $L_m$.
+
+    Raises:
+        ValueError: A tower cannot encode a subset of tokens, or a modality has no setting.
+    """
+
+    paradigm: ClassVar[Paradigm] = "self_supervised"
+    needs: ClassVar[Needs] = Needs(tokens=True, target=True, modalities=("several",))
+    encoder: Towers
+
+    def __init__(
+        self,
+        encoder: Towers,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        ratio: Mapping[str, float],
+        normalise: Mapping[str, bool],
+        weights: Mapping[str, float | int] | None,
+        decoder_width: int,
+        decoder_depth: int,
+        decoder_num_heads: int,
+    ) -> None:
+        super().__init__()
+        self.encoder, names = encoder, encoder.modalities
+        for one in names:
+            tower = encoder.tower(one)
+            if not tower.contextual:
+                raise ValueError(
+                    f"m3ae hides tokens from the encoder, but its tower of {one}, "
+                    f"{type(tower).__name__}, cannot encode a subset of tokens: choose one with a "
+                    f"transformer trunk for encoder.{one}."
+                )
+        self.normalise = each(normalise, "normalise", names)
+        self.weights = each(
+            dict.fromkeys(names, 1) if weights is None else weights, "weights", names
+        )
+        ratios = each(ratio, "ratio", names)
+        self.masking = {one: RandomMasking(ratios[one]) for one in names}
+        self.decoder = JointDecoder(
+            encoder, width=decoder_width, depth=decoder_depth, num_heads=decoder_num_heads
+        )
+
+    def forward(self, views: Views) -> Terms:
+        """One step on the first view; see the class for the terms."""
+        senses = views.views[0].values
+        predictions, masks = self.predict(senses)
+        distances = {
+            one: hidden_distance(
+                self.encoder.tower(one).stem,
+                predictions[one],
+                sense.values,
+                masks[one],
+                normalise=self.normalise[one],
+            )
+            for one, sense in senses.items()
+        }
+        weighed = [self.weights[one] * distance for one, distance in distances.items()]
+        loss = torch.stack(weighed).sum() / sum(self.weights[one] for one in distances)
+        terms = {f"distance_{one}": distance.detach() for one, distance in distances.items()}
+        return {"loss": loss, **terms}
+
+    def predict(self, senses: Senses) -> tuple[dict[Modality, Tensor], Masks]:
+        """Predictions of all tokens, and masks of those that were hidden."""
+        tokens = self.encoder.embed_each(senses)
+        visible, masks, valid = self.hide(senses, tokens)
+        return self.decoder(self.encoder.contextualise_each(visible), masks, valid), masks
+
+    def hide(
+        self, senses: Senses, tokens: Mapping[Modality, Tokens]
+    ) -> tuple[dict[Modality, Tokens], Masks, dict[Modality, Bool[Tensor, "batch token"]]]:
+        """Keep a random subset of each modality's tokens; and which of all tokens are valid.
+
+        Of a modality that a sample lacks nothing counts as hidden, and no token is valid.
+        """
+        visible, masks, valid = {}, {}, {}
+        for one, some in tokens.items():
+            visible[one], mask = hide(self.masking[one], some)
+            valid[one], present = some.valid, senses[one].present
+            if present is not None:
+                mask = mask._replace(mask=mask.mask & present.unsqueeze(1))
+                valid[one] = some.valid & present.unsqueeze(1)
+            masks[one] = mask
+        return visible, masks, valid
+
+    @torch.no_grad()
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """Of each modality of the first view: itself, what is seen of it, and what is filled in."""
+        senses: Senses = views.views[0].values
+        predictions, masks = self.predict(senses)
+        rows: dict[str, Tensor] = {}
+        for one, sense in senses.items():
+            stem, normalise = self.encoder.tower(one).stem, self.normalise[one]
+            filled = fill(stem, predictions[one], sense.values, masks[one], normalise=normalise)
+            rows |= {name if name == one else f"{one} {name}": row for name, row in filled.items()}
+        return rows

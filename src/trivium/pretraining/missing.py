@@ -1,0 +1,49 @@
+"""What stands for a modality that a sample lacks, where training taught nothing about it."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trivium.data.batches import gather
+from trivium.data.store import Store
+from trivium.embedding import as_values
+from trivium.encoders.towers import Towers
+from trivium.pretraining.drawing import spread
+from trivium.types import Modality, Sense
+
+NUM_ITEMS, BATCH = 2000, 250
+
+
+@torch.no_grad()
+def fill_missing(encoder: Towers, store: Store) -> None:
+    """Set each vector of `missing` that is still zero to the mean over some train samples.
+
+    Features of a sample that lacks a modality then differ from others by what is unknown alone:
+    a probe that was fitted on complete samples can be asked about incomplete ones. Vectors that
+    were learnt, because training samples lacked that modality, stay.
+    """
+    missing = cast(dict[Modality, nn.Parameter], encoder.missing)
+    wanted = [one for one in encoder.modalities if not missing[one].any()]
+    column = encoder.column_of("audio") if "audio" in encoder.modalities else None
+    train = store.split("train")
+    chosen = np.sort(train[spread(len(train), NUM_ITEMS)])
+    sums = {one: torch.zeros_like(missing[one]) for one in wanted}
+    counts = dict.fromkeys(wanted, 0)
+    encoder.eval()
+    for part in np.array_split(chosen, -(-len(chosen) // BATCH)):
+        batch = gather(store, part, None, column)
+        present: dict[str, Tensor] = batch.present or {}
+        senses = {
+            one: Sense(as_values(batch.inputs[one]), batch.valid.get(one))
+            for one in encoder.modalities
+        }
+        everyone = torch.ones(len(part), dtype=torch.bool)
+        there = {one: present.get(one, everyone) for one in encoder.modalities}
+        _, shares = encoder.fused_parts(encoder.each(senses), there)
+        for one in wanted:
+            sums[one] += shares[one][there[one]].sum(0)
+            counts[one] += int(there[one].sum())
+    for one in wanted:
+        missing[one].copy_(sums[one] / max(1, counts[one]))

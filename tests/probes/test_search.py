@@ -1,0 +1,138 @@
+"""Against loops over the items."""
+
+import numpy as np
+import pytest
+
+from pair_store import PairStore
+from trivium.probes.search import pair_items, search, searches
+
+NAMES = ("english", "german")
+
+
+def store(**changes):
+    """Items 2 to 9 are test. Picture 0 has three captions, of which two are equal."""
+    facts = {
+        "rows": {
+            "image": [5, 5, 0, 0, 0, 1, 1, 2, -1, 3],
+            "text": [8, 9, 0, 1, 2, 3, 0, 5, 6, -1],
+            "audio": [0, 1, -1, 0, 1, 2, -1, 3, 3, 3],
+        },
+        "splits": {"train": [0, 1], "validation": [], "test": range(2, 10)},
+        "texts": ["a cat", "ein Hund", "a cat", "a dog", "-", "ein Hund", "a pig", "-", "x", "y"],
+        "strata": [0, 0, 0, 1, 0, 0, 0, 1, 0, 0],
+        "names": NAMES,
+        "groups": [7, 7, 40, 40, 40, 40, 40, 3, 3, 90],
+    }
+    return PairStore(**facts | changes)
+
+
+def brute(shop, first, second, items):
+    """Queries and candidates as (stratum, row), and the pairs of these that are right."""
+    strata = shop.strata()
+
+    def same(one, row):
+        return shop.part("text").texts([row])[0] if one == "text" else row
+
+    told = {(strata[i], shop.rows(first)[i], shop.rows(second)[i]) for i in items}
+    queries = sorted({(s, a) for s, a, _ in told})
+    candidates = sorted({(s, b) for s, _, b in told})
+    right = {
+        (q, c)
+        for q in queries
+        for c in candidates
+        for s, a, b in told
+        if s == q[0] == c[0]
+        and same(first, a) == same(first, q[1])
+        and same(second, b) == same(second, c[1])
+    }
+    return queries, candidates, right
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("image", "text"), ("text", "image"), ("audio", "image"), ("text", "audio")],
+)
+def test_rows_and_what_is_right_are_those_of_the_items(first, second):
+    shop = store()
+    found = search(shop, first, second)
+    items = [i for i in range(2, 10) if shop.rows(first)[i] >= 0 and shop.rows(second)[i] >= 0]
+    queries, candidates, right = brute(shop, first, second, items)
+    mine = list(zip(found.strata[0], found.queries, strict=True))
+    others = list(zip(found.strata[1], found.candidates, strict=True))
+    assert sorted(mine) == queries
+    assert sorted(others) == candidates
+    assert {(mine[q], others[c]) for q, c in zip(*found.right, strict=True)} == right
+    assert found.task == f"{first} to {second}"
+
+
+def test_equal_captions_are_right_and_others_are_not():
+    found = search(store(strata=None, names=()), "image", "text")
+    assert found.strata is None
+    assert found.queries.tolist() == [0, 1, 2]
+    assert found.candidates.tolist() == [0, 1, 2, 3, 5]
+    table = np.zeros((3, 5), int)
+    table[found.right] = 1
+    assert table.tolist() == [[1, 1, 1, 0, 1], [1, 0, 1, 1, 0], [0, 1, 0, 0, 1]]
+
+
+def test_groups_are_those_of_the_queries():
+    found = search(store(), "image", "text")
+    by_picture = dict(zip(found.queries, found.groups, strict=True))
+    assert by_picture == {0: 1, 1: 1, 2: 0}
+    assert search(store(groups=None), "image", "text").groups is None
+
+
+def test_every_direction_that_has_items_is_searched():
+    found = searches(store())
+    assert [one.task for one in found] == [
+        "image to text",
+        "image to audio",
+        "text to image",
+        "text to audio",
+        "audio to image",
+        "audio to text",
+    ]
+    apart = store(
+        rows={
+            "image": [0, 1, 2, 3, 4, 5, -1, -1, -1, -1],
+            "text": list(range(10)),
+            "audio": [-1, -1, -1, -1, -1, -1, 0, 1, 2, 3],
+        }
+    )
+    tasks = {one.task for one in searches(apart)}
+    assert tasks == {"image to text", "text to image", "text to audio", "audio to text"}
+    with pytest.raises(ValueError, match="no item of test has both image and audio"):
+        search(apart, "image", "audio")
+
+
+def many(num_items=200):
+    rows = np.arange(num_items)
+    return PairStore(
+        {"image": rows, "text": rows[::-1]},
+        {"train": [], "test": rows},
+        texts=[f"text {row}" for row in rows],
+        strata=np.arange(num_items) % 4 // 3,
+        names=NAMES,
+    )
+
+
+def test_a_choice_of_items_is_the_same_for_both_directions():
+    forth, back = searches(many(), most=30)
+    assert np.bincount(forth.strata[0]).tolist() == [30, 30]
+    assert set(forth.queries) == set(back.candidates)
+    assert set(back.queries) == set(forth.candidates)
+    assert len(forth.right[0]) == 60
+    again = searches(many(), most=30)[0]
+    np.testing.assert_array_equal(again.queries, forth.queries)
+    other = searches(many(), most=30, seed=1)[0]
+    assert set(other.queries) != set(forth.queries)
+
+
+def test_a_stratum_with_fewer_items_has_all_of_them():
+    found = searches(many(), most=60)[0]
+    assert np.bincount(found.strata[0]).tolist() == [60, 50]
+
+
+def test_items_of_a_pair_have_both():
+    assert pair_items(store(), "image", "text", "test").tolist() == [2, 3, 4, 5, 6, 7]
+    assert pair_items(store(), "image", "text", "train").tolist() == [0, 1]
