@@ -22,6 +22,7 @@ def main(config: DictConfig) -> float | None:
 def pretrained(values: dict[str, Any]) -> float | None:
     """Pretrain by a composed config; the validation accuracy, None on unlabelled data."""
     values = prune(values)
+    values["towers"] = {one: chosen for one, chosen in values["towers"].items() if chosen}
     data, budget, trainer = check(values)
     from trivium.data.catalogue import prepare
     from trivium.fingerprint import code_digest
@@ -43,6 +44,17 @@ def pretrained(values: dict[str, Any]) -> float | None:
         return accuracy
     folder.begin(values)
     return run(values, store, budget, trainer, folder)
+
+
+def check_towers(towers: dict[str, Any]) -> None:
+    """Refuse settings of pretrained towers that name no checkpoint or something unknown."""
+    for one, settings in towers.items():
+        known = {"checkpoint", "frozen"}
+        if not isinstance(settings, dict) or not {"checkpoint"} <= set(settings) <= known:
+            raise ValueError(
+                f"towers.{one} is {settings!r}; expected checkpoint: a run's folder, and perhaps "
+                "frozen: true or false."
+            )
 
 
 def tower_sums(towers: dict[str, Any]) -> dict[str, str]:
@@ -75,6 +87,7 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     data = spec_from_config(values["data"], values["task"], store, values["part"])
     objective: Any = get_class(values["objective"]["_target_"])
     views = views_of(values)
+    check_towers(values["towers"])
     try_optimiser(values["optimizer"])
     check_contract(
         objective.needs,

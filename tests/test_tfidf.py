@@ -9,7 +9,7 @@ class Texts(Store):
     """A store of texts in memory: the last two are test items."""
 
     TEXTS = ("a red fox", "the red red bird", "the bird sings", "the whale sings", "zebu")
-    num_samples = len(TEXTS)
+    num_items = len(TEXTS)
 
     def __init__(self):
         pass

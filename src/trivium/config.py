@@ -30,12 +30,15 @@ def by_modality(choices: Mapping[str, Any], *, _root_: DictConfig) -> Any:
     Raises:
         ValueError: if there is none.
     """
-    modality = _root_.get("part") or _root_.data.modality
+    modality = modality_of(_root_)
     if "+" in modality and "several" in choices:
         modality = "several"
     if modality not in choices and "other" not in choices:
+        hint = (
+            ", or choose an objective for several modalities or a part" if "+" in modality else ""
+        )
         raise ValueError(
-            f"a setting has no value for {modality}, only for {', '.join(choices)}: set it."
+            f"a setting has no value for {modality}, only for {', '.join(choices)}: set it{hint}."
         )
     return choices[modality] if modality in choices else choices["other"]
 
@@ -69,9 +72,16 @@ def prune(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "views": views}
 
 
-def modality_of(values: Mapping[str, Any]) -> str:
-    """What a pretraining run is of: the data's modality, or the part's alone."""
-    return str(values.get("part") or values["data"]["modality"])
+def modality_of(values: Mapping[str, Any] | DictConfig) -> str:
+    """What a pretraining run is of: the data's modality, or the part's alone.
+
+    Raises:
+        ValueError: if the data have no such part.
+    """
+    part, modality = values.get("part"), str(values["data"]["modality"])
+    if part and part not in modality.split("+"):
+        raise ValueError(f"part={part} is no part of {values['data'].get('name')}: {modality}.")
+    return str(part or modality)
 
 
 def recipe_names(values: Mapping[str, Any]) -> dict[str, str]:

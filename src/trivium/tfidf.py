@@ -17,4 +17,4 @@ def features(store: Store) -> sparse.csr_array:
     are those of the train split; a text without any known word is a row of zeros.
     """
     words = TfidfVectorizer().fit(store.texts(store.split("train")))
-    return sparse.csr_array(words.transform(store.texts(np.arange(store.num_samples))))
+    return sparse.csr_array(words.transform(store.texts(np.arange(store.num_items))))

@@ -1,0 +1,238 @@
+"""Data of several modalities through every entry point, from one store in one process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+# Several commands one after the other: what they import is imported once.
+DRIVER = """
+import contextlib, io, json, runpy, sys
+sys.path.insert(0, sys.argv[1])
+outcomes = []
+for script, *rest in json.loads(sys.stdin.read()):
+    sys.argv = [f"{sys.path[0]}/{script}.py", *rest]
+    code, said = 0, io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+            if not isinstance(code, int):
+                print(code, file=said)
+                code = 1
+    outcomes.append((code, said.getvalue()))
+print(json.dumps(outcomes))
+"""
+OPEN = "num_samples: null, mean: null, std: null"
+DATA = [
+    "data=synthetic_pairs",
+    "data.num_train=400",
+    "data.num_test=100",
+    "data.missing=0.3",
+    "data.spec={tasks: null, num_samples: null, "
+    f"image: {{shape: [3, 32, 32], {OPEN}}}, "
+    "text: {shape: [24], num_samples: null, vocabulary: null}, "
+    f"audio: {{shape: [1, 48, 32], {OPEN}}}}}",
+]
+SHORT = [
+    "budget=steps",
+    "budget.steps=2",
+    "trainer.batch_size=32",
+    "monitor.num_items=40",
+    "monitor.num_glances=1",
+    "monitor.pictures=false",
+    "monitor.sentinels.action=warn",
+]
+TOWERS = ["encoder=towers_nano", "encoder.image.patch=8"]
+PROBE = ["probe.fractions=[1.0]", "probe.num_draws=1", "probe.penalties=[0.01]"]
+CLIP, CROSS_ENTROPY = "objective=self_supervised/clip", "objective=supervised/cross_entropy"
+CROSS_ATTENTION = "encoder.fusion=cross_attention"
+MODALITIES = ("image", "text", "audio")
+DIRECTIONS = [f"{one} to {other}" for one in MODALITIES for other in MODALITIES if one != other]
+
+
+def begin(tower, checkpoint):
+    return f"towers={{{tower}: {{checkpoint: {checkpoint}, frozen: true}}}}"
+
+
+def pretrain(cell, *choices):
+    return ["pretrain", *DATA, *SHORT, *choices, f"run_dir=outputs/runs/{cell}-0"]
+
+
+def probe(name, *choices, checkpoint=None):
+    checkpoint = checkpoint or f"outputs/runs/{name}"
+    place = [f"checkpoint={checkpoint}", f"probe_dir=outputs/probes/{name}"]
+    return ["probe", *DATA, *PROBE, *choices, *place]
+
+
+ALONE = ["part=image", "encoder=vit_nano", "encoder.patch=8", "objective=self_supervised/simclr"]
+LOCKED = begin("image", "outputs/runs/synthetic_pairs.image-simclr-0")
+CELLS = ["synthetic_pairs-clip", "synthetic_pairs-cross_entropy", "synthetic_pairs.image-simclr"]
+CHAIN = [
+    ["prepare", *DATA],
+    pretrain("synthetic_pairs-clip", *TOWERS, CLIP),
+    probe("synthetic_pairs-clip-0"),
+    pretrain("synthetic_pairs-cross_entropy", *TOWERS, CROSS_ENTROPY, CROSS_ATTENTION),
+    probe("synthetic_pairs-cross_entropy-0"),
+    pretrain("synthetic_pairs.image-simclr", *ALONE),
+    probe("synthetic_pairs.image-simclr-0", "part=image"),
+    pretrain("locked", *TOWERS, CLIP, LOCKED),
+    probe("synthetic_pairs-raw", checkpoint="raw"),
+    [
+        "compare", "datasets=[synthetic_pairs]", f"cells=[{','.join(CELLS)}]", "seeds=[0]",
+        "folders=[outputs]",
+    ],
+]  # fmt: skip
+# What one command says when it refuses: the choices, and words of its one sentence.
+WRONG = [
+    (
+        ["data=fashion_mnist", *TOWERS, CLIP],
+        "clip makes sense of several, but the dataset fashion_mnist is image",
+    ),
+    (
+        ["data=fashion_mnist", "encoder=towers_nano", CROSS_ENTROPY],
+        "Towers encodes several, but the dataset fashion_mnist is image",
+    ),
+    (
+        [*DATA, "encoder=vit_nano", CROSS_ENTROPY],
+        "ViT encodes image, but the dataset synthetic_pairs is image+text+audio",
+    ),
+    (
+        [*DATA, *TOWERS, "objective=self_supervised/simclr"],
+        "no value for image+text+audio",
+    ),
+    ([*DATA, *TOWERS, CLIP, "part=video"], "part=video is no part of synthetic_pairs"),
+    ([*DATA, "encoder=vit_nano", "part=video"], "part=video is no part of synthetic_pairs"),
+    (
+        [*DATA, *TOWERS, CLIP, "~objective_views", "+objective_views={image: plain, text: plain}"],
+        "objective_views names no recipe for audio",
+    ),
+    (
+        [*DATA, *TOWERS, CLIP, "objective_views.image=contrastive"],
+        "the recipes make different numbers of views",
+    ),
+    ([*DATA, *TOWERS, CLIP, "objective.pairs=[[image, text]]"], "objective.pairs leaves out audio"),
+    ([*DATA, *TOWERS, CLIP, "encoder.fusion=sum"], "choose concatenation or cross_attention"),
+    (
+        [*DATA, *TOWERS, CLIP, LOCKED, "encoder.image.width=32"],
+        "the image tower cannot begin with vit_nano",
+    ),
+    (
+        [*DATA, *TOWERS, CLIP, "+towers.smell.checkpoint=outputs/runs/locked-0"],
+        "towers.smell is set, but the encoder towers_nano has no such tower",
+    ),
+    (
+        [*DATA, *TOWERS, CLIP, "towers={image: {chekpoint: outputs/runs/locked-0}}"],
+        "towers.image is {'chekpoint': 'outputs/runs/locked-0'}; expected checkpoint",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder after all commands, and exit code and errors of each."""
+    place = tmp_path_factory.mktemp("several")
+    environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    wrong = [["pretrain", *choices, "run_dir=outputs/wrong"] for choices, _ in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(ROOT / "pipelines")],
+        input=json.dumps([*CHAIN, *wrong]),
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout.splitlines()[-1])
+    for words, (code, said) in zip(CHAIN, outcomes, strict=False):
+        assert code == 0, f"{words}: {said}"
+    return place / "outputs", outcomes[len(CHAIN) :]
+
+
+def records(folder):
+    return json.loads((folder / "probe.json").read_text())["records"]
+
+
+def names(folder):
+    return {path.parent.name for path in folder.glob("*/probe.json")}
+
+
+@pytest.mark.slow
+def test_towers_the_fusion_and_every_direction_are_probed(ran):
+    folder = ran[0] / "probes" / "synthetic_pairs-clip-0"
+    assert names(folder) == {*MODALITIES, "fused", *DIRECTIONS}
+    probes = {record["probe"] for record in records(folder / "fused")}
+    for one in MODALITIES:
+        assert {f"linear without {one}", f"knn without {one}"} <= probes
+    assert "zero-shot" in {record["probe"] for record in records(folder / "image")}
+    for direction in DIRECTIONS:
+        found = {record["metric"]: record["value"] for record in records(folder / direction)}
+        assert found["recall@1"] <= found["recall@5"] <= found["recall@10"] <= 1
+        # Three in ten samples lack one modality each: fewer than 100 have both of two.
+        assert 60 < found["num_candidates"] < 100
+        assert 0 < found["chance@5"] < 0.2
+
+
+@pytest.mark.slow
+def test_a_supervised_fusion_is_probed_without_a_joint_space(ran):
+    folder = ran[0] / "probes" / "synthetic_pairs-cross_entropy-0"
+    assert names(folder) == {*MODALITIES, "fused"}
+
+
+@pytest.mark.slow
+def test_one_part_alone_is_as_any_data_of_its_modality(ran):
+    folder = ran[0] / "probes" / "synthetic_pairs.image-simclr-0"
+    facts = json.loads((folder / "probe.json").read_text())["facts"]
+    assert (facts["modality"], facts["encoder"]) == ("image", "vit_nano")
+
+
+@pytest.mark.slow
+def test_a_frozen_tower_stays_bit_for_bit(ran):
+    runs = ran[0] / "runs"
+    alone = load_file(runs / "synthetic_pairs.image-simclr-0" / "encoder.safetensors")
+    locked, free = (
+        load_file(runs / name / "encoder.safetensors")
+        for name in ("locked-0", "synthetic_pairs-clip-0")
+    )
+    for key, values in alone.items():
+        assert np.array_equal(values, locked[f"towers.image.{key}"]), key
+    assert any(not np.array_equal(v, free[f"towers.image.{key}"]) for key, v in alone.items())
+
+
+@pytest.mark.slow
+def test_raw_inputs_have_their_own_probes_and_retrieval(ran):
+    folder = ran[0] / "probes" / "synthetic_pairs-raw"
+    ridge = {f"ridge {direction}" for direction in DIRECTIONS}
+    durations = {"duration text to audio", "duration audio to text"}
+    assert names(folder) == {*MODALITIES, *ridge, *durations}
+    found = {r["metric"]: r["value"] for r in records(folder / "ridge text to audio")}
+    assert found["recall@5"] > 2 * found["chance@5"]
+
+
+@pytest.mark.slow
+def test_the_report_has_them_all(ran):
+    report = ran[0] / "report"
+    assert (report / "index.html").is_file()
+    found = json.loads((report / "comparison.json").read_text())["records"]
+    tasks = {record["task"] for record in found}
+    assert {"shape", *DIRECTIONS} <= tasks
+    objectives = {record["objective"] for record in found if record["task"] == "image to text"}
+    assert objectives == {"clip", "ridge"}
+    assert "does learning together help" in (report / "results.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_a_wrong_choice_is_one_sentence(ran, number):
+    code, said = ran[1][number]
+    assert code == 1
+    assert WRONG[number][1] in said
+    assert "Traceback" not in said
