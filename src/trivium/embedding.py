@@ -104,7 +104,7 @@ def _source(
         return _Source(len(data), lambda chosen: (_copied(data[chosen]), None))
     if isinstance(data, Store):
         store, modality = data, data.meta.modality
-        if store.parts and encoder.modality == "several":
+        if encoder.modality == "several" and "+" in modality:
             return _several(encoder, store, without)
         if modality != encoder.modality:
             raise ValueError(
