@@ -52,7 +52,7 @@ class Shelf(Store):
     def __init__(self, fingerprint="f1"):
         self.fingerprint = fingerprint
         columns = {"image": "image.npy"}
-        self.meta = types.SimpleNamespace(modality="image", columns=columns, files={})
+        self.meta = types.SimpleNamespace(modality="image", columns=columns, files={}, parts=())
 
     def column(self, name):
         assert name == "image"
