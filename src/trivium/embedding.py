@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from trivium.data.batches import gather, lengths_shown, padded
+from trivium.data.batches import gather, lengths_shown, padded, senses_of
 from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
 from trivium.encoders.towers import Towers
@@ -142,16 +142,11 @@ def _source(
 def _several(encoder: Encoder, store: Store, without: Sequence[Modality]) -> _Source:
     """Items of several modalities, of which some may be withheld."""
     towers = cast(Towers, encoder)
-    column = towers.column_of("audio") if "audio" in store.parts else None
 
     def gathered(chosen: np.ndarray) -> tuple[Senses, None]:
-        batch = gather(store, chosen, None, column)
-        present = dict(batch.present or {})
-        present |= {one: torch.zeros(len(chosen), dtype=torch.bool) for one in without}
-        found: Senses = {
-            one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
-            for one in store.parts
-        }
+        found = senses_of(gather(store, chosen, None, towers.audio_column))
+        for one in without:
+            found[one] = found[one]._replace(present=torch.zeros(len(chosen), dtype=torch.bool))
         return found, None
 
     return _Source(store.num_items, gathered)

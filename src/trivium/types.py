@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
+import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
@@ -87,6 +88,13 @@ class Sense(NamedTuple):
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
     present: Bool[Tensor, " batch"] | None = None
+
+    @property
+    def there(self) -> Bool[Tensor, " batch"]:
+        """Which samples have it, said for each."""
+        if self.present is None:
+            return torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
+        return self.present
 
 
 Senses = dict[Modality, Sense]

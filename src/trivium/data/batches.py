@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trivium.data.spectrogram import SILENCE
 from trivium.data.store import Store
-from trivium.types import PAD, Batch, Column, Modality
+from trivium.types import MODALITIES, PAD, Batch, Column, Modality, Sense, Senses
 
 TOKENS = "tokens"
 """The column that text is read from."""
@@ -70,14 +70,23 @@ def _several(store: Store, indices: np.ndarray, labels: str | None, column: Colu
         there = rows >= 0
         batch = gather(part, np.where(there, rows, 0), None, column)
         inputs[one], valid = batch.inputs[one], valid | batch.valid
-        if not (store.rows(one) >= 0).all():
+        if one in store.sometimes_missing:
             present[one] = torch.from_numpy(there)
-            inputs[one][~present[one]] = _BLANK[one] if inputs[one].ndim != 2 else PAD
+            # 0 is black, the silence of waves, and PAD.
+            blank = SILENCE if inputs[one].is_floating_point() else 0
+            inputs[one][~present[one]] = blank
     classes = _classes(store, indices, labels)
     return Batch(inputs, valid, classes, torch.from_numpy(indices.copy()), present)
 
 
-_BLANK: dict[Modality, float] = {"image": 0, "text": PAD, "audio": SILENCE}
+def senses_of(batch: Batch) -> Senses:
+    """The raw values of a batch of several modalities, with what belongs to them."""
+    present = batch.present or {}
+    return {
+        one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
+        for one in MODALITIES
+        if one in batch.inputs
+    }
 
 
 def _classes(store: Store, indices: np.ndarray, labels: str | None) -> Tensor | None:
@@ -129,17 +138,20 @@ def lengths_shown(
     return lengths if lengths.min() < store.meta.shape[1] else None
 
 
-def batch_lengths(
-    store: Store, indices: np.ndarray, column: Column | None = None
-) -> tuple[int, ...]:
-    """Tokens or frames to which the parts of a batch of several modalities are padded."""
-    found = []
+def lengths_of_parts(
+    store: Store, column: Column | None = None
+) -> dict[Modality, Int64[np.ndarray, " sample"]]:
+    """Of several modalities: as `lengths_shown`, for each whose lengths differ.
+
+    A sample that lacks it is as long as the part's first row, which stands in for it in a batch.
+    """
+    found = {}
     for one, part in store.parts.items():
         lengths = lengths_shown(part, column)
         if lengths is not None:
-            rows = np.take(store.rows(one), indices)
-            found.append(batch_length(part, int(lengths[np.where(rows < 0, 0, rows)].max())))
-    return tuple(found)
+            rows = store.rows(one)
+            found[one] = np.take(lengths, np.where(rows < 0, 0, rows))
+    return found
 
 
 def batch_length(store: Store, longest: int) -> int:

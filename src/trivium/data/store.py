@@ -113,6 +113,11 @@ class Store:
         self.part(modality)
         return self._array(rows_file(modality))
 
+    @cached_property
+    def sometimes_missing(self) -> frozenset[Modality]:
+        """Of several modalities: those that some sample lacks."""
+        return frozenset(one for one in self.parts if (self.rows(one) < 0).any())
+
     def strata(self) -> Int64[np.ndarray, " sample"] | None:
         """Within which samples may be contrasted (names in `meta.strata`); None if all may."""
         return self._array(STRATA) if STRATA in self.meta.files else None

@@ -24,7 +24,8 @@ from trivium.types import (
 )
 
 Fusion = Literal["concatenation", "cross_attention"]
-Present = Mapping[Modality, Bool[Tensor, " batch"] | None]
+There = Mapping[Modality, Bool[Tensor, " batch"]]
+"""Which samples have each modality."""
 
 
 class Towers(Encoder):
@@ -174,7 +175,7 @@ class Towers(Encoder):
 
     def forward(self, values: Senses, valid: Tensor | None = None) -> Features:  # noqa: ARG002
         """Fused features; modalities that `values` lacks count as missing in every sample."""
-        return self.fuse(self.each(values), {one: sense.present for one, sense in values.items()})
+        return self.fuse(self.each(values), {one: sense.there for one, sense in values.items()})
 
     def each(self, values: Senses) -> dict[Modality, Features]:
         """Features of each tower; those of missing inputs are to be ignored."""
@@ -195,13 +196,12 @@ class Towers(Encoder):
         """Features of each tower, from any subset of its tokens."""
         return {one: self.tower(one).contextualise(some) for one, some in tokens.items()}
 
-    def fuse(self, features: Mapping[Modality, Features], present: Present) -> Features:
-        """Join the towers' features; what is not `present` has no influence.
+    def fuse(self, features: Mapping[Modality, Features], there: There) -> Features:
+        """Join the towers' features; those of samples that are not `there` have no influence.
 
         By `concatenation` the tokens are the pooled features, one for each modality, filled up
         with zeros to the widest.
         """
-        there = {one: _there(present.get(one), found) for one, found in features.items()}
         tokens, pooled = self.fused_parts(features, there)
         batch = len(next(iter(pooled.values())))
         parts = []
@@ -223,7 +223,7 @@ class Towers(Encoder):
         return Features(alone, torch.cat(parts, dim=1), seen)
 
     def fused_parts(
-        self, features: Mapping[Modality, Features], there: Mapping[Modality, Tensor]
+        self, features: Mapping[Modality, Features], there: There
     ) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
         """Each modality's share of the fused features, [batch, channel], and of their tokens.
 
@@ -241,9 +241,10 @@ class Towers(Encoder):
         # Averaged over what is valid, present or not: a mean over nothing has no gradient.
         return tokens, {one: mean_pool(some, features[one].valid) for one, some in tokens.items()}
 
-    def column_of(self, modality: Modality) -> Column | None:
-        """Of audio: which column of a store the tower reads."""
-        return self.tower(modality).column
+    @property
+    def audio_column(self) -> Column | None:
+        """Which column of a store the tower of audio reads; None if there is no such tower."""
+        return self.tower("audio").column if "audio" in self.towers else None
 
 
 def _tower(settings: Any, data: DataSpec) -> Encoder:
@@ -257,9 +258,3 @@ def _tower(settings: Any, data: DataSpec) -> Encoder:
     if kind.modality != data.modality:
         raise ValueError(f"{kind.__name__} encodes {kind.modality}, not {data.modality}.")
     return cast(Encoder, kind(data, **arguments))
-
-
-def _there(present: Tensor | None, found: Features) -> Tensor:
-    if present is None:
-        return torch.ones(len(found.pooled), dtype=torch.bool, device=found.pooled.device)
-    return present

@@ -66,10 +66,7 @@ class Experts(nn.Module):
         for one, features in encoder.each(senses).items():
             mu = encoder.project[one](features.pooled).float()
             log_variance = self.log_variance[one](features.pooled).float()
-            present = senses[one].present
-            if present is None:
-                present = torch.ones(len(mu), dtype=torch.bool, device=mu.device)
-            found[one] = Expert(mu, log_variance, present, features.valid)
+            found[one] = Expert(mu, log_variance, senses[one].there, features.valid)
         return found
 
     def product(self, experts: Mapping[Modality, Expert], counted: Counted) -> Posterior:

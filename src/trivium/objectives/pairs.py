@@ -89,7 +89,7 @@ class Pairs(nn.Module):
         if "text" in self.modalities:
             text = self.hash(senses["text"])
         # All that the ranks must know of each other's samples, in one exchange.
-        own = torch.stack([text, *(_present(senses[one]).long() for one in self.modalities)], 1)
+        own = torch.stack([text, *(senses[one].there.long() for one in self.modalities)], 1)
         every = gather(own)
         everywhere = {one: gather(joint[one]) for one in self.modalities}
         there = {one: every[:, 1 + at].bool() for at, one in enumerate(self.modalities)}
@@ -141,9 +141,3 @@ def _choose(
             "a pair, or choose data without it."
         )
     return cast(tuple[Pair, ...], tuple(named))
-
-
-def _present(sense: Sense) -> Bool[Tensor, " row"]:
-    if sense.present is None:
-        return torch.ones(len(sense.values), dtype=torch.bool, device=sense.values.device)
-    return sense.present

@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 
-from trivium.data.batches import batch_length, batch_lengths, gather, lengths_shown
+from trivium.data.batches import batch_length, gather, lengths_of_parts, lengths_shown
 from trivium.data.buckets import Buckets
 from trivium.data.order import batch_indices, num_batches_per_epoch, permutation
 from trivium.data.packing import pack, shift_of
@@ -83,6 +83,7 @@ class StoreData(lightning.LightningDataModule):
         self.order: Callable[[int, int, int], np.ndarray] = permutation
         if self.lengths is not None:
             self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
+        self.lengths_of_parts = lengths_of_parts(store, column)
         strata = store.strata() if store.parts else None
         if strata is not None:
             self.order = Strata(strata[self.pool], batch_size=batch_size)
@@ -115,7 +116,11 @@ class StoreData(lightning.LightningDataModule):
         Of several modalities the lengths of all parts.
         """
         if self.store.parts:
-            return batch_lengths(self.store, self.indices(step), self.column)
+            indices = self.indices(step)
+            return tuple(
+                batch_length(self.store.part(one), int(lengths[indices].max()))
+                for one, lengths in self.lengths_of_parts.items()
+            )
         if self.lengths is None:
             return 0
         return batch_length(self.store, int(self.lengths[self.indices(step)].max()))

@@ -4,14 +4,14 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from trivium.data.batches import gather
+from trivium.data.batches import gather, senses_of
 from trivium.data.store import Store
 from trivium.embedding import as_values
 from trivium.encoders.towers import Towers
 from trivium.pretraining.drawing import spread
-from trivium.types import Modality, Sense
+from trivium.types import Modality
 
 NUM_ITEMS, BATCH = 2000, 250
 
@@ -26,21 +26,17 @@ def fill_missing(encoder: Towers, store: Store) -> None:
     """
     missing = cast(dict[Modality, nn.Parameter], encoder.missing)
     wanted = [one for one in encoder.modalities if not missing[one].any()]
-    column = encoder.column_of("audio") if "audio" in encoder.modalities else None
     train = store.split("train")
     chosen = np.sort(train[spread(len(train), NUM_ITEMS)])
     sums = {one: torch.zeros_like(missing[one]) for one in wanted}
     counts = dict.fromkeys(wanted, 0)
     encoder.eval()
     for part in np.array_split(chosen, -(-len(chosen) // BATCH)):
-        batch = gather(store, part, None, column)
-        present: dict[str, Tensor] = batch.present or {}
         senses = {
-            one: Sense(as_values(batch.inputs[one]), batch.valid.get(one))
-            for one in encoder.modalities
+            one: sense._replace(values=as_values(sense.values))
+            for one, sense in senses_of(gather(store, part, None, encoder.audio_column)).items()
         }
-        everyone = torch.ones(len(part), dtype=torch.bool)
-        there = {one: present.get(one, everyone) for one in encoder.modalities}
+        there = {one: sense.there for one, sense in senses.items()}
         _, shares = encoder.fused_parts(encoder.each(senses), there)
         for one in wanted:
             sums[one] += shares[one][there[one]].sum(0)

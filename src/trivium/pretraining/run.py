@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trivium.colours import run_colour
-from trivium.data.batches import gather
+from trivium.data.batches import gather, senses_of
 from trivium.data.store import Store
 from trivium.embedding import TOKENIZER
 from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
@@ -29,7 +29,7 @@ from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
-from trivium.types import Column, Objective, Sense
+from trivium.types import Column, Objective
 
 UNTRAINED_CURVES: dict[str, Any] = {
     "step": [], "flops": [], "samples": [], "terms": {}, "monitor": {"step": []},
@@ -141,12 +141,7 @@ def train_values(
     chosen = train[:MOST_FITTED] if most == MOST_FITTED else train[spread(len(train), most)]
     batch = gather(store, np.asarray(chosen), None, column)
     if store.parts:
-        present = batch.present or {}
-        values = {
-            one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
-            for one in store.parts
-        }
-        return values, None
+        return senses_of(batch), None
     return batch.inputs[store.meta.modality], batch.valid.get(store.meta.modality)
 
 

@@ -55,9 +55,9 @@ def retrieval(
     Raises:
         ValueError: features that are not finite, or a query without any right candidate.
     """
-    unit = _unit(candidates)
+    asked, unit = _unit(queries), _unit(candidates)
     blocks = (
-        cosine(queries[first : first + CHUNK], unit) for first in range(0, len(queries), CHUNK)
+        _products(asked[first : first + CHUNK], unit) for first in range(0, len(queries), CHUNK)
     )
     return _rank(blocks, (len(queries), len(candidates)), right, strata)
 
@@ -70,8 +70,7 @@ def cosine(
     Raises:
         ValueError: features that are not finite.
     """
-    similarity: np.ndarray = (_unit(queries) @ _unit(candidates).T).round(DIGITS)
-    return similarity
+    return _products(_unit(queries), _unit(candidates))
 
 
 def rank(
@@ -119,6 +118,14 @@ def modality_gap(
     Liang et al. 2022, 2203.02053, section 4.2.
     """
     return float(np.linalg.norm(_unit(first).mean(0) - _unit(second).mean(0)))
+
+
+def _products(
+    first: Float[np.ndarray, "query joint"], second: Float[np.ndarray, "candidate joint"]
+) -> Float[np.ndarray, "query candidate"]:
+    """Of vectors of unit length."""
+    similarity: np.ndarray = (first @ second.T).round(DIGITS)
+    return similarity
 
 
 def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:

@@ -94,8 +94,7 @@ class CCA(Objective):
         num_items = len(values[names[0]].values)
         whole = torch.ones(num_items, dtype=torch.bool)
         for one in names:
-            present = values[one].present
-            whole &= whole if present is None else present.cpu()
+            whole &= values[one].there.cpu()
         widest = max(self.widths.values())
         if int(whole.sum()) <= widest:
             raise ValueError(
