@@ -3,6 +3,30 @@
 import torch
 from torch.nn import functional as F
 
+import pairs
+from trivium.objectives.pairs import Pairs
+from trivium.types import Sense
+
+DOUBLE = pairs.spec("image", "text")
+
+
+def captioned(data=DOUBLE, batch=7, captions=None, there=None):
+    """Senses whose texts are those of `captions`."""
+    senses = pairs.senses(data, batch, present={} if there is None else {"text": there})
+    if captions is not None:
+        values, valid, present = senses["text"]
+        senses["text"] = Sense(values[captions], valid[captions], present)
+    return senses
+
+
+def match_of(first, second, senses):
+    (match,) = Pairs(DOUBLE, None).match({"image": first, "text": second}, senses)
+    return match
+
+
+def with_gradients(loss, leaves):
+    return [loss.detach(), *torch.autograd.grad(loss, leaves)]
+
 
 def allowed(text, there):
     """For each sample that takes part: the samples that it is compared with."""

@@ -1,10 +1,9 @@
 """Small data of several modalities, and towers for them."""
 
-import numpy as np
 import torch
 
 from trivium.encoders.towers import Towers
-from trivium.types import BOS, EOS, MODALITIES, PAD, DataSpec, Sense, together
+from trivium.types import BOS, EOS, MODALITIES, PAD, DataSpec, Sense, View, Views, together
 
 SOUND = (16000, 400, 160, 16, 60.0, 7600.0)
 PARTS = {
@@ -62,6 +61,27 @@ def senses(data, batch=6, seed=0, present=None):
     return found
 
 
-def generator(seed=0):
-    """NumPy's."""
-    return np.random.default_rng(seed)
+THERE = {"image": [True] * 4 + [False] * 2, "text": [True, False] + [True] * 4}
+"""Who has what, of six samples."""
+
+
+def assert_missing_is_ignored(objective, data):
+    """What stands for missing pictures and texts changes neither terms nor gradients."""
+    some = senses(data, present=THERE)
+    ids, pixels = some["text"].values.clone(), some["image"].values.clone()
+    ids[1], pixels[4:] = 9, 0.1
+    other = {**some, "text": some["text"]._replace(values=ids)}
+    other["image"] = some["image"]._replace(values=pixels)
+    found = []
+    for each in (some, other):
+        torch.manual_seed(0)
+        objective.zero_grad()
+        terms = objective(Views((View(each),)))
+        terms["loss"].backward()
+        grads = [one.grad.clone() for one in objective.parameters() if one.grad is not None]
+        found.append((terms, grads))
+    for name, value in found[0][0].items():
+        torch.testing.assert_close(value, found[1][0][name])
+    for first, second in zip(found[0][1], found[1][1], strict=True):
+        assert first.isfinite().all()
+        torch.testing.assert_close(first, second)

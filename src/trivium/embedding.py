@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from trivium.data.batches import gather, lengths_shown, padded, senses_of
+from trivium.data.batches import as_values, gather, lengths_shown, padded, senses_of
 from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
 from trivium.encoders.towers import Towers
@@ -275,19 +275,6 @@ def find_encoder(source: str | Path) -> Path:
             "runs:/ID/encoder or models:/NAME@ALIAS"
         )
     return Path(source)
-
-
-def as_values(raw: Tensor) -> Tensor:
-    """Raw values as an encoder takes them, as the views `plain` and `wave` make them.
-
-    uint8 as floats in [0, 1], int16 waves as floats in [-1, 1], half precision as single; ids
-    stay as they are.
-    """
-    if raw.dtype == torch.uint8:
-        return raw.float() / 255
-    if raw.dtype == torch.int16:
-        return raw.float() / 2**15
-    return raw.float() if raw.dtype == torch.float16 else raw
 
 
 def _save(array: np.ndarray, path: Path) -> None:

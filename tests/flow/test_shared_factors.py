@@ -10,9 +10,9 @@ from hydra.utils import instantiate
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
-from trivium.data.batches import gather
+from trivium.data.batches import as_values, gather
 from trivium.data.catalogue import prepare
-from trivium.embedding import as_values, embed
+from trivium.embedding import embed
 from trivium.probes.pairs import evaluate_retrieval
 from trivium.types import Sense, View, Views
 

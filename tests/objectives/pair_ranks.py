@@ -1,13 +1,9 @@
 """One rank of a gloo group: saves terms and averaged gradients. Run by test_pairs.py."""
 
-import sys
-from pathlib import Path
-
-import numpy as np
 import torch
-from torch import distributed as dist
 
 import pairs
+import ranks
 from trivium.objectives.self_supervised.clip import CLIP
 from trivium.objectives.self_supervised.siglip import SigLIP
 from trivium.types import Sense, View, Views
@@ -58,18 +54,5 @@ def outcome(part, average):
     return found
 
 
-def main(rank, folder):
-    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    torch.set_num_threads(1)
-
-    def average(values):
-        dist.all_reduce(values)
-        values /= 2
-
-    found = outcome(slice(4 * rank, 4 * rank + 4), average)
-    np.savez(Path(folder) / f"rank{rank}.npz", **found)
-    dist.destroy_process_group()
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    ranks.run(outcome)

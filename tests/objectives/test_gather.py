@@ -1,32 +1,22 @@
 """Two ranks with half of the batch each against one process with all of it."""
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import ranks
 from trivium.objectives.gather import gather, offset
 
 SCRIPT = Path(__file__).parent / "two_ranks.py"
 CASES = Path(__file__).parent / "cases"
-SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    environment = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)], env=environment)
-        for rank in range(2)
-    ]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(2)]
+    return ranks.start(SCRIPT, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """Who meets whom; and two ranks with half of the batch each against one process with all of it."""
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +8,7 @@ import pytest
 import torch
 
 import pairs as small
+import ranks
 from trivium.objectives.pairs import Pairs
 from trivium.types import BOS, EOS, PAD, Sense
 
@@ -126,15 +124,7 @@ def test_a_modality_is_encoded_once():
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    paths = os.pathsep.join(str(SCRIPT.parents[at] / name) for at, name in ((2, "src"), (1, "")))
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)], env=environment)
-        for rank in range(2)
-    ]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(2)]
+    return ranks.start(SCRIPT, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.fixture(scope="module")

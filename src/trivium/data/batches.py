@@ -95,6 +95,19 @@ def _classes(store: Store, indices: np.ndarray, labels: str | None) -> Tensor | 
     return torch.from_numpy(np.take(store.labels(labels), indices))
 
 
+def as_values(raw: Tensor) -> Tensor:
+    """Raw values as an encoder takes them, as the views `plain` and `wave` make them.
+
+    uint8 as floats in [0, 1], int16 waves as floats in [-1, 1], half precision as single; ids
+    stay as they are.
+    """
+    if raw.dtype == torch.uint8:
+        return raw.float() / 255
+    if raw.dtype == torch.int16:
+        return raw.float() / 2**15
+    return raw.float() if raw.dtype == torch.float16 else raw
+
+
 def padded(
     flat: np.ndarray,
     offsets: Int64[np.ndarray, " bound"],

@@ -38,8 +38,7 @@ def part_config(config: Mapping[str, object], modality: str) -> dict[str, object
     Raises:
         ConfigError: the dataset is not of that modality.
     """
-    known = str(config["modality"]).split("+")
-    if len(known) < 2 or modality not in known:
+    if modality not in part_names(config):
         raise ConfigError(
             f"{config.get('name')} is {config['modality']} and has no part {modality!r}"
         )
@@ -175,6 +174,18 @@ def image_shape(config: Mapping[str, object]) -> tuple[int, int, int]:
         )
     channels, height, width = cast(Sequence[int], shape)
     return channels, height, width
+
+
+def square_side(config: Mapping[str, object], place: str = "spec.shape") -> int:
+    """The side of square colour pictures: `spec.shape` is [3, size, size].
+
+    Raises:
+        ConfigError: it is something else; `place` tells where it stands in the yaml.
+    """
+    channels, height, width = image_shape(config)
+    if channels != 3 or height != width:
+        raise ConfigError(f"{config.get('name')}: {place} must be [3, size, size]")
+    return width
 
 
 def text_length(config: Mapping[str, object]) -> int:

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from trivium.data.batches import gather, senses_of
+from trivium.data.batches import as_values, gather, senses_of
 from trivium.data.store import Store
-from trivium.embedding import as_values
 from trivium.encoders.towers import Towers
 from trivium.pretraining.drawing import spread
 from trivium.types import Modality

@@ -56,6 +56,30 @@ class Evaluation:
         }
 
 
+def record(
+    task: str,
+    probe: str,
+    metric: str,
+    value: float,
+    num_test: int,
+    *,
+    fraction: float = 1.0,
+    draw: int = 0,
+    split: str = "test",
+) -> Record:
+    """One measured number; without more, of the test items, with all labels or with none."""
+    return {
+        "task": task,
+        "probe": probe,
+        "fraction": fraction,
+        "draw": draw,
+        "split": split,
+        "metric": metric,
+        "value": value,
+        "num_test": num_test,
+    }
+
+
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Write `probe.json` and `predictions.npz`; equal evaluations give equal bytes.
 

@@ -6,13 +6,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from trivium.probes.evaluation import Evaluation, Record
+from trivium.probes.evaluation import Evaluation, record
 from trivium.probes.protocol import PROTOCOL
 from trivium.probes.retrieval import Ranks, measures, modality_gap, rank, retrieval
 from trivium.probes.search import PairStore, Search, searches
 from trivium.types import Modality
 
-PROBE, FRACTION, DRAW = "retrieval", 1.0, 0
+PROBE = "retrieval"
 OF_STRATA = ("recall@5", "chance@5")
 """What is recorded of each stratum, too."""
 
@@ -89,9 +89,9 @@ def _evaluation(
 ) -> Evaluation:
     facts = {**facts, "task": search.task, "modality": store.meta.modality}
     measured = {**measures(ranks), **more}
-    records = [_record(search, *pair, len(ranks.ranks)) for pair in measured.items()]
+    records = [record(search.task, PROBE, *pair, len(ranks.ranks)) for pair in measured.items()]
     predictions = {
-        f"{PROBE}/{FRACTION}/{DRAW}": ranks.ranks.astype(np.int32),
+        f"{PROBE}/1.0/0": ranks.ranks.astype(np.int32),
         "labels": np.zeros(len(ranks.ranks), np.int32),
     }
     if search.groups is not None:
@@ -103,18 +103,5 @@ def _evaluation(
             within, name = measures(own), store.meta.strata[number]
             for metric in OF_STRATA:
                 pair = (f"{metric}/{name}", within[metric])
-                records.append(_record(search, *pair, len(own.ranks)))
+                records.append(record(search.task, PROBE, *pair, len(own.ranks)))
     return Evaluation(PROTOCOL, checkpoint, facts, tuple(records), predictions)
-
-
-def _record(search: Search, metric: str, value: float, num_test: int) -> Record:
-    return {
-        "task": search.task,
-        "probe": PROBE,
-        "fraction": FRACTION,
-        "draw": DRAW,
-        "split": "test",
-        "metric": metric,
-        "value": value,
-        "num_test": num_test,
-    }

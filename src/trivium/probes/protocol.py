@@ -8,7 +8,13 @@ from typing import Protocol as Interface
 import numpy as np
 from jaxtyping import Float, Int64
 
-from trivium.probes.evaluation import Evaluation, Record, read_evaluation, write_evaluation
+from trivium.probes.evaluation import (
+    Evaluation,
+    Record,
+    read_evaluation,
+    record,
+    write_evaluation,
+)
 from trivium.probes.inputs import SparseFeatures
 from trivium.probes.knn import KNNProbe
 from trivium.probes.linear import PENALTIES, LinearProbe
@@ -205,17 +211,17 @@ def _record(
     fitted: _Fitted, task: str, split: str, metric: str, value: float, num_items: int
 ) -> Record:
     name, chosen = fitted.chosen
-    return {
-        "task": task,
-        "probe": fitted.probe,
-        "fraction": fitted.fraction,
-        "draw": fitted.draw,
-        "split": split,
-        "metric": metric,
-        "value": value,
-        "num_test": num_items,
-        name: chosen,
-    }
+    found = record(
+        task,
+        fitted.probe,
+        metric,
+        value,
+        num_items,
+        fraction=fitted.fraction,
+        draw=fitted.draw,
+        split=split,
+    )
+    return found | {name: chosen}
 
 
 def _table(

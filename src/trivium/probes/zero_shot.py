@@ -8,11 +8,11 @@ from jaxtyping import Float, Int64
 from scipy.special import softmax
 from sklearn.preprocessing import normalize
 
-from trivium.probes.evaluation import Record
+from trivium.probes.evaluation import Record, record
 from trivium.probes.inputs import check_features, check_labels
 from trivium.probes.metrics import NUM_BINS, measure
 
-PROBE, FRACTION, DRAW = "zero-shot", 1.0, 0
+PROBE = "zero-shot"
 TEMPERATURE = 0.07
 """What CLIP begins with (2103.00020, section 2.5)."""
 
@@ -77,24 +77,11 @@ def zero_shot(
     check_labels(targets, len(cosines))
     shares = softmax(cosines / temperature, axis=1)
     records = tuple(
-        _record(task, *pair, len(targets))
+        record(task, PROBE, *pair, len(targets))
         for pair in measure(shares, targets, num_bins=num_bins).items()
     )
-    return records, {f"{PROBE}/{FRACTION}/{DRAW}": shares.argmax(1).astype(np.int16)}
+    return records, {f"{PROBE}/1.0/0": shares.argmax(1).astype(np.int16)}
 
 
 def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
     return cast(np.ndarray, normalize(features.astype(np.float64)))
-
-
-def _record(task: str, metric: str, value: float, num_test: int) -> Record:
-    return {
-        "task": task,
-        "probe": PROBE,
-        "fraction": FRACTION,
-        "draw": DRAW,
-        "split": "test",
-        "metric": metric,
-        "value": value,
-        "num_test": num_test,
-    }

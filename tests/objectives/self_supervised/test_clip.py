@@ -9,12 +9,11 @@ from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
 import naive_pairs
 import pairs as small
-from trivium.objectives.pairs import Pairs
+from naive_pairs import DOUBLE, captioned, match_of, with_gradients
 from trivium.objectives.self_supervised.clip import CLIP, contrast
 from trivium.pretraining.optimisers import decay_groups
 from trivium.types import Sense, View, Views
 
-DOUBLE = small.spec("image", "text")
 TRIPLE = small.spec("image", "text", "audio")
 IMAGE_BIND = [["image", "text"], ["image", "audio"]]
 THERE = [True, True, False, True, True, True, False]
@@ -31,24 +30,6 @@ def features(batch=7):
     first, second = F.normalize(torch.randn(2, batch, 8, generator=generator), dim=-1)
     scale = torch.tensor(9.0, requires_grad=True)
     return first.requires_grad_(), second.requires_grad_(), scale
-
-
-def captioned(data=DOUBLE, batch=7, captions=None, there=None):
-    """Senses whose texts are those of `captions`."""
-    senses = small.senses(data, batch, present={} if there is None else {"text": there})
-    if captions is not None:
-        values, valid, present = senses["text"]
-        senses["text"] = Sense(values[captions], valid[captions], present)
-    return senses
-
-
-def match_of(first, second, senses):
-    (match,) = Pairs(DOUBLE, None).match({"image": first, "text": second}, senses)
-    return match
-
-
-def with_gradients(loss, leaves):
-    return [loss.detach(), *torch.autograd.grad(loss, leaves)]
 
 
 def test_loss_and_gradients_equal_those_of_transformers():

@@ -11,12 +11,11 @@ from transformers import SiglipConfig, SiglipModel
 
 import naive_pairs
 import pairs as small
-from trivium.objectives.pairs import Pairs
+from naive_pairs import DOUBLE, captioned, match_of, with_gradients
 from trivium.objectives.self_supervised.siglip import SigLIP, classify
 from trivium.pretraining.optimisers import decay_groups
-from trivium.types import Sense, View, Views
+from trivium.types import View, Views
 
-DOUBLE = small.spec("image", "text")
 TRIPLE = small.spec("image", "text", "audio")
 THERE = [True, True, False, True, True, True, False]
 CAPTIONS = [0, 1, 0, 2, 1, 0, 1]
@@ -32,23 +31,6 @@ def features(batch=7):
     first, second = F.normalize(torch.randn(2, batch, 8, generator=generator), dim=-1)
     settings = torch.tensor(6.0), torch.tensor(-1.5)
     return [leaf.requires_grad_() for leaf in (first, second, *settings)]
-
-
-def captioned(captions=None, there=None, batch=7):
-    senses = small.senses(DOUBLE, batch, present={} if there is None else {"text": there})
-    if captions is not None:
-        values, valid, present = senses["text"]
-        senses["text"] = Sense(values[captions], valid[captions], present)
-    return senses
-
-
-def match_of(first, second, senses):
-    (match,) = Pairs(DOUBLE, None).match({"image": first, "text": second}, senses)
-    return match
-
-
-def with_gradients(loss, leaves):
-    return [loss.detach(), *torch.autograd.grad(loss, leaves)]
 
 
 class Given(nn.Module):
@@ -90,7 +72,7 @@ def test_loss_and_gradients_equal_those_of_transformers():
 @pytest.mark.parametrize("captions", [list(range(7)), CAPTIONS])
 def test_loss_and_gradients_equal_those_of_a_double_loop(there, captions):
     first, second, scale, bias = leaves = features()
-    match = match_of(first, second, captioned(captions, there))
+    match = match_of(first, second, captioned(captions=captions, there=there))
     ours = with_gradients(classify(match, scale, bias)[0], leaves)
     loss = naive_pairs.siglip(first, second, scale, bias, captions, there)
     torch.testing.assert_close(ours, with_gradients(loss, leaves), rtol=1e-5, atol=1e-6)

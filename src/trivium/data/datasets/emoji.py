@@ -9,12 +9,12 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trivium.data.config import image_shape, plain_option
+from trivium.data.config import plain_option, square_side
 from trivium.data.datasets.iconify import Pack, read_pack
 from trivium.data.datasets.svg import render
 from trivium.data.datasets.unicode_emoji import Emoji, read_emoji
 from trivium.data.datasets.vendors import VENDORS, drawings_of
-from trivium.data.errors import ConfigError, DataError
+from trivium.data.errors import DataError
 from trivium.data.progress import track
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed
@@ -76,9 +76,7 @@ def drawings(folder: Path, config: Mapping[str, object]) -> Drawn:
     """
     split = plain_option(config, "split", ("concept", "vendor"))
     held_out = plain_option(config, "held_out", VENDORS) if split == "vendor" else ""
-    channels, height, width = image_shape(config)
-    if channels != 3 or height != width:
-        raise ConfigError(f"{config['name']}: spec.shape must be [3, size, size]")
+    width = square_side(config)
     emoji, num_newer = read_emoji(folder / "unicode-emoji-json", folder / "emoji.json")
     packs = [read_pack(folder / f"iconify-json-{vendor}") for vendor in VENDORS]
     refused: list[str] = []

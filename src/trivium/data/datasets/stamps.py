@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trivium.data.config import image_shape, part_config, part_names, plain_option, sound_settings
+from trivium.data.config import part_config, part_names, plain_option, sound_settings, square_side
 from trivium.data.datasets.connected import connected
 from trivium.data.datasets.decode import decode
 from trivium.data.datasets.parts import audio_part, image_part, in_order, share, text_part
@@ -22,7 +22,7 @@ from trivium.data.datasets.tuxpaint import (
     count_languages,
     keys_of,
     stamps_folder,
-    sum_of,
+    sums_of,
 )
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.progress import track
@@ -66,12 +66,13 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     stamps, names = _categorise([stamp for clip in clips if (stamp := _stamp(clip))], root)
     if not stamps:
         raise DataError(f"{config['name']}: no description in {root} has a picture and a caption")
-    groups = _groups(stamps)
+    sums = sums_of(path for one in stamps for path in (one.picture, one.clip.path))
+    groups = _groups(stamps, sums)
     good = np.ones(len(stamps), bool)
     parts: dict[Modality, Parsed] = {}
     rows: dict[Modality, np.ndarray] = {}
     for one in media:
-        rows[one], first = share(_keys(stamps, one))
+        rows[one], first = share(_keys(stamps, one, sums))
         chosen = [stamps[sample] for sample in first]
         parts[one], whole = _read(one, chosen, config, scratch)
         good &= whole[rows[one]]
@@ -127,19 +128,19 @@ def _categorise(stamps: Sequence[Stamp], root: Path) -> tuple[list[Stamp], tuple
     return [stamp._replace(category=of_picture[stamp.picture]) for stamp in stamps], names
 
 
-def _groups(stamps: Sequence[Stamp]) -> np.ndarray:
-    sums = {path: sum_of(path) for path in {one.picture for one in stamps}}
-    pairs = zip(keys_of([one.clip for one in stamps]), stamps, strict=True)
+def _groups(stamps: Sequence[Stamp], sums: Mapping[Path, str]) -> np.ndarray:
+    pairs = zip(keys_of([one.clip for one in stamps], sums), stamps, strict=True)
     return connected([keys | {("bytes", sums[one.picture])} for keys, one in pairs])
 
 
-def _keys(stamps: Sequence[Stamp], modality: Modality) -> list[tuple[object, ...]]:
+def _keys(
+    stamps: Sequence[Stamp], modality: Modality, sums: Mapping[Path, str]
+) -> list[tuple[object, ...]]:
     """What is equal of samples that share a row; one category, since a row has one label."""
     if modality == "text":
         return [(one.category, one.clip.language, one.caption) for one in stamps]
     if modality == "audio":
-        return [(one.category, one.clip.language, sum_of(one.clip.path)) for one in stamps]
-    sums = {path: sum_of(path) for path in {one.picture for one in stamps}}
+        return [(one.category, one.clip.language, sums[one.clip.path]) for one in stamps]
     return [(one.category, sums[one.picture]) for one in stamps]
 
 
@@ -151,9 +152,7 @@ def _read(
         return text_part([one.caption for one in stamps], config), np.ones(len(stamps), bool)
     own = part_config(config, modality)
     if modality == "image":
-        channels, height, width = image_shape(own)
-        if channels != 3 or height != width:
-            raise ConfigError(f"{config['name']}: spec.image.shape must be [3, size, size]")
+        square_side(own, "spec.image.shape")
         sources = track(((str(one.picture), one.picture) for one in stamps), "drawing", len(stamps))
         pixels, good = decode_pictures(sources, len(stamps), own, scratch, _draw)
         return image_part(pixels), good

@@ -14,6 +14,7 @@ from trivium.data.datasets.tuxpaint import (
     count_languages,
     keys_of,
     stamps_folder,
+    sums_of,
 )
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed, Waves
@@ -39,7 +40,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     root = stamps_folder(folder)
     clips = choose_clips(root, config)
     labels, names = categories([clip.picture.relative_to(root).parts[0] for clip in clips])
-    groups = connected(keys_of(clips))
+    groups = connected(keys_of(clips, sums_of(clip.path for clip in clips)))
     sources = ((str(clip.path), clip.path) for clip in clips)
     sounds = decode_all(sources, settings.rate, scratch, on_error, len(clips))
     train, test = carve(np.flatnonzero(sounds.good), labels, TEST, stream=1, groups=groups)

@@ -61,13 +61,8 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
         task: ids if task in visible else rng.integers(len(FACTORS[task]), size=total)
         for task, ids in labels.items()
     }
-
-    def clips() -> Iterator[np.ndarray]:
-        for first in range(0, total, CHUNK):
-            part = {task: ids[first : first + CHUNK] for task, ids in heard.items()}
-            yield from tones(part, settings.rate, frames * settings.hop, rng)
-
-    flat, offsets = write_flat(clips(), scratch)
+    clips = every_tone(heard, settings.rate, frames * settings.hop, rng)
+    flat, offsets = write_flat(clips, scratch)
     return Parsed(
         {},
         labels,
@@ -76,6 +71,18 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
         np.arange(num_train, total),
         waves=Waves(flat, offsets, settings, frames),
     )
+
+
+def every_tone(
+    latents: Mapping[str, Int64[np.ndarray, " sample"]],
+    rate: int,
+    longest: int,
+    rng: np.random.Generator,
+) -> Iterator[Int16[np.ndarray, " place"]]:
+    """As `tones`, of so many samples that they had better not be made at once."""
+    for first in range(0, len(latents["timbre"]), CHUNK):
+        part = {task: ids[first : first + CHUNK] for task, ids in latents.items()}
+        yield from tones(part, rate, longest, rng)
 
 
 def tones(

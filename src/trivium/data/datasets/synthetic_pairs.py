@@ -1,27 +1,27 @@
 """Generated pictures, sentences and sounds of the same things; what they share is known."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from trivium.data.config import (
-    image_shape,
     number,
     part_config,
     part_names,
     section,
     sound_settings,
+    square_side,
 )
 from trivium.data.datasets.latents import FACTORS, draw_latents, hide
 from trivium.data.datasets.parts import image_part, text_part
 from trivium.data.datasets.shapes import draw
 from trivium.data.datasets.soundfiles import write_flat
-from trivium.data.datasets.synthetic_audio import tones
+from trivium.data.datasets.synthetic_audio import every_tone
 from trivium.data.errors import ConfigError
 from trivium.data.writer import Parsed, Waves
-from trivium.types import MODALITIES, Modality
+from trivium.types import Modality
 
 HEARD = {"shape": "timbre", "count": "pitch", "position": "envelope", "size": "length"}
 """Which quality of a tone tells of each factor; colours cannot be heard."""
@@ -54,15 +54,14 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
     if not isinstance(shuffled := config.get("shuffled") or False, bool):
         raise ConfigError(f"{config['name']}: shuffled is {shuffled!r}; expected true or false")
     shown: dict[Modality, dict[str, np.ndarray]] = {}
-    orders = {}
     for one in names:
         factors = tuple(FACTORS) if one not in visible else cast(Sequence[str], visible[one])
-        orders[one] = np.arange(total)
+        order = np.arange(total)
         if shuffled:
             for part in (slice(0, num_train), slice(num_train, total)):
-                orders[one][part] = rng.permutation(orders[one][part])
+                order[part] = rng.permutation(order[part])
         hidden = hide(latents, factors)
-        shown[one] = {factor: hidden[factor][orders[one]] for factor in factors}
+        shown[one] = {factor: hidden[factor][order] for factor in factors}
     parts: dict[Modality, Parsed] = {}
     if "image" in names:
         parts["image"] = _pictures(shown["image"], total, config, rng)
@@ -87,8 +86,8 @@ def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> P
         tasks=dict(FACTORS),
         train=np.arange(num_train),
         test=np.arange(num_train, total),
-        parts={one: parts[one] for one in MODALITIES if one in parts},
-        rows={one: rows[one] for one in MODALITIES if one in parts},
+        parts=parts,
+        rows=rows,
     )
 
 
@@ -111,9 +110,7 @@ def _pictures(
     config: Mapping[str, object],
     rng: np.random.Generator,
 ) -> Parsed:
-    channels, height, width = image_shape(part_config(config, "image"))
-    if channels != 3 or height != width:
-        raise ConfigError(f"{config['name']}: spec.image.shape must be [3, size, size]")
+    width = square_side(part_config(config, "image"), "spec.image.shape")
     full, found = _full(shown, total), []
     for first in range(0, total, CHUNK):
         part = {factor: ids[first : first + CHUNK] for factor, ids in full.items()}
@@ -136,12 +133,7 @@ def _sounds(
     full = _full(shown, total)
     heard = {quality: full[factor] for factor, quality in HEARD.items()}
     heard["noise"] = np.zeros(total, np.int64)
-
-    def clips() -> Iterator[np.ndarray]:
-        for first in range(0, total, CHUNK):
-            part = {quality: ids[first : first + CHUNK] for quality, ids in heard.items()}
-            yield from tones(part, settings.rate, frames * settings.hop, rng)
-
+    clips = every_tone(heard, settings.rate, frames * settings.hop, rng)
     none = np.empty(0, np.int64)
-    waves = Waves(*write_flat(clips(), scratch), settings, frames)
+    waves = Waves(*write_flat(clips, scratch), settings, frames)
     return Parsed({}, {}, {}, none, none, waves=waves)

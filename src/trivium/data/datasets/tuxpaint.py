@@ -78,22 +78,22 @@ def count_languages(clips: Iterable[Clip], config: Mapping[str, object]) -> str:
     return ", ".join(f"{counts[language]} in {language}" for language in chosen_languages(config))
 
 
-def keys_of(clips: Sequence[Clip]) -> list[set[tuple[str, str]]]:
+def keys_of(clips: Sequence[Clip], sums: Mapping[Path, str]) -> list[set[tuple[str, str]]]:
     """What makes clips near copies: their picture, their bytes, and each caption of the picture.
 
-    Captions are those in English and in any language of the clips.
+    Captions are those in English and in any language of the clips; `sums` are of the clips' files.
     """
     languages = {clip.language for clip in clips} | {ENGLISH}
     captions = {clip.picture: read_captions(clip.picture, languages) for clip in clips}
     return [
-        {("picture", str(clip.picture)), ("bytes", sum_of(clip.path)), *captions[clip.picture]}
+        {("picture", str(clip.picture)), ("bytes", sums[clip.path]), *captions[clip.picture]}
         for clip in clips
     ]
 
 
-def sum_of(path: Path) -> str:
-    """Sha256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def sums_of(paths: Iterable[Path]) -> dict[Path, str]:
+    """Sha256 of the bytes of some files."""
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in set(paths)}
 
 
 def read_captions(picture: Path, languages: Iterable[str]) -> set[tuple[str, str]]:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trivium.data.batches import as_values
 from trivium.encoders.towers import Towers
 from trivium.objectives.canonical import correlate
 from trivium.objectives.control.lsa import LSA
@@ -138,11 +139,8 @@ class CCA(Objective):
 
     @torch.no_grad()
     def _features(self, one: Modality, values: Tensor) -> Float[np.ndarray, "item channel"]:
-        tower, parts = self.encoder.tower(one), []
-        for some in torch.split(values, CHUNK):
-            ready = some.float() / 255 if some.dtype == torch.uint8 else some
-            ready = ready if one == "text" else ready.float()
-            parts.append(tower(ready).pooled.double())
+        tower = self.encoder.tower(one)
+        parts = [tower(as_values(some)).pooled.double() for some in torch.split(values, CHUNK)]
         return torch.cat(parts).cpu().numpy()
 
 

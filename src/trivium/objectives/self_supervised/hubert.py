@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.data.batches import as_values
 from trivium.encoders.spectrogram import MelPatchStem
 from trivium.encoders.wave import WaveStem
 from trivium.objectives import mfcc
@@ -164,8 +165,7 @@ class HuBERT(Objective):
         device, found = self.centroids.device, []
         for first in range(0, len(self.clips.values), CLIPS_AT_ONCE):
             part = slice(first, first + CLIPS_AT_ONCE)
-            raw = self.clips.values[part].to(device)
-            values = raw.float() / 2**15 if raw.dtype == torch.int16 else raw.float()
+            values = as_values(self.clips.values[part].to(device))
             valid = None if self.clips.valid is None else self.clips.valid[part].to(device)
             rows = describe(View(values, valid))
             found.append(rows.flatten(0, 1) if valid is None else rows[stem.valid_tokens(valid)])

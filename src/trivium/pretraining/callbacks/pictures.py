@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trivium.data.batches import gather
+from trivium.data.batches import as_values, gather
 from trivium.data.spectrogram import settings_of
 from trivium.data.store import Store
-from trivium.embedding import as_values
 from trivium.pretraining.callbacks.after_look import AfterLook
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
 from trivium.pretraining.drawing import (
