@@ -14,7 +14,7 @@ def captioned(data=DOUBLE, batch=7, captions=None, there=None):
     """Senses whose texts are those of `captions`."""
     senses = pairs.senses(data, batch, present={} if there is None else {"text": there})
     if captions is not None:
-        values, valid, present = senses["text"]
+        values, valid, present, _ = senses["text"]
         senses["text"] = Sense(values[captions], valid[captions], present)
     return senses
 

@@ -151,7 +151,8 @@ def test_every_objective_finds_its_way_into_the_grid_of_everything():
         for objective in OBJECTIVES
         if kind(dataset) in needs_of(objective).modalities
     }
-    assert {*default["cells"], *rest(default)} == wanted
+    alone = {cell for cell in default["cells"] if "." in cell}  # one of several modalities
+    assert {*default["cells"], *rest(default)} == wanted | alone
     assert set(read_grid("all")["cells"]) <= wanted - set(default["cells"])
 
 
@@ -162,6 +163,19 @@ def test_the_grid_of_everything_is_rewritten_with_other_cells_and_nothing_else()
     del before["cells"], after["cells"]
     assert before == after
     assert with_cells(text, read_grid("all")["cells"]) == text
+
+
+def test_of_several_modalities_an_encoder_of_each_learns_alone_at_the_same_price():
+    grid = read_grid("default")
+    for dataset in grid["datasets"]:
+        cells = [cell for cell in grid["cells"] if cell.startswith(f"{dataset}.")]
+        for cell in cells:
+            alone, together = (
+                composed("pretrain", cell_choices(name, grid)) for name in (cell, f"{dataset}-clip")
+            )
+            assert alone["part"] in together["data"]["modality"].split("+")
+            assert alone["encoder"] == together["encoder"][alone["part"]]
+            assert alone["budget"] == together["budget"]
 
 
 def test_an_unknown_cell_is_one_clear_error():

@@ -26,7 +26,7 @@ def batch(part):
     for one, other in SAME:
         text.values[other], text.valid[other] = text.values[one], text.valid[one]
     cut = {}
-    for one, (values, valid, present) in senses.items():
+    for one, (values, valid, present, _) in senses.items():
         valid = None if valid is None else valid[part]
         values = values[part]
         if one == "text":  # padded to the longest of the rank's own

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trivium.encoders.towers import Towers
 from trivium.objectives.gather import gather, offset
 from trivium.types import DataSpec, Modality, Sense, Senses
+from trivium.views.text.content import content
 
 Pair = tuple[Modality, Modality]
 
@@ -47,9 +48,9 @@ class Pairs(nn.Module):
     """Compares samples in the joint space of towers, for each of some pairs of modalities.
 
     Two samples of a batch with the same text are the same to every pair, also to one without text:
-    neither is a negative of the other. Texts are the same if their ids without padding are, as far
-    as a 64-bit hash can tell; so they must reach the objective as they are (no deletions). Inputs
-    of other modalities that happen to be equal are not noticed.
+    neither is a negative of the other. Texts are the same if their ids without padding were, before
+    views left any out, as far as a 64-bit hash can tell. Inputs of other modalities that happen to
+    be equal are not noticed.
 
     Args:
         data: Facts of the data.
@@ -60,19 +61,10 @@ class Pairs(nn.Module):
             in no pair.
     """
 
-    keys: Tensor
-
     def __init__(self, data: DataSpec, pairs: Sequence[Sequence[str]] | None) -> None:
         super().__init__()
         self.modalities = tuple(cast(Modality, part.modality) for part in data.parts)
         self.chosen = _choose(self.modalities, pairs)
-        length = data.part("text").shape[0] if "text" in self.modalities else 0
-        # A sum of ids times random odd numbers, modulo 2^64: it knows their order.
-        generator = torch.Generator().manual_seed(64)
-        keys = torch.randint(
-            -(2**62), 2**62, (length,), generator=generator, dtype=torch.int64, device="cpu"
-        )
-        self.register_buffer("keys", 2 * keys + 1, persistent=False)
 
     def forward(self, encoder: Towers, senses: Senses) -> tuple[Match, ...]:
         """Encode each modality once and match the pairs, in their order."""
@@ -84,10 +76,10 @@ class Pairs(nn.Module):
         self, joint: Mapping[Modality, Float[Tensor, "row channel"]], senses: Senses
     ) -> tuple[Match, ...]:
         """Match features of unit length, by modality; those of absent inputs do not matter."""
-        batch, device = len(senses[self.modalities[0]].values), self.keys.device
+        batch, device = len(senses[self.modalities[0]].values), joint[self.modalities[0]].device
         text = torch.zeros(batch, dtype=torch.int64, device=device)
         if "text" in self.modalities:
-            text = self.hash(senses["text"])
+            text = said(senses["text"])
         # All that the ranks must know of each other's samples, in one exchange.
         own = torch.stack([text, *(senses[one].there.long() for one in self.modalities)], 1)
         every = gather(own)
@@ -115,10 +107,10 @@ class Pairs(nn.Module):
             for at, (one, other) in enumerate(self.chosen)
         )
 
-    def hash(self, text: Sense) -> Int64[Tensor, " row"]:
-        """64 bits that texts of the same ids share, however far they are padded."""
-        ids = text.values if text.valid is None else text.values.masked_fill(~text.valid, 0)
-        return (ids * self.keys[: ids.shape[1]]).sum(1)
+
+def said(text: Sense) -> Int64[Tensor, " row"]:
+    """A number that samples with the same text share."""
+    return content(text.values, text.valid) if text.content is None else text.content
 
 
 def _choose(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.types import MODALITIES, Column, Modality, Sense, View
+from trivium.views.text.content import content
 
 
 class SeveralRecipe(nn.Module):
@@ -51,6 +52,8 @@ class SeveralRecipe(nn.Module):
     ) -> tuple[View, ...]:
         """Make every view of a batch, in order; the values of each are `Senses`.
 
+        Texts know which of them were equal before their views were made.
+
         Args:
             values: Raw values by modality.
             generator: Source of all randomness.
@@ -62,8 +65,16 @@ class SeveralRecipe(nn.Module):
             more = [valid[one]] if valid and one in valid else []
             made[one] = recipe(values[one], generator, *more)
         present = present or {}
+        same = {}
+        if "text" in made:
+            same["text"] = content(values["text"], valid.get("text") if valid else None)
         return tuple(
-            View({one: Sense(*views[number], present.get(one)) for one, views in made.items()})
+            View(
+                {
+                    one: Sense(*views[number], present.get(one), same.get(one))
+                    for one, views in made.items()
+                }
+            )
             for number in range(self.num_views)
         )
 

@@ -122,7 +122,7 @@ def test_texts_do_not_meet_sounds_where_no_pair_names_them():
     senses, other = (small.senses(TRIPLE, 6, seed=seed, present=there) for seed in (0, 1))
     changed = dict(senses)
     for one in ("text", "audio"):  # of the samples without an image
-        values, valid, present = (None if part is None else part.clone() for part in senses[one])
+        values, valid, present, _ = (None if part is None else part.clone() for part in senses[one])
         values[4:], valid[4:] = other[one].values[4:], other[one].valid[4:]
         changed[one] = Sense(values, valid, present)
     bound, everything = make(TRIPLE, IMAGE_BIND), make(TRIPLE)
