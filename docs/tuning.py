@@ -11,6 +11,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "tuning.md"
+KINDS = ("text", "audio", "image+text")
+"""What else than images objectives were tuned on."""
 HEADER = """# Tuning
 
 Every objective had the same tuning budget: {num_trials} trials of what its yaml lists under
@@ -23,10 +25,10 @@ in `conf/objective/`.
 
 To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD` (texts: `data=wordnet`,
 sounds: `data=notes`, images with texts: `data=emoji_pairs sweep.datasets=[emoji_pairs]`, where the
-accuracy is that of the fused features). CLIP and SigLIP, whose purpose is retrieval, were tuned by it
-and by hand: [tuning_retrieval.md](tuning_retrieval.md). The learning rate is searched over the same range everywhere. One seed and some hundred steps per trial
-make differences below about one point noise: what a table ranks is not a finding about an
-objective's settings.
+accuracy is that of the fused features). CLIP and SigLIP, whose purpose is retrieval, were tuned by hand:
+[tuning_retrieval.md](tuning_retrieval.md). The learning rate is searched over the
+same range everywhere. One seed and some hundred steps per trial make differences below about one
+point noise: what a table ranks is not a finding about an objective's settings.
 """
 
 
@@ -37,7 +39,7 @@ def main() -> None:
     for path in sorted((ROOT / "conf" / "objective").glob("*/*.yaml")):
         title = f"{path.parent.name}/{path.stem}"
         studies = {title: path.stem}
-        studies |= {f"{title} on {kind}": f"{path.stem}-{kind}" for kind in ("text", "audio", "image+text")}
+        studies |= {f"{title} on {kind}": f"{path.stem}-{kind}" for kind in KINDS}
         for name, study in studies.items():
             table = ROOT / sweep["storage"] / f"{study}.md"
             if table.is_file():
