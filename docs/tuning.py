@@ -25,8 +25,8 @@ in `conf/objective/`.
 
 To repeat one: `python pipelines/tune.py objective=PARADIGM/METHOD` (texts: `data=wordnet`,
 sounds: `data=notes`, images with texts: `data=emoji_pairs sweep.datasets=[emoji_pairs]`, where the
-accuracy is that of the fused features). CLIP and SigLIP, whose purpose is retrieval, were tuned by hand:
-[tuning_retrieval.md](tuning_retrieval.md). The learning rate is searched over the
+accuracy is that of the fused features). CLIP and SigLIP, whose purpose is retrieval, were tuned
+by hand: [tuning_retrieval.md](tuning_retrieval.md). The learning rate is searched over the
 same range everywhere. One seed and some hundred steps per trial make differences below about one
 point noise: what a table ranks is not a finding about an objective's settings.
 """
