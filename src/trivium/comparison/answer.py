@@ -9,7 +9,7 @@ from trivium.comparison.palette import NAMES
 from trivium.comparison.scoring import RETRIEVAL
 from trivium.comparison.tables import beats, fraction, label, percent, senses
 
-Outcome = Literal["wins", "not distinguishable", "no better than a control"]
+Outcome = Literal["wins", "not distinguishable", "no better than a control", "measured alone"]
 
 
 class Answer(NamedTuple):
@@ -93,7 +93,7 @@ def _answer(
     )
     control = controls[-1] if controls else None
     rival = others[0] if others else None
-    outcome: Outcome = "wins" if others and not tied else "not distinguishable"
+    outcome: Outcome = "not distinguishable" if tied else "wins" if others else "measured alone"
     if control:
         outcome = "no better than a control"
     found = Answer(share, probe, outcome, leader, rival, tied, control, "")
@@ -128,6 +128,8 @@ def _short(answer: Answer) -> str:
     if answer.outcome == "not distinguishable":
         names = [NAMES[one.cell.paradigm] for one in (answer.leader, *answer.tied)]
         return f"{' and '.join(names)} learning cannot be told apart"
+    if answer.outcome == "measured alone":
+        return f"{NAMES[answer.leader.cell.paradigm]} learning alone was measured"
     return "no way of learning beats the controls"
 
 
