@@ -63,9 +63,11 @@ def test_every_record_belongs_to_a_cell_with_its_mean(folder):
 
 def test_the_same_entries_give_the_same_files(grid, folder, tmp_path):
     write_report(grid, tmp_path, commit="abc1234")
-    for path in folder.iterdir():
-        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
-    assert not list(folder.glob("*.partial"))
+    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert {str(name.parent) for name in names} == {".", "tables", "figures"}
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
+    assert not list(folder.rglob("*.partial"))
 
 
 def test_the_results_table_shows_the_cells(folder):

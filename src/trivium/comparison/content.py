@@ -78,7 +78,7 @@ class Section(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What is written: the same numbers for all four files."""
+    """What is written: the same numbers for all files."""
 
     protocol: str
     commit: str

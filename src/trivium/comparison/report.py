@@ -1,4 +1,4 @@
-"""The report's files: one self-contained page, `comparison.json`, `report.md`, `results.md`."""
+"""The report's files: one page, `comparison.json`, `report.md`, `results.md`, and a paper's."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from trivium.comparison import retrieval, together
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
+from trivium.comparison.paper import for_paper
 from trivium.comparison.records import Entry
 from trivium.comparison.summary import results
 from trivium.comparison.tables import LEGEND, heading, markdown
@@ -19,7 +20,8 @@ def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
-        folder: where `index.html`, `comparison.json`, `report.md` and `results.md` go.
+        folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
+            `tables` and `figures` go.
         commit: the code's version, shown on the page.
 
     Raises:
@@ -27,11 +29,12 @@ def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
             `read_entries` and `group`.
     """
     report = assemble(entries, commit=commit)
-    folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
     _write(folder / "report.md", as_markdown(report))
     _write(folder / "results.md", results(report))
     _write(folder / "index.html", render(report))
+    for name, text in for_paper(report).items():
+        _write(folder / name, text)
 
 
 def document(report: Report) -> dict[str, object]:
@@ -66,6 +69,7 @@ def as_markdown(report: Report) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -39,6 +39,16 @@ class Strata(NamedTuple):
         """The metric of each column."""
         return (MAIN,) * len(self.names)
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The head of each column, for the eye."""
+        return tuple(f"{MAIN}, {name}" for name in self.names)
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The row of chance, for the eye."""
+        return ("-", "chance", "-", *map(percent, self.chance))
+
 
 class Retrieval(NamedTuple):
     """One direction: `columns` are metrics; `chance` is of recall, by metric."""
@@ -48,6 +58,11 @@ class Retrieval(NamedTuple):
     num_candidates: float
     chance: dict[str, float]
     strata: Strata | None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The head of each column, for the eye."""
+        return tuple(label(name) for name in self.columns)
 
     @property
     def note(self) -> str:
@@ -86,13 +101,10 @@ def retrieved(
 
 def markdown(found: Retrieval) -> str:
     """The tables in Markdown, with what is to be said of them."""
-    heads = [label(name) for name in found.columns]
-    parts = [grid(heads, found.rows, found.columns), found.note]
+    parts = [grid(found.heads, found.rows, found.columns), found.note]
     if found.strata:
-        chance = " | ".join(map(percent, found.strata.chance))
-        heads = [f"{MAIN}, {name}" for name in found.strata.names]
-        table = grid(heads, found.strata.rows, found.strata.metrics)
-        parts.append(f"{table}\n| - | chance | - | {chance} |")
+        table = grid(found.strata.heads, found.strata.rows, found.strata.metrics)
+        parts.append(f"{table}\n| {' | '.join(found.strata.last)} |")
         if found.strata.sentences:
             parts.append("\n".join(f"- {sentence}" for sentence in found.strata.sentences))
     return "\n\n".join(parts)

@@ -13,6 +13,8 @@ LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
     "that cannot be told from it (on the same test items, Holm-corrected)."
 )
+STUB = ("paradigm", "objective", "seeds")
+"""Heads of the columns that every table begins with."""
 WITHOUT = " without "
 """Stands in the name of a probe from whose test items a modality was withheld."""
 ZERO_SHOT = "zero-shot"
@@ -71,6 +73,16 @@ class Table(NamedTuple):
         """Each probe and the number of its columns, in order."""
         names = [probe for probe, _ in self.columns]
         return tuple((name, names.count(name)) for name in dict.fromkeys(names))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The head of each column, for the eye."""
+        return tuple(f"{label(probe)} {share(probe, value)}" for probe, value in self.columns)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric of each column."""
+        return (self.metric,) * len(self.columns)
 
 
 def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
@@ -183,25 +195,30 @@ class Column(NamedTuple):
 
 def markdown(table: Table, more: Sequence[Column] = ()) -> str:
     """The table in Markdown: mean [low, high]; bold are the best and all tied with it."""
-    heads = [f"{label(probe)} {share(probe, value)}" for probe, value in table.columns]
-    return grid(heads, table.rows, [table.metric] * len(heads), more)
+    return grid(table.heads, table.rows, table.metrics, more)
 
 
 def grid(
     heads: Sequence[str], rows: Sequence[Row], metrics: Sequence[str], more: Sequence[Column] = ()
 ) -> str:
     """Rows in Markdown, with the head and the metric of each column."""
-    heads = [*heads, *(column.head for column in more)]
-    lines = [
-        "| paradigm | objective | seeds | " + " | ".join(heads) + " |",
-        "|-|-|-|" + "-|" * len(heads),
-    ]
+    heads = [*STUB, *heads, *(column.head for column in more)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "-|" * len(heads)]
     for row in rows:
-        texts = [_markdown(*pair) for pair in zip(row.entries, metrics, strict=True)]
+        texts = [*stub(row), *filled(row, metrics, "**{}**")]
         texts += [column.text(row) for column in more]
-        first = f"| {row.paradigm.replace('_', '-')} | {row.label} | {row.num_seeds} | "
-        lines.append(first + " | ".join(texts) + " |")
+        lines.append("| " + " | ".join(texts) + " |")
     return "\n".join(lines)
+
+
+def stub(row: Row) -> tuple[str, str, str]:
+    """What a row begins with, under the heads of `STUB`."""
+    return row.paradigm.replace("_", "-"), row.label, str(row.num_seeds)
+
+
+def filled(row: Row, metrics: Sequence[str], bold: str) -> list[str]:
+    """Each entry as mean [low, high]; `bold` is the format of the mean of the best and tied."""
+    return [_filled(*pair, bold) for pair in zip(row.entries, metrics, strict=True)]
 
 
 def narrowed(table: Table, probe: str) -> Table:
@@ -213,11 +230,11 @@ def narrowed(table: Table, probe: str) -> Table:
     return table._replace(columns=tuple(table.columns[index] for index in kept), rows=rows)
 
 
-def _markdown(entry: Entry | None, metric: str) -> str:
+def _filled(entry: Entry | None, metric: str, bold: str) -> str:
     if entry is None:
         return "-"
     mean = figure(entry.mean, metric)
-    mean = f"**{mean}**" if entry.best or entry.tied else mean
+    mean = bold.format(mean) if entry.best or entry.tied else mean
     if entry.bounds is None:
         return mean
     return f"{mean} [{figure(entry.bounds[0], metric)}, {figure(entry.bounds[1], metric)}]"
