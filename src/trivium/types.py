@@ -82,15 +82,14 @@ class View(NamedTuple):
 class Sense(NamedTuple):
     """The view of one of several modalities, and which samples have it (None: all of them).
 
-    What stands for the values of a sample that lacks it is blank and must not be used. Samples with
-    the same `content` were equal before anything was left out of them or changed; None where the
-    values themselves say so.
+    What stands for the values of a sample that lacks it is blank and must not be used. `whole`
+    holds the raw values, before a view left any out or changed them; None where `values` are those.
     """
 
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
     present: Bool[Tensor, " batch"] | None = None
-    content: Int64[Tensor, " batch"] | None = None
+    whole: Tensor | None = None
 
     @property
     def there(self) -> Bool[Tensor, " batch"]:

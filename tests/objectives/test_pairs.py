@@ -11,7 +11,6 @@ import pairs as small
 import ranks
 from trivium.objectives.pairs import Pairs
 from trivium.types import BOS, EOS, PAD, Sense
-from trivium.views.text.content import content
 
 SCRIPT = Path(__file__).parent / "pair_ranks.py"
 TRIPLE = small.spec("image", "text", "audio")
@@ -46,9 +45,37 @@ def test_wrong_pairs_are_refused(named, message):
         Pairs(TRIPLE, named)
 
 
+def test_padding_does_not_change_a_text_s_hash_and_each_of_its_ids_does():
+    pairs = Pairs(small.spec("image", "text"), None)
+    ids = torch.tensor([[BOS, 7, 8, EOS], [BOS, 8, 7, EOS], [BOS, 7, EOS, PAD], [BOS, 7, 8, 9]])
+    valid = ids != PAD
+    longer = torch.nn.functional.pad(ids, (0, 5), value=PAD)
+    found = pairs.hash(Sense(ids, valid))
+    assert len(set(found.tolist())) == 4
+    assert torch.equal(pairs.hash(Sense(longer, longer != PAD)), found)
+    assert torch.equal(pairs.hash(Sense(longer)), found)
+    # What stands where a text is not valid is not part of it.
+    noise = longer.masked_fill(longer == PAD, 33)
+    assert torch.equal(pairs.hash(Sense(noise, longer != PAD)), found)
+
+
+def test_every_run_and_rank_hashes_alike():
+    first, second = (Pairs(TRIPLE, None).keys for _ in range(2))
+    assert torch.equal(first, second)
+    assert len(first) == 12
+    assert (first % 2 == 1).all()
+    assert first[0] == 4762894746759899085  # in every process
+
+
+def test_many_texts_have_many_hashes():
+    pairs = Pairs(small.spec("image", "text"), None)
+    ids = torch.cartesian_prod(*[torch.arange(4, 18)] * 4)  # 38416 texts of four ids
+    assert len(pairs.hash(Sense(ids)).unique()) == len(ids)
+
+
 def test_texts_are_the_same_if_they_were_before_a_view_left_tokens_out():
     ids = torch.tensor([[BOS, 7, 8, EOS], [BOS, 7, EOS, PAD], [BOS, 7, EOS, PAD]])
-    whole = content(ids[[0, 0, 1]], None)
+    whole = ids[[0, 0, 1]]
     senses = {
         "image": Sense(torch.rand(3, 3, 16, 16)),
         "text": Sense(ids, ids != PAD, None, whole),

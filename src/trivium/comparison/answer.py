@@ -93,9 +93,13 @@ def _answer(
     )
     control = controls[-1] if controls else None
     rival = others[0] if others else None
-    outcome: Outcome = "not distinguishable" if tied else "wins" if others else "measured alone"
+    outcome: Outcome = "wins"
     if control:
         outcome = "no better than a control"
+    elif tied:
+        outcome = "not distinguishable"
+    elif rival is None:
+        outcome = "measured alone"
     found = Answer(share, probe, outcome, leader, rival, tied, control, "")
     return found._replace(sentence=_sentence(found, verdicts))
 

@@ -20,6 +20,15 @@ Figure = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 
+def compact(value: Figure | dict[str, Any]) -> str:
+    """JSON without spaces; refuses what JSON cannot hold.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
 def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None:
     """Accuracy against the label fraction (log axis) with intervals.
 

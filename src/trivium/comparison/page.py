@@ -1,6 +1,5 @@
 """The page: the report's content in one HTML file that asks nothing of any network."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from trivium.colours import LIGHT
 from trivium.comparison import together
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
-from trivium.comparison.figures import Figure
+from trivium.comparison.figures import Figure, compact
 from trivium.comparison.palette import DARK, NAMES, darkened
 from trivium.comparison.records import PARADIGMS, SEEDLESS
 from trivium.comparison.tables import (
@@ -71,8 +70,7 @@ def render(report: Report) -> str:
 
 def script(value: Figure | dict[str, Any]) -> str:
     """JSON that cannot end the script element that holds it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("&", "\\u0026")
+    return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
 def prefixed(value: float | None, unit: str = "") -> str:

@@ -7,12 +7,12 @@ So a figure is written as the JSON that the page embeds, from which
 
 import csv
 import io
-import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from trivium.comparison.content import Report, Section
+from trivium.comparison.figures import compact
 from trivium.comparison.scoring import MAIN
 from trivium.comparison.tables import LEGEND, STUB, Entry, Row, filled, heading, stub
 
@@ -73,7 +73,7 @@ def for_paper(report: Report) -> dict[str, str]:
             files |= {f"{name}.csv": as_csv(one), f"{name}.tex": as_latex(one)}
         for shown, figure in section.drawn.items():
             name = _free(f"figures/{_name(section, shown)}", ".json", files)
-            files[f"{name}.json"] = json.dumps(figure, separators=(",", ":"), allow_nan=False)
+            files[f"{name}.json"] = compact(figure)
     return files
 
 
@@ -133,7 +133,7 @@ def _line(texts: Sequence[str]) -> str:
 
 
 def _told(entry: Entry) -> bool | None:
-    return entry.best or entry.tied if entry.scores.cell.metric in MAIN else None
+    return entry.leads if entry.scores.cell.metric in MAIN else None
 
 
 def _title(section: Section, what: str) -> str:

@@ -32,6 +32,11 @@ class Entry(NamedTuple):
     tied: bool
 
     @property
+    def leads(self) -> bool:
+        """Whether it is the best of its column, or cannot be told from it."""
+        return self.best or self.tied
+
+    @property
     def mean(self) -> float:
         """The cell's mean."""
         return self.scores.interval.mean
@@ -234,7 +239,7 @@ def _filled(entry: Entry | None, metric: str, bold: str) -> str:
     if entry is None:
         return "-"
     mean = figure(entry.mean, metric)
-    mean = bold.format(mean) if entry.best or entry.tied else mean
+    mean = bold.format(mean) if entry.leads else mean
     if entry.bounds is None:
         return mean
     return f"{mean} [{figure(entry.bounds[0], metric)}, {figure(entry.bounds[1], metric)}]"

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from trivium.encoders.towers import Towers
 from trivium.objectives.gather import gather, offset
 from trivium.types import DataSpec, Modality, Sense, Senses
-from trivium.views.text.content import content
 
 Pair = tuple[Modality, Modality]
 
@@ -61,10 +60,19 @@ class Pairs(nn.Module):
             in no pair.
     """
 
+    keys: Tensor
+
     def __init__(self, data: DataSpec, pairs: Sequence[Sequence[str]] | None) -> None:
         super().__init__()
         self.modalities = tuple(cast(Modality, part.modality) for part in data.parts)
         self.chosen = _choose(self.modalities, pairs)
+        length = data.part("text").shape[0] if "text" in self.modalities else 0
+        # A sum of ids times random odd numbers, modulo 2^64: it knows their order.
+        generator = torch.Generator().manual_seed(64)
+        keys = torch.randint(
+            -(2**62), 2**62, (length,), generator=generator, dtype=torch.int64, device="cpu"
+        )
+        self.register_buffer("keys", 2 * keys + 1, persistent=False)
 
     def forward(self, encoder: Towers, senses: Senses) -> tuple[Match, ...]:
         """Encode each modality once and match the pairs, in their order."""
@@ -76,10 +84,10 @@ class Pairs(nn.Module):
         self, joint: Mapping[Modality, Float[Tensor, "row channel"]], senses: Senses
     ) -> tuple[Match, ...]:
         """Match features of unit length, by modality; those of absent inputs do not matter."""
-        batch, device = len(senses[self.modalities[0]].values), joint[self.modalities[0]].device
+        batch, device = len(senses[self.modalities[0]].values), self.keys.device
         text = torch.zeros(batch, dtype=torch.int64, device=device)
         if "text" in self.modalities:
-            text = said(senses["text"])
+            text = self.hash(senses["text"])
         # All that the ranks must know of each other's samples, in one exchange.
         own = torch.stack([text, *(senses[one].there.long() for one in self.modalities)], 1)
         every = gather(own)
@@ -107,10 +115,12 @@ class Pairs(nn.Module):
             for at, (one, other) in enumerate(self.chosen)
         )
 
-
-def said(text: Sense) -> Int64[Tensor, " row"]:
-    """A number that samples with the same text share."""
-    return content(text.values, text.valid) if text.content is None else text.content
+    def hash(self, text: Sense) -> Int64[Tensor, " row"]:
+        """64 bits that texts of the same ids share, before any view and however far padded."""
+        ids = text.whole
+        if ids is None:
+            ids = text.values if text.valid is None else text.values.masked_fill(~text.valid, 0)
+        return (ids * self.keys[: ids.shape[1]]).sum(1)
 
 
 def _choose(

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from trivium.types import MODALITIES, Column, Modality, Sense, View
-from trivium.views.text.content import content
 
 
 class SeveralRecipe(nn.Module):
@@ -52,7 +51,7 @@ class SeveralRecipe(nn.Module):
     ) -> tuple[View, ...]:
         """Make every view of a batch, in order; the values of each are `Senses`.
 
-        Texts know which of them were equal before their views were made.
+        Each keeps the whole input that it was made from.
 
         Args:
             values: Raw values by modality.
@@ -65,13 +64,10 @@ class SeveralRecipe(nn.Module):
             more = [valid[one]] if valid and one in valid else []
             made[one] = recipe(values[one], generator, *more)
         present = present or {}
-        same = {}
-        if "text" in made:
-            same["text"] = content(values["text"], valid.get("text") if valid else None)
         return tuple(
             View(
                 {
-                    one: Sense(*views[number], present.get(one), same.get(one))
+                    one: Sense(*views[number], present.get(one), values[one])
                     for one, views in made.items()
                 }
             )
