@@ -14,7 +14,7 @@ class PairStore:
         self._groups = None if groups is None else np.asarray(groups)
         self._strata = None if strata is None else np.asarray(strata)
         self._texts, self._durations = list(texts), np.asarray(durations)
-        self.meta = SimpleNamespace(modality="+".join(rows), strata=tuple(names))
+        self.meta = SimpleNamespace(name="pairs", modality="+".join(rows), strata=tuple(names))
 
     def split(self, name):
         return self._splits[name]

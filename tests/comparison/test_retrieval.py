@@ -26,14 +26,14 @@ def scores(objective, shares, *, paradigm="self_supervised"):
     ]
 
 
-def _scores(objective, paradigm, metric, values):
+def _scores(objective, paradigm, metric, values, draws=(0,)):
     resampling = RESAMPLINGS.get(values.shape[2], RESAMPLINGS[300])
     values = values.astype(np.float32)
     worlds = resampling.worlds(values)
     cell = Cell("d", "audio to text", "text+audio", paradigm, objective, "towers", "retrieval",
                 1.0, "test", metric)  # fmt: skip
     interval = resampling.interval(values, worlds)
-    return Scores(cell, (0, 1, 2), (0,), values, worlds, 0, 0, interval, "text+audio")
+    return Scores(cell, (0, 1, 2), draws, values, worlds, 0, 0, interval, "text+audio")
 
 
 CLIP = scores("clip", (0.5, 0.6, 0.45))
@@ -64,6 +64,19 @@ def test_without_duration_the_table_and_chance_are_left():
     text = markdown(found)
     assert "100 candidates of its own stratum; chance finds 5.0 % (recall@5)." in text
     assert "| - | chance | - | 5.0 | 5.0 |" in text
+
+
+def test_it_is_said_how_often_candidates_were_drawn():
+    assert "draws" not in markdown(retrieved(CLIP, (), RESAMPLINGS))
+    right = np.random.default_rng(0).random((3, 5, 300)) < 0.3
+    drawn = [
+        _scores("clip", "self_supervised", "recall@5", right, (0, 1, 2, 3, 4)),
+        _scores(
+            "clip", "self_supervised", "num_candidates", np.full((3, 5, 1), 100.0), (0, 1, 2, 3, 4)
+        ),
+    ]
+    text = markdown(retrieved(drawn, (), RESAMPLINGS))
+    assert "with 100 candidates (mean of 5 draws of one item of each group); chance" in text
 
 
 def test_the_median_rank_has_no_interval():

@@ -146,6 +146,25 @@ def test_of_each_group_one_item_is_asked():
         assert values(one)["chance@5"] == pytest.approx(0.25)
 
 
+def test_limited_candidates_are_drawn_five_times():
+    for one in evaluate(store(), noise=1.0, candidates=25):
+        assert {record["draw"] for record in one.records} == set(range(5))
+        names = [record["metric"] for record in one.records if record["draw"] == 0]
+        assert len(one.records) == 5 * len(names)
+        assert {"recall@5", "recall@5/german", "modality_gap"} <= set(names)
+        found = {
+            record["draw"]: record["value"]
+            for record in one.records
+            if record["metric"] == "recall@5"
+        }
+        for draw, recall in found.items():
+            ranks = one.predictions[f"retrieval/1.0/{draw}"]
+            assert recall == pytest.approx((ranks < 5).mean())
+        assert len(set(found.values())) > 1
+        mean = one.summary()["probe", 100]["retrieval_recall@5"]
+        assert mean == pytest.approx(np.mean([*found.values()]))
+
+
 def test_shuffled_pairs_are_at_chance():
     shop = store(strata=False)
     features = joint(shop)

@@ -8,7 +8,7 @@ from pair_store import PairStore
 from trivium.probes.pairs import evaluate_scores
 from trivium.probes.retrieval import rank
 from trivium.probes.ridge_control import RidgeControl, prepare
-from trivium.probes.search import search
+from trivium.probes.search import drawn, search
 
 NUM_ITEMS = 240
 SPLITS = {"train": range(140), "validation": range(140, 180), "test": range(180, NUM_ITEMS)}
@@ -109,3 +109,26 @@ def test_words_find_pictures():
     features = {"image": pixels, "text": words}
     for one in evaluate_scores(RidgeControl(features, shop), shop, {}, checkpoint=""):
         assert one.records[1]["value"] > 0.9
+
+
+def test_alpha_is_chosen_over_all_draws_and_once():
+    shop, features = linear(noise=2.0)
+    shop = PairStore(
+        {one: shop.rows(one) for one in features}, SPLITS, groups=np.arange(NUM_ITEMS) // 3
+    )
+    alphas = [1e-2, 10.0, 1e3, 1e6]
+    control = RidgeControl(features, shop, alphas, most=12)
+    first, second = drawn(shop, "image", "audio", most=12)[:2]
+    control(first)
+    model = control.models_["image to audio"]
+    control(second)
+    assert control.models_["image to audio"] is model
+    held_out = drawn(shop, "image", "audio", split="validation", most=12)
+    assert len(held_out) == 5
+    recalls = []
+    for alpha in alphas:
+        one = RidgeControl(features, shop, [alpha], most=12)
+        found = [(rank(one(search), search.right).ranks < 5).mean() for search in held_out]
+        recalls.append(np.mean(found))
+    assert control.alphas_["image to audio"] == alphas[int(np.argmax(recalls))]
+    assert len(set(recalls)) == len(recalls)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pair_store import PairStore
-from trivium.probes.search import pair_items, search, searches
+from trivium.probes.search import drawn, pair_items, search, searches
 
 NAMES = ("english", "german")
 
@@ -68,11 +69,11 @@ def test_rows_and_what_is_right_are_those_of_the_items(first, second):
 def test_equal_captions_are_right_and_others_are_not():
     found = search(store(strata=None, names=()), "image", "text")
     assert found.strata is None
-    assert found.queries.tolist() == [0, 1, 2]
-    assert found.candidates.tolist() == [0, 1, 2, 3, 5]
+    assert found.queries.tolist() == [2, 0, 1]  # by group, then by row
+    assert found.candidates.tolist() == [5, 0, 1, 2, 3]
     table = np.zeros((3, 5), int)
     table[found.right] = 1
-    assert table.tolist() == [[1, 1, 1, 0, 1], [1, 0, 1, 1, 0], [0, 1, 0, 0, 1]]
+    assert table.tolist() == [[1, 0, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 0, 1, 1]]
 
 
 def test_groups_are_those_of_the_queries():
@@ -136,3 +137,61 @@ def test_a_stratum_with_fewer_items_has_all_of_them():
 def test_items_of_a_pair_have_both():
     assert pair_items(store(), "image", "text", "test").tolist() == [2, 3, 4, 5, 6, 7]
     assert pair_items(store(), "image", "text", "train").tolist() == [0, 1]
+
+
+def grouped(num_groups=40, **changes):
+    """Seven drawings of each thing, each with a caption of its own; half of them German."""
+    rows = np.arange(7 * num_groups)
+    facts = {
+        "rows": {"image": rows[::-1], "text": rows},
+        "splits": {"train": [], "test": rows},
+        "texts": [f"text {row}" for row in rows],
+        "strata": rows % 2,
+        "names": NAMES,
+        "groups": 1000 - rows // 7,
+    }
+    return PairStore(**facts | changes)
+
+
+def test_a_draw_takes_another_item_of_the_same_groups():
+    shop = grouped()
+    found = drawn(shop, "image", "text", most=30, draws=4)
+    assert len(found) == 4
+    for one in found:
+        assert np.bincount(one.strata[0]).tolist() == [30, 30]
+        np.testing.assert_array_equal(one.groups, found[0].groups)
+        np.testing.assert_array_equal(one.strata[0], found[0].strata[0])
+        items = 279 - one.queries
+        np.testing.assert_array_equal(items % 2, one.strata[0])
+        things = np.unique(1000 - items // 7, return_inverse=True)[1]
+        np.testing.assert_array_equal(things, one.groups)
+        np.testing.assert_array_equal(one.candidates, items)
+    changed = [(one.queries != found[0].queries).mean() for one in found[1:]]
+    assert all(0.4 < share < 0.95 for share in changed)  # of 3 or 4 items each
+    again = drawn(shop, "text", "image", most=30, draws=4)
+    for forth, back in zip(found, again, strict=True):
+        np.testing.assert_array_equal(back.candidates, forth.queries)
+
+
+def test_every_item_of_a_group_is_as_likely():
+    shop = grouped(30, strata=None, names=())
+    draws = 700
+    chosen = np.concatenate(
+        [one.candidates % 7 for one in drawn(shop, "image", "text", most=30, draws=draws)]
+    )
+    counts = np.bincount(chosen)
+    assert stats.chisquare(counts).pvalue > 1e-3
+    assert counts.sum() == 30 * draws
+
+
+def test_without_a_choice_there_is_one_draw():
+    assert len(drawn(many(), "image", "text", most=30)) == 1
+    assert len(drawn(grouped(), "image", "text")) == 1
+    assert len(drawn(grouped(groups=None), "image", "text", most=30)) == 1
+
+
+def test_a_row_of_two_groups_is_refused():
+    rows = {"image": np.arange(21) // 10, "text": np.arange(21)}
+    shop = grouped(3, rows=rows, strata=None, names=())
+    with pytest.raises(ValueError, match="groups of pairs name the same image: put what shares"):
+        drawn(shop, "image", "text", most=3, draws=20)

@@ -51,11 +51,15 @@ class Strata(NamedTuple):
 
 
 class Retrieval(NamedTuple):
-    """One direction: `columns` are metrics; `chance` is of recall, by metric."""
+    """One direction: `columns` are metrics; `chance` is of recall, by metric.
+
+    `num_draws` are those of one item of each group.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     num_candidates: float
+    num_draws: int
     chance: dict[str, float]
     strata: Strata | None
 
@@ -66,8 +70,10 @@ class Retrieval(NamedTuple):
 
     @property
     def note(self) -> str:
-        """How many candidates there are, and what chance would find."""
+        """How many candidates there are, in how many draws, and what chance would find."""
         own = " of its own stratum" if self.strata else ""
+        if self.num_draws > 1:
+            own += f" (mean of {self.num_draws} draws of one item of each group)"
         found = ", ".join(f"{percent(value)} % ({name})" for name, value in self.chance.items())
         return (
             f"Each query is compared with {self.num_candidates:.4g} candidates{own}; chance finds "
@@ -94,6 +100,7 @@ def retrieved(
         columns,
         _rows(mine, columns, comparisons),
         _mean(mine, "num_candidates"),
+        max(len(one.draws) for one in mine),
         chance,
         _strata(mine, resamplings),
     )

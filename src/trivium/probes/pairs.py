@@ -1,15 +1,15 @@
 """Retrieval under the protocol: every direction between the modalities of a store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from trivium.probes.evaluation import Evaluation, record
+from trivium.probes.evaluation import Evaluation, Record, record
 from trivium.probes.protocol import PROTOCOL
 from trivium.probes.retrieval import Ranks, measures, modality_gap, rank, retrieval
-from trivium.probes.search import PairStore, Search, searches
+from trivium.probes.search import PairStore, Search, directions, drawn
 from trivium.types import Modality
 
 PROBE = "retrieval"
@@ -18,6 +18,8 @@ OF_STRATA = ("recall@5", "chance@5")
 
 Scores: TypeAlias = Callable[[Search], Float[np.ndarray, "query candidate"] | None]
 """The similarity of all candidates of a search to each query; None where there is none."""
+Found: TypeAlias = tuple[Ranks, Mapping[str, float]]
+"""What a search found, and what else is to be recorded of it."""
 
 
 def evaluate_retrieval(
@@ -32,29 +34,32 @@ def evaluate_retrieval(
     """Search the test rows of each modality by those of each other one.
 
     The records are those of `measures`, the modality gap, and recall and chance at 5 of each
-    stratum (`recall@5/german`). The predictions are ranks (from 0), with zeros as labels.
+    stratum (`recall@5/german`). The predictions are ranks (from 0), with zeros as labels. Where
+    candidates are limited and groups have several items, all of it is of five draws of one item of
+    each (`drawn`), and the queries of all draws are of the same groups in the same order.
 
     Args:
         joint: Features of every row of each part, in one space.
         store: Items, splits, strata and groups.
         facts: What identifies the checkpoint; task and modality are set here.
         checkpoint: Its hash.
-        candidates: So many test items of each stratum at most are asked and searched, so that
-            chance is comparable between datasets.
+        candidates: So many groups of test items of each stratum at most are asked and searched,
+            so that chance is comparable between datasets.
         seed: Of the choice of those.
 
     Raises:
         ValueError: features that are not finite.
     """
-    found = []
-    for search in searches(store, most=candidates, seed=seed):
+
+    def searched(search: Search) -> Found:
         queries, others = joint[search.first], joint[search.second]
         ranks = retrieval(
             queries[search.queries], others[search.candidates], search.right, search.strata
         )
         gap = modality_gap(queries[np.unique(search.queries)], others[np.unique(search.candidates)])
-        found.append(_evaluation(search, ranks, store, facts, checkpoint, {"modality_gap": gap}))
-    return found
+        return ranks, {"modality_gap": gap}
+
+    return _evaluations(searched, store, facts, checkpoint, candidates, seed)
 
 
 def evaluate_scores(
@@ -70,38 +75,67 @@ def evaluate_scores(
 
     Directions for which `scores` returns None are left out.
     """
-    found = []
-    for search in searches(store, most=candidates, seed=seed):
+
+    def searched(search: Search) -> Found | None:
         similarity = scores(search)
-        if similarity is not None:
-            ranks = rank(similarity, search.right, search.strata)
-            found.append(_evaluation(search, ranks, store, facts, checkpoint, {}))
-    return found
+        if similarity is None:
+            return None
+        return rank(similarity, search.right, search.strata), {}
+
+    return _evaluations(searched, store, facts, checkpoint, candidates, seed)
+
+
+def _evaluations(
+    searched: Callable[[Search], Found | None],
+    store: PairStore,
+    facts: Mapping[str, Any],
+    checkpoint: str,
+    candidates: int | None,
+    seed: int,
+) -> list[Evaluation]:
+    """One of every direction in which something was found, over all of its draws."""
+    evaluations = []
+    for first, second in directions(store):
+        draws = drawn(store, first, second, most=candidates, seed=seed)
+        found = [one for search in draws if (one := searched(search)) is not None]
+        if found:
+            evaluations.append(_evaluation(draws[0], found, store, facts, checkpoint))
+    return evaluations
 
 
 def _evaluation(
     search: Search,
-    ranks: Ranks,
+    found: Sequence[Found],
     store: PairStore,
     facts: Mapping[str, Any],
     checkpoint: str,
-    more: Mapping[str, float],
 ) -> Evaluation:
     facts = {**facts, "task": search.task, "modality": store.meta.modality}
-    measured = {**measures(ranks), **more}
-    records = [record(search.task, PROBE, *pair, len(ranks.ranks)) for pair in measured.items()]
+    num = len(search.queries)
+    records = [one for draw, own in enumerate(found) for one in _records(search, *own, store, draw)]
     predictions = {
-        f"{PROBE}/1.0/0": ranks.ranks.astype(np.int32),
-        "labels": np.zeros(len(ranks.ranks), np.int32),
+        f"{PROBE}/1.0/{draw}": ranks.ranks.astype(np.int32) for draw, (ranks, _) in enumerate(found)
     }
+    predictions["labels"] = np.zeros(num, np.int32)
     if search.groups is not None:
         predictions["groups"] = search.groups.astype(np.int32)
     if search.strata is not None:
         predictions["strata"] = search.strata[0].astype(np.int16)
-        for number in np.unique(search.strata[0]):
-            own = ranks.of(search.strata[0] == number)
-            within, name = measures(own), store.meta.strata[number]
-            for metric in OF_STRATA:
-                pair = (f"{metric}/{name}", within[metric])
-                records.append(record(search.task, PROBE, *pair, len(own.ranks)))
     return Evaluation(PROTOCOL, checkpoint, facts, tuple(records), predictions)
+
+
+def _records(
+    search: Search, ranks: Ranks, more: Mapping[str, float], store: PairStore, draw: int
+) -> list[Record]:
+    """All measures of one draw, and the main ones of each stratum."""
+    num = len(ranks.ranks)
+    measured = {**measures(ranks), **more}
+    records = [record(search.task, PROBE, *pair, num, draw=draw) for pair in measured.items()]
+    strata = np.zeros(0, np.int64) if search.strata is None else search.strata[0]
+    for number in np.unique(strata):
+        own = ranks.of(strata == number)
+        within, name = measures(own), store.meta.strata[number]
+        for metric in OF_STRATA:
+            pair = (f"{metric}/{name}", within[metric])
+            records.append(record(search.task, PROBE, *pair, len(own.ranks), draw=draw))
+    return records

@@ -23,8 +23,11 @@ from trivium.probes.sparse import SparseLinearProbe
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
 
-PROTOCOL = "1"
-"""Version that every result carries; a change that moves a number raises it."""
+PROTOCOL = "2"
+"""Version that every result carries; a change that moves a number raises it.
+
+2: retrieval among limited candidates is the mean over five draws of one item of each group.
+"""
 
 PROBES = ("linear", "knn")
 

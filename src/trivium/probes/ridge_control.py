@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from trivium.probes.inputs import SparseFeatures
 from trivium.probes.retrieval import cosine, rank
-from trivium.probes.search import PairStore, Search, pair_items, search
+from trivium.probes.search import PairStore, Search, drawn, pair_items
 from trivium.types import Modality
 
 ALPHAS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
@@ -42,6 +42,7 @@ class RidgeControl:
 
     Attributes:
         alphas_: The chosen alpha by the name of the direction.
+        models_: The regression by the same.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RidgeControl:
     ) -> None:
         self.store, self.alphas, self.most, self.seed = store, sorted(alphas), most, seed
         self.alphas_: dict[str, float] = {}
+        self.models_: dict[str, Ridge] = {}
         train = np.asarray(store.split("train"))
         self.features = {}
         for one, rows in features.items():
@@ -67,21 +69,28 @@ class RidgeControl:
         Raises:
             ValueError: No item of train or of validation has both modalities.
         """
-        first, second = wanted.first, wanted.second
+        given, told = self.features[wanted.first], self.features[wanted.second]
+        if wanted.task not in self.models_:
+            self._fit(wanted.first, wanted.second, wanted.task)
+        return _cosines(self.models_[wanted.task], given, told, wanted)
+
+    def _fit(self, first: Modality, second: Modality, task: str) -> None:
+        """Keep the model with the best alpha of one direction."""
         given, told = self.features[first], self.features[second]
         items = pair_items(self.store, first, second, "train")
         pairs = [np.take(self.store.rows(one), items) for one in (first, second)]
-        held_out = search(
+        held_out = drawn(
             self.store, first, second, split="validation", most=self.most, seed=self.seed
         )
-        best, chosen = -1.0, None
+        best = -1.0
         for alpha in self.alphas:
             model = Ridge(alpha).fit(given[pairs[0]], told[pairs[1]])
-            ranks = rank(_cosines(model, given, told, held_out), held_out.right, held_out.strata)
-            if (recall := float((ranks.ranks < 5).mean())) >= best:
-                best, chosen = recall, model
-                self.alphas_[wanted.task] = alpha
-        return _cosines(chosen, given, told, wanted)
+            found = [
+                rank(_cosines(model, given, told, one), one.right, one.strata).ranks
+                for one in held_out
+            ]
+            if (recall := float((np.concatenate(found) < 5).mean())) >= best:
+                best, self.alphas_[task], self.models_[task] = recall, alpha, model
 
 
 def prepare(features: Features, train: np.ndarray) -> Float[np.ndarray, "row channel"]:
@@ -100,7 +109,6 @@ def prepare(features: Features, train: np.ndarray) -> Float[np.ndarray, "row cha
 
 
 def _cosines(
-    model: Ridge | None, given: np.ndarray, told: np.ndarray, wanted: Search
+    model: Ridge, given: np.ndarray, told: np.ndarray, wanted: Search
 ) -> Float[np.ndarray, "query candidate"]:
-    assert model is not None
     return cosine(model.predict(given[wanted.queries]), told[wanted.candidates])

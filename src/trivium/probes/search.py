@@ -1,5 +1,6 @@
 """Which rows of one modality are asked for which rows of another."""
 
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any, NamedTuple, runtime_checkable
 from typing import Protocol as Interface
@@ -11,6 +12,9 @@ from scipy import sparse
 from trivium.probes.retrieval import Pairs, Strata
 from trivium.types import Modality, parts_of
 
+NUM_DRAWS = 5
+"""Draws of one item of each group, as many as of labels."""
+
 
 @runtime_checkable
 class PairStore(Interface):
@@ -18,7 +22,7 @@ class PairStore(Interface):
 
     @property
     def meta(self) -> Any:
-        """Its `modality`, and the names of its `strata`."""
+        """Its `name`, its `modality`, and the names of its `strata`."""
 
     def split(self, name: str) -> np.ndarray:
         """Item indices of train, validation or test."""
@@ -59,15 +63,61 @@ class Search(NamedTuple):
 
 
 def searches(
-    store: PairStore, *, split: str = "test", most: int | None = None, seed: int = 0
+    store: PairStore, *, split: str = "test", most: int | None = None, seed: int = 0, draw: int = 0
 ) -> list[Search]:
     """One for every ordered pair of modalities that an item of the split has; see `search`."""
-    ordered = permutations(parts_of(store.meta.modality), 2)
     return [
-        search(store, first, second, split=split, most=most, seed=seed)
-        for first, second in ordered
-        if len(pair_items(store, first, second, split))
+        search(store, first, second, split=split, most=most, seed=seed, draw=draw)
+        for first, second in directions(store, split)
     ]
+
+
+def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    if first is None or second is None:
+        return first is not second
+    return not np.array_equal(first, second)
+
+
+def directions(store: PairStore, split: str = "test") -> list[tuple[Modality, Modality]]:
+    """The ordered pairs of modalities that an item of the split has."""
+    ordered = permutations(parts_of(store.meta.modality), 2)
+    return [pair for pair in ordered if len(pair_items(store, *pair, split))]
+
+
+def drawn(
+    store: PairStore,
+    first: Modality,
+    second: Modality,
+    *,
+    split: str = "test",
+    most: int | None = None,
+    seed: int = 0,
+    draws: int = NUM_DRAWS,
+) -> list[Search]:
+    """A search of every draw, with queries of the same groups in the same order.
+
+    It is one alone where there is nothing to draw, because `most` is None or every group has a
+    single item in its stratum.
+
+    Raises:
+        ValueError: Items of different groups name the same row, or as `search`.
+    """
+    found = [
+        search(store, first, second, split=split, most=most, seed=seed, draw=draw)
+        for draw in range(draws)
+    ]
+    one = found[0]
+    if not any(
+        _differ(other.queries, one.queries) or _differ(other.candidates, one.candidates)
+        for other in found
+    ):
+        return found[:1]
+    if any(_differ(other.groups, one.groups) for other in found):
+        raise ValueError(
+            f"items of different groups of {store.meta.name} name the same {first}: put what "
+            "shares a row into one group"
+        )
+    return found
 
 
 def search(
@@ -78,6 +128,7 @@ def search(
     split: str = "test",
     most: int | None = None,
     seed: int = 0,
+    draw: int = 0,
 ) -> Search:
     """What the items of a split that have both modalities ask.
 
@@ -86,9 +137,11 @@ def search(
         first: The modality of the queries.
         second: The modality of the candidates.
         split: Whose items.
-        most: So many items of each stratum at most, drawn by `seed`, the same for both directions;
-            of each group one alone, so that no near copy of the right answer competes with it.
-        seed: Of that draw.
+        most: So many groups of each stratum at most, chosen by `seed`, the same for both
+            directions; of each of them one item alone, so that no near copy of the right answer
+            competes with it.
+        seed: Of that choice.
+        draw: Which item of each group.
 
     Raises:
         ValueError: No item of the split has both.
@@ -99,9 +152,7 @@ def search(
     strata = store.strata()
     stratum = np.zeros(len(items), np.int64) if strata is None else np.take(strata, items)
     if most is not None:
-        groups = store.groups()
-        alone = items if groups is None else np.take(groups, items)
-        chosen = _draw(stratum, alone, most, seed)
+        chosen = _draw(stratum, _groups(store, items), most, [seed, draw])
         items, stratum = items[chosen], stratum[chosen]
     asked, found = (_Side.of(store, one, items, stratum) for one in (first, second))
     ones = np.ones(len(items), bool)
@@ -130,8 +181,17 @@ def pair_items(
     return items[both]
 
 
+def _groups(store: PairStore, items: np.ndarray) -> Int64[np.ndarray, " item"]:
+    """What each item belongs to: itself, if the store has no groups."""
+    groups = store.groups()
+    return items if groups is None else np.take(groups, items).astype(np.int64)
+
+
 class _Side(NamedTuple):
-    """Distinct rows of one modality, an item that names each, and a content of each item."""
+    """Distinct rows of one modality, an item that names each, and a content of each item.
+
+    They are sorted by stratum and group, so that all draws of a choice have the same order.
+    """
 
     rows: np.ndarray
     items: np.ndarray
@@ -145,15 +205,20 @@ class _Side(NamedTuple):
             texts = np.array(store.part(one).texts(named))
             content = np.unique(texts, return_inverse=True)[1]
         first = np.unique(np.stack([stratum, named]), axis=1, return_index=True)[1]
+        owner = _groups(store, items)[first]
+        first = first[np.lexsort((named[first], owner, stratum[first]))]
         same = np.unique(np.stack([stratum, content]), axis=1, return_inverse=True)[1]
         return cls(named[first].astype(np.int64), first, same.ravel())
 
 
 def _draw(
-    stratum: np.ndarray, group: np.ndarray, most: int, seed: int
+    stratum: np.ndarray, group: np.ndarray, most: int, seed: Sequence[int]
 ) -> Int64[np.ndarray, " chosen"]:
-    order = np.random.default_rng(seed).permutation(len(stratum))
+    """One item of each chosen group of a stratum: `seed` is of that choice and of the item."""
+    choice, draw = seed
+    order = np.random.default_rng([choice, draw]).permutation(len(stratum))
     pairs = np.stack([stratum[order], group[order]])
-    order = order[np.sort(np.unique(pairs, axis=1, return_index=True)[1])]
-    kept = [order[stratum[order] == one][:most] for one in np.unique(stratum)]
-    return np.sort(np.concatenate(kept)).astype(np.int64)
+    units, first = np.unique(pairs, axis=1, return_index=True)
+    places = np.random.default_rng(choice).permutation(len(first))
+    kept = [places[units[0, places] == one][:most] for one in np.unique(stratum)]
+    return np.sort(order[first[np.concatenate(kept)]]).astype(np.int64)
