@@ -68,7 +68,8 @@ def test_every_config_builds_an_encoder_that_encodes_and_can_be_saved(path, data
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_keys_are_the_keyword_only_arguments(path):
     config = OmegaConf.load(path)
-    composed = {key.split("@")[1] for key in config.pop("defaults", [])}
+    defaults = [one for one in config.pop("defaults", []) if one != "_self_"]
+    composed = {key.split("@")[1] for one in defaults for key in one}
     parameters = inspect.signature(get_class(config["_target_"])).parameters.values()
     names = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     assert set(config) - {"_recursive_"} | composed == names | {"_target_"}

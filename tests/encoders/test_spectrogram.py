@@ -198,3 +198,8 @@ def test_a_view_of_one_frame_is_a_token():
     features = encoder(*View(torch.full((1, 1, 1, 32), SILENCE), torch.ones(1, 1).bool()))
     assert features.tokens.shape == (1, 2, 32)
     assert features.pooled.isfinite().all()
+
+
+def test_sounds_have_no_grid_of_cells():
+    with pytest.raises(ValueError, match=r"pooling is 'grid', but .* is audio, of varying lengths"):
+        encoder_of((4, 32), pooling="grid")

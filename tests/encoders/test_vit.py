@@ -5,6 +5,7 @@ import timm
 import torch
 import transformers
 from timm.models import VisionTransformer
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from trivium.encoders.vit import ViT
@@ -123,13 +124,13 @@ def test_agrees_with_transformers_at_the_same_weights(grey):
     torch.testing.assert_close(features.tokens, expected[:, 1:], atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both", "grid"])
 def test_features_have_the_declared_shapes(data, pooling):
     encoder = vit(data, pooling=pooling)
     features = encoder(torch.rand(2, *data.shape))
     assert features.tokens.shape == (2, encoder.stem.num_tokens, encoder.token_width)
     assert features.pooled.shape == (2, encoder.width)
-    assert encoder.width == (48 if pooling == "both" else 24)
+    assert encoder.width == {"both": 48, "grid": 16 * 24}.get(pooling, 24)
     assert features.valid.shape == features.tokens.shape[:2]
     assert features.valid.all()
 
@@ -146,6 +147,41 @@ def test_contextualising_everything_is_forward_and_order_does_not_matter(grey, p
     assert torch.equal(again.pooled, features.pooled)
     torch.testing.assert_close(shuffled.tokens, features.tokens[:, order], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shuffled.pooled, features.pooled, atol=1e-5, rtol=1e-4)
+
+
+def test_a_grid_of_cells_tells_where_things_are(colour):
+    encoder = vit(colour, pooling="grid")
+    values = torch.rand(2, 3, 32, 32)
+    features = encoder(values)
+    maps = features.tokens.transpose(1, 2).reshape(2, 24, 8, 8)
+    means = F.adaptive_avg_pool2d(maps, 4).flatten(2).transpose(1, 2).flatten(1)
+    torch.testing.assert_close(features.pooled, means)
+    half = encoder(values[..., :16, :16])
+    assert half.pooled.shape == features.pooled.shape
+    mean = vit(colour, pooling="mean")
+    mean.load_state_dict(encoder.state_dict())
+    by_cell = features.pooled.view(2, 16, 24)
+    torch.testing.assert_close(by_cell.mean(1), mean(values).pooled)
+
+
+def test_cells_of_some_tokens_need_their_places(colour):
+    encoder = vit(colour, pooling="grid")
+    tokens = encoder.embed(torch.rand(3, 3, 32, 32))
+    kept = torch.stack([torch.randperm(64)[:10] for _ in range(3)])
+    some = tokens.values.gather(1, kept[..., None].expand(-1, -1, 24))
+    given = Tokens(some, torch.ones_like(kept, dtype=torch.bool), kept)
+    valid = torch.zeros(3, 64, dtype=torch.bool).scatter(1, kept, value=True)
+    masked = encoder.contextualise(Tokens(tokens.values, valid))
+    torch.testing.assert_close(
+        encoder.contextualise(given).pooled, masked.pooled, atol=1e-5, rtol=1e-4
+    )
+    with pytest.raises(ValueError, match="10 tokens are no whole image of the proportions"):
+        encoder.contextualise(given._replace(places=None))
+
+
+def test_fewer_tokens_than_cells_are_refused(grey):
+    with pytest.raises(ValueError, match=r"4 cells a side, but 'grey' .* is 2 x 2 tokens"):
+        vit(grey, patch=14, pooling="grid")
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
@@ -220,7 +256,7 @@ def test_the_same_seed_gives_the_same_bits(grey):
     assert torch.equal(gradient(), gradient())
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both", "grid"])
 @pytest.mark.parametrize("size", [28, 14])
 def test_the_attention_map_is_the_last_block_s(grey, pooling, size):
     encoder = vit(grey, pooling=pooling, drop_path=0.5).train()
@@ -235,12 +271,13 @@ def test_the_attention_map_is_the_last_block_s(grey, pooling, size):
     encoder(values)
     weights = last.weights(captured[0])
     side = size // 4 if size == 28 else 4
-    expected = weights.mean(2) if pooling == "mean" else weights[:, :, 0, 1:]
+    without_cls = pooling in ("mean", "grid")
+    expected = weights.mean(2) if without_cls else weights[:, :, 0, 1:]
     assert found.shape == (2, 3, side, side)
     torch.testing.assert_close(found.flatten(2), expected)
-    assert ((found.sum((2, 3)) - 1).abs() < 1e-5).all() == (pooling == "mean")
+    assert ((found.sum((2, 3)) - 1).abs() < 1e-5).all() == without_cls
 
 
-def test_pooling_is_one_of_three(grey):
+def test_pooling_is_one_of_four(grey):
     with pytest.raises(Exception, match="pooling"):
         vit(grey, pooling="max")

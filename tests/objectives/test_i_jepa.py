@@ -128,7 +128,7 @@ def test_padding_is_neither_seen_nor_predicted(objective, one_view):
         torch.testing.assert_close(loss(objective.encoder.stem.unpatchify(other), seed), expected)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both", "grid"])
 def test_every_pooling_trains_all_of_the_encoder(data, one_view, pooling):
     shape = {"patch": 2, "width": 16, "depth": 1, "num_heads": 2}
     encoder = ViT(data, name="vit_test", **shape, pooling=pooling)

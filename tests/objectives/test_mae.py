@@ -104,7 +104,7 @@ def test_decoder_puts_every_token_back_in_its_place(objective, one_view):
         torch.testing.assert_close(prediction[sample], expected)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both", "grid"])
 def test_every_pooling_can_be_pretrained(data, one_view, pooling):
     shape = {"patch": 2, "width": 16, "depth": 1, "num_heads": 2}
     encoder = ViT(data, name="vit_test", **shape, pooling=pooling)

@@ -3,11 +3,14 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
-Pooling = Literal["mean", "cls", "both"]
+Pooling = Literal["mean", "cls", "both", "grid"]
 TextPooling = Literal["mean", "cls", "last"]
+CELLS = 4
+"""How many cells the grid of pooling `grid` has down and across."""
 
 
 def mean_pool(
@@ -27,12 +30,43 @@ def pool(
     cls: Float[Tensor, "batch width"] | None,
     valid: Bool[Tensor, "batch token"] | None,
 ) -> Float[Tensor, "batch pooled"]:
-    """Pool by the cls token, the mean over valid tokens, or both, concatenated."""
+    """Pool by the cls token, the mean over valid tokens, or both, concatenated.
+
+    For the means over the cells of a grid see `grid_pool`.
+    """
     if cls is None:
         return mean_pool(tokens, valid)
     if pooling == "cls":
         return cls
     return torch.cat([cls, mean_pool(tokens, valid)], dim=-1)
+
+
+def grid_pool(
+    tokens: Float[Tensor, "batch token channel"],
+    cells: Int64[Tensor, "batch token"] | Int64[Tensor, "1 token"],
+    num_cells: int,
+    valid: Bool[Tensor, "batch token"] | None,
+) -> Float[Tensor, "batch pooled"]:
+    """Means over the valid tokens of each cell side by side, zeros for a cell without any.
+
+    So a linear probe sees where things are (Goyal et al. 2019, 1905.01235, section 3, which
+    pools feature maps to about 9,000 channels).
+    """
+    member = F.one_hot(cells, num_cells).to(tokens.dtype)
+    if valid is not None:
+        member = member * valid.unsqueeze(-1).to(tokens.dtype)
+        tokens = tokens.masked_fill(~valid.unsqueeze(-1), 0)
+    member = member / member.sum(1, keepdim=True).clamp(min=1)
+    return (member.transpose(1, 2) @ tokens).flatten(1)
+
+
+def cell_of(
+    places: Int64[Tensor, "batch token"], plane: tuple[int, int], side: int
+) -> Int64[Tensor, "batch token"]:
+    """In which of `side` x `side` equal cells of a plane of tokens each place lies, row-major."""
+    rows, columns = plane
+    down = places.div(columns, rounding_mode="floor") * side // rows
+    return down * side + places % columns * side // columns
 
 
 def pool_text(

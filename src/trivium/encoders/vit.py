@@ -1,14 +1,15 @@
 """The vision transformer."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from trivium.encoders.patches import Patch, PatchStem, Positions
-from trivium.encoders.pooling import Pooling, pool
+from trivium.encoders.pooling import CELLS, Pooling, cell_of, grid_pool, pool
 from trivium.encoders.transformer import Block, Init, Transformer
 from trivium.encoders.validity import every_token, is_every_token
 from trivium.types import DataSpec, Encoder, Features, Tokens
@@ -29,8 +30,9 @@ class ViT(Encoder):
         num_heads: Attention heads of each block.
         mlp_ratio: Hidden channels of each MLP over `width`.
         positions: Fixed sine-cosine positions or learned ones.
-        pooling: `mean` over the tokens, `cls` token, or `both` concatenated (then
-            `Features.pooled` is twice as wide as the tokens).
+        pooling: `mean` over the tokens, `cls` token, `both` concatenated (then
+            `Features.pooled` is twice as wide as the tokens), or the means over the cells of a
+            `grid` of 4 x 4 side by side (16 times as wide; of images alone).
         drop_path: Stochastic depth of the last block; it rises linearly from 0.
         init: How the trunk's weights start, see `Transformer`.
 
@@ -57,8 +59,8 @@ class ViT(Encoder):
         init: Init = "normal",
     ):
         super().__init__()
-        if pooling not in ("mean", "cls", "both"):
-            raise ValueError(f"pooling is {pooling!r}; choose mean, cls or both.")
+        if pooling not in ("mean", "cls", "both", "grid"):
+            raise ValueError(f"pooling is {pooling!r}; choose mean, cls, both or grid.")
         self.name = name
         self.arguments = {
             "data": data.plain(),
@@ -75,12 +77,15 @@ class ViT(Encoder):
         }
         self.pooling: Pooling = pooling
         self.token_width = width
-        self.width = 2 * width if pooling == "both" else width
+        self.width = width * {"both": 2, "grid": CELLS**2}.get(pooling, 1)
         self.stem: PatchStem = self.stem_class(data, patch=patch, width=width, positions=positions)
+        if pooling == "grid":
+            self._check_grid(data)
         self.trunk = Transformer(
             width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path, init=init
         )
-        self.cls = None if pooling == "mean" else nn.Parameter(torch.empty(1, 1, width))
+        has_cls = pooling in ("cls", "both")
+        self.cls = nn.Parameter(torch.empty(1, 1, width)) if has_cls else None
         if self.cls is not None:
             nn.init.trunc_normal_(self.cls, std=0.02)
 
@@ -104,9 +109,12 @@ class ViT(Encoder):
 
     def contextualise(self, tokens: Tokens) -> Features:
         """Run trunk and pooling over all tokens, or over any subset of them."""
-        values, valid, _ = tokens
+        values, valid, places = tokens
         mask = None if is_every_token(valid) else valid
         encoded = self.trunk(self._with_cls(values), self._seen(mask))
+        if self.pooling == "grid":
+            cells = self._cells(encoded, places)
+            return Features(encoded, grid_pool(encoded, cells, CELLS**2, mask), valid)
         if self.cls is None:
             return Features(encoded, pool(self.pooling, encoded, None, mask), valid)
         patches = encoded[:, 1:]
@@ -138,6 +146,38 @@ class ViT(Encoder):
         self.train(was_training)
         seen = weights.mean(2) if self.cls is None else weights[:, :, 0, 1:]
         return seen.reshape(*seen.shape[:2], *self.stem.grid_of(values))
+
+    def _check_grid(self, data: DataSpec) -> None:
+        rows, columns = self.stem.grid
+        if self.modality != "image":
+            raise ValueError(
+                f"pooling is 'grid', but {data.name!r} is {data.modality}, of varying lengths: "
+                "choose mean, cls or both."
+            )
+        if min(rows, columns) < CELLS:
+            raise ValueError(
+                f"pooling 'grid' has {CELLS} cells a side, but {data.name!r} in patches of "
+                f"{self.stem.sides} is {rows} x {columns} tokens: choose smaller patches or "
+                "another pooling."
+            )
+
+    def _cells(
+        self,
+        tokens: Float[Tensor, "batch token channel"],
+        places: Int64[Tensor, "batch token"] | None,
+    ) -> Int64[Tensor, "_ token"]:
+        """In which cell each token lies; without places they are a whole image's, of any size."""
+        plane, num_tokens = self.stem.grid, tokens.shape[1]
+        if places is None:
+            places = torch.arange(num_tokens, device=tokens.device)[None]
+            scale = math.sqrt(num_tokens / self.stem.num_tokens)
+            plane = (round(plane[0] * scale), round(plane[1] * scale))
+            if plane[0] * plane[1] != num_tokens:
+                raise ValueError(
+                    f"{num_tokens} tokens are no whole image of the proportions of {self.stem.grid}"
+                    ": say their places, or choose another pooling than grid."
+                )
+        return cell_of(places, plane, CELLS)
 
     def _with_cls(self, values: Tensor) -> Tensor:
         """The tokens behind the cls token, where there is one."""

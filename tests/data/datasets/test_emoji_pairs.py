@@ -231,4 +231,4 @@ def test_the_configs_agree_with_those_of_the_emoji_alone(yaml_config, name, alon
         assert (spec.num_classes, spec.num_samples) == (expected.num_classes, expected.num_samples)
         assert spec.part("image") == expected._replace(name=name)
         assert spec.part("text").shape == (32,)
-        assert spec.part("text").vocabulary == 2048
+        assert spec.part("text").vocabulary == 4096

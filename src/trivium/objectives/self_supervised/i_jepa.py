@@ -113,7 +113,7 @@ class IJEPA(Objective):
         valid = _gather_valid(tokens.valid, blocks.context)
         if not is_every_token(valid):
             valid = valid | ~valid.any(1, keepdim=True)
-        return Tokens(gather_tokens(tokens.values, blocks.context), valid)
+        return Tokens(gather_tokens(tokens.values, blocks.context), valid, blocks.context)
 
     def predict(self, context: Features, blocks: Blocks) -> Float[Tensor, "batch token channel"]:
         """The teacher's tokens of all blocks, one block after the other."""
