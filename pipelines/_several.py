@@ -8,7 +8,12 @@ FUSED = "fused"
 
 
 def trained(
-    values: dict[str, Any], source: Path, store: Any, protocol: Any, facts: dict[str, Any]
+    values: dict[str, Any],
+    source: Path,
+    store: Any,
+    protocol: Any,
+    facts: dict[str, Any],
+    label_free: Any,
 ) -> Iterator[tuple[str, Any]]:
     """Each tower on its modality, the fused features with and without each, and retrieval."""
     from trivium.embedding import cached_features, load_encoder
@@ -29,19 +34,17 @@ def trained(
             found = evaluate(features, part, protocol, known, checkpoint=digest, task=task)
             if one != "text" and facts["joint"] and "text" in store.parts:
                 found = with_zero_shot(found, encoder, one, features, part, values, task)
-            yield one, found
+            yield one, label_free(values, found, source, part, features)
         known = {**facts, "modality": store.meta.modality, "task": task}
         fused = cached_features(source, store, cache)
         variants = {
             f"without {one}": cached_features(source, store, cache, without=[one])
             for one in store.parts
         }
-        yield (
-            FUSED,
-            evaluate(
-                fused, store, protocol, known, checkpoint=digest, task=task, variants=variants
-            ),
+        found = evaluate(
+            fused, store, protocol, known, checkpoint=digest, task=task, variants=variants
         )
+        yield FUSED, label_free(values, found, None, store, fused)
     if facts["joint"]:
         joint = {one: in_joint(encoder, one, features) for one, features in of_towers.items()}
         for found in evaluate_retrieval(
@@ -51,7 +54,12 @@ def trained(
 
 
 def raw(
-    values: dict[str, Any], store: Any, protocol: Any, facts: dict[str, Any], raw_features: Any
+    values: dict[str, Any],
+    store: Any,
+    protocol: Any,
+    facts: dict[str, Any],
+    raw_features: Any,
+    label_free: Any,
 ) -> Iterator[tuple[str, Any]]:
     """The controls without an encoder: raw inputs of each modality, ridge regression, duration."""
     from trivium.probes.pair_controls import evaluate_controls
@@ -64,7 +72,8 @@ def raw(
         for one, (table, name) in features.items():
             known = {**facts, "modality": one, "encoder": name, "task": task}
             part = store.part(one)
-            yield one, evaluate(table, part, protocol, known, checkpoint=digest, task=task)
+            found = evaluate(table, part, protocol, known, checkpoint=digest, task=task)
+            yield one, label_free(values, found, None, part, table)
     tables = {one: table for one, (table, _) in features.items()}
     for found in evaluate_controls(
         tables, store, facts, checkpoint=digest, candidates=values["candidates"]

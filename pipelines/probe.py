@@ -48,6 +48,7 @@ def main(config: DictConfig) -> None:
         checkpoint=digest,
         task=task,
     )
+    evaluation = label_free(values, evaluation, source, store, features)
     label = f"{facts['dataset']}-{facts['objective']}" + (f"-{facts['seed']}" if source else "")
     if facts["dataset"] != store.meta.name:
         label += f"-on-{store.meta.name}"
@@ -62,6 +63,37 @@ def main(config: DictConfig) -> None:
             )
 
 
+def label_free(
+    values: dict[str, Any], evaluation: Any, source: Path | None, store: Any, features: Any
+) -> Any:
+    """The evaluation with what is measured without labels; raw texts have no dense features."""
+    import numpy as np
+
+    from trivium.embedding import embed_views, load_encoder
+    from trivium.probes.label_free import with_label_free
+
+    if not isinstance(features, np.ndarray):
+        return evaluation
+    settings = instantiate(values["label_free"])
+    items, views = settings.items(store), None
+    if source is not None:
+        encoder: Any = load_encoder(source)
+        if "+" in read_modality(source):
+            encoder = encoder.tower(store.meta.modality)
+        recipe = settings.recipe(store.meta.modality, encoder.column)
+        if recipe is not None:
+            views = embed_views(encoder, store, items, recipe, num_views=settings.num_views)
+    task = evaluation.facts["task"]
+    return with_label_free(evaluation, np.asarray(features[items]), views, task)
+
+
+def read_modality(source: Path) -> str:
+    """What an encoder is of."""
+    from trivium.encoders.checkpoint import read_facts
+
+    return str(read_facts(source)["modality"])
+
+
 def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
     """Measure each modality, all of them together, and retrieval: a folder of each evaluation."""
     import _several
@@ -71,13 +103,13 @@ def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
     protocol = instantiate(values["probe"])
     if source is None:
         facts, digest = raw_facts(store, RAW), store.fingerprint
-        made = _several.raw(values, store, protocol, facts, raw_features)
+        made = _several.raw(values, store, protocol, facts, raw_features, label_free)
         label = f"{store.meta.name}-{RAW}"
     else:
         read = read_facts(source)
         check_tokenizer(read, store, source)
         facts = {key: read[key] for key in (*FACTS, "joint")}
-        made = _several.trained(values, source, store, protocol, facts)
+        made = _several.trained(values, source, store, protocol, facts, label_free)
         digest = checkpoint_hash(source)
         label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")

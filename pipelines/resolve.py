@@ -19,6 +19,7 @@ RAW = {
     "audio": "trivium.encoders.mel_statistics",
 }
 """What makes the control `raw`, by modality."""
+PROBES = ["trivium.probes.protocol", "trivium.probes.label_free", "trivium.embedding"]
 SEVERAL = [f"trivium.probes.{name}" for name in ("pairs", "pair_controls", "zero_shot")]
 """What measures samples of several modalities besides."""
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
@@ -53,12 +54,16 @@ def pretrain_cell(overrides: list[str]) -> str:
 
 
 def probe_cell(dataset: str) -> str:
-    """What `probe` reads."""
+    """What `probe` reads: of the views, only those of the data's modalities."""
     modalities = modality_of(dataset).split("+")
-    modules = ["trivium.probes.protocol", "trivium.embedding", *(RAW[one] for one in modalities)]
+    values = composed("probe", [*data_choices(dataset), "checkpoint=raw"])
+    seen = {*modalities, *(["wave"] if "audio" in modalities else [])}
+    views = values["label_free"]["views"]
+    values["label_free"]["views"] = {one: views[one] for one in views if one in seen}
+    modules = [*PROBES, *(RAW[one] for one in modalities), *targets(values["label_free"])]
     if len(modalities) > 1:
         modules += SEVERAL
-    return text(composed("probe", [*data_choices(dataset), "checkpoint=raw"]), modules)
+    return text(values, modules)
 
 
 def compare_cell(grid: dict[str, Any]) -> str:

@@ -11,11 +11,14 @@ from trivium import embedding
 from trivium.data.spectrogram import settings_of
 from trivium.data.store import Store
 from trivium.data.writer import Origin, Parsed, Waves, write_store
-from trivium.embedding import cached_features, embed, load_encoder
+from trivium.embedding import cached_features, embed, embed_views, load_encoder
 from trivium.encoders.checkpoint import save_encoder
 from trivium.encoders.mel_statistics import MelStatistics
 from trivium.encoders.vit import ViT
 from trivium.types import DataSpec, Encoder, Features
+from trivium.views.image.convert import ToFloat
+from trivium.views.image.flip import RandomHorizontalFlip
+from trivium.views.recipe import Pipeline, Recipe
 
 SPEC = DataSpec("tiny", "image", (1, 8, 8), 3, 20, (0.5,), (0.25,))
 
@@ -93,6 +96,44 @@ def test_nothing_and_nan_are_errors():
         embed(Moments(), images(), np.empty(0, np.int64))
     with pytest.raises(ValueError, match="NaN or infinite"):
         embed(Moments(), np.full((2, 1, 8, 8), np.nan, np.float32))
+
+
+class Shelved(Shelf):
+    num_items = 10
+    parts = ()
+
+
+def recipe(*ops):
+    return Recipe([Pipeline([ToFloat(), *ops])])
+
+
+def test_views_that_change_nothing_have_the_features_of_the_items():
+    encoder, chosen = small_vit().train(), np.array([7, 2, 9])
+    features = embed_views(encoder, Shelved(), chosen, recipe(), num_views=3, batch_size=2)
+    assert features.shape == (3, 3, 16)
+    assert encoder.training
+    expected = embed(encoder, images(), chosen)
+    for number in range(3):
+        np.testing.assert_allclose(features[:, number], expected, atol=1e-6)
+
+
+def test_views_differ_and_are_the_same_again():
+    flip = recipe(RandomHorizontalFlip(p=0.5))
+    encoder, chosen = small_vit(), np.arange(10)
+    found = embed_views(encoder, Shelved(), chosen, flip, num_views=8)
+    again = embed_views(encoder, Shelved(), chosen, flip, num_views=8)
+    np.testing.assert_array_equal(found, again)
+    other = embed_views(encoder, Shelved(), chosen, flip, num_views=8, seed=1)
+    assert not np.array_equal(found, other)
+    mirrored = [embed(encoder, images()), embed(encoder, images()[..., ::-1].copy())]
+    near = [np.abs(found - one[:, None]).max(2) < 1e-5 for one in mirrored]
+    assert (near[0] ^ near[1]).all()
+    assert 20 < near[0].sum() < 60
+
+
+def test_views_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="no items"):
+        embed_views(small_vit(), Shelved(), np.empty(0, np.int64), recipe(), num_views=2)
 
 
 def test_the_cache_is_filled_once_and_keyed_by_weights_and_store(tmp_path, monkeypatch):

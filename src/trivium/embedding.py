@@ -3,14 +3,15 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from trivium.data.batches import as_values, gather, lengths_shown, padded, senses_of
 from trivium.data.spectrogram import SILENCE, LogMel, settings_of
@@ -61,21 +62,76 @@ def embed(
         raise ValueError("there are no items to embed")
     order = taken.order(chosen)
     features = np.empty((len(chosen), encoder.width), dtype=np.float32)
+    with _frozen(encoder, device):
+        for first in range(0, len(chosen), batch_size):
+            part = order[first : first + batch_size]
+            values, valid = taken.take(chosen[part])
+            held = None if valid is None else valid.to(device)
+            pooled = encoder(_ready(values, device), held).pooled
+            features[part] = pooled.float().cpu().numpy()
+    return _finite(features)
+
+
+def embed_views(
+    encoder: Encoder,
+    store: Store,
+    indices: np.ndarray,
+    recipe: nn.Module,
+    *,
+    num_views: int,
+    seed: int = 0,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+) -> Float[np.ndarray, "chosen view channel"]:
+    """Pooled features of several random views of items of one modality, else as `embed`.
+
+    Args:
+        encoder: Of that modality.
+        store: Whose items.
+        indices: Which of them.
+        recipe: Makes the views; of each call the first is taken.
+        num_views: How many of each item.
+        seed: Of the views.
+        batch_size: Items at a time.
+        device: Where to encode; views are made on the CPU.
+
+    Raises:
+        ValueError: As `embed`.
+    """
+    taken, chosen = _source(encoder, store), np.asarray(indices)
+    if len(chosen) == 0:
+        raise ValueError("there are no items to embed")
+    order = taken.order(chosen)
+    features = np.empty((len(chosen), num_views, encoder.width), dtype=np.float32)
+    generator = torch.Generator().manual_seed(seed)
+    with _frozen(encoder, device):
+        for first in range(0, len(chosen), batch_size):
+            part = order[first : first + batch_size]
+            values, valid = taken.take(chosen[part])
+            for number in range(num_views):
+                view = recipe(values, generator, *([] if valid is None else [valid]))[0]
+                held = None if view.valid is None else view.valid.to(device)
+                pooled = encoder(view.values.to(device), held).pooled
+                features[part, number] = pooled.float().cpu().numpy()
+    return _finite(features)
+
+
+@contextmanager
+def _frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
+    """The encoder in eval mode, without gradients, on a device; afterwards as it came."""
     modes = {module: module.training for module in encoder.modules()}
     home = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     encoder.eval().to(device)
     try:
         with torch.inference_mode():
-            for first in range(0, len(chosen), batch_size):
-                part = order[first : first + batch_size]
-                values, valid = taken.take(chosen[part])
-                held = None if valid is None else valid.to(device)
-                pooled = encoder(_ready(values, device), held).pooled
-                features[part] = pooled.float().cpu().numpy()
+            yield
     finally:
         encoder.to(home)
         for module, mode in modes.items():
             module.training = mode
+
+
+def _finite(features: np.ndarray) -> np.ndarray:
     if not np.isfinite(features).all():
         raise ValueError("the encoder gives NaN or infinite features: its training diverged")
     return features

@@ -173,6 +173,14 @@ def test_towers_the_fusion_and_every_direction_are_probed(ran):
     for one in MODALITIES:
         assert {f"linear without {one}", f"knn without {one}"} <= probes
     assert "zero-shot" in {record["probe"] for record in records(folder / "image")}
+    for one in (*MODALITIES, "fused"):
+        found = {
+            r["metric"]: r["value"] for r in records(folder / one) if r["probe"] == "diagnostics"
+        }
+        views = set() if one == "fused" else {"alignment", "lidar"}
+        assert found.keys() == {"rankme", "alpha_req", "uniformity"} | views
+        assert found["rankme"] > 1
+        assert (folder / one / "features.npy").is_file()
     for direction in DIRECTIONS:
         found = {record["metric"]: record["value"] for record in records(folder / direction)}
         assert found["recall@1"] <= found["recall@5"] <= found["recall@10"] <= 1

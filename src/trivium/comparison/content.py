@@ -8,10 +8,11 @@ from trivium.comparison import figures
 from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
+from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
-from trivium.comparison.records import PARADIGMS, Entry, read_entries
+from trivium.comparison.records import PARADIGMS, Entry, Measured, read_entries
 from trivium.comparison.retrieval import Retrieval, retrieved
 from trivium.comparison.runs import Run, read_runs
 from trivium.comparison.sounds import BUDGET as SOUND_BUDGET
@@ -67,6 +68,7 @@ class Section(NamedTuple):
     playlists: tuple[Playlist, ...]
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
+    diagnosis: Diagnosis | None
     together: tuple[Together, ...]
 
     @property
@@ -105,6 +107,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
             place,
             [one for one in scores if one.cell.place == place],
             [one for one in comparisons if one.first.place == place],
+            [one for one in measured if one.place == place],
             runs,
             colours,
             resamplings,
@@ -156,6 +159,7 @@ def _section(
     place: Place,
     mine: Sequence[Scores],
     pairs: Sequence[Comparison],
+    measured: Sequence[Measured],
     runs: Sequence[Run],
     colours: Shades,
     resamplings: Mapping[int, Resampling],
@@ -175,12 +179,15 @@ def _section(
     found = answers(mine, pairs)
     retrieval = retrieved(mine, pairs, resamplings)
     shown = () if retrieval else tables(mine, pairs)
+    diagnosis = diagnosed(mine, measured)
     drawn = {
         "labels": _efficiency(shown, found, colours),
         "monitor": figures.monitor(local, colours),
         "losses": figures.losses(local, colours),
         "language": figures.language(local, colours),
         "costs": figures.costs(local, colours),
+        "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
+        "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
     }
     maps = []
     for run in local:
@@ -207,6 +214,7 @@ def _section(
         playlists(local, budget=sound_budget),
         tuple(_costs(local)),
         retrieval,
+        diagnosis,
         (),
     )
 

@@ -4,12 +4,14 @@ Colours are those of the light theme; the page exchanges them by `palette.darken
 """
 
 import json
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from trivium.comparison.diagnosis import Foretold, Likeness
 from trivium.comparison.palette import CLASSES, GRID, INK, Shades
 from trivium.comparison.runs import Run
 from trivium.comparison.tables import Entry, Row, Table, fraction, label
@@ -157,6 +159,67 @@ def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:
     figure.update_xaxes(nticks=4, rangemode="tozero", exponentformat="power")
     figure.update_layout(bargap=0.35)
     return _finished(figure, height=110 + 34 * len(keys))
+
+
+def foretold(found: Sequence[Foretold], colours: Shades) -> Figure | None:
+    """Accuracy against each diagnostic, a point per trained encoder, in a panel of its own."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    if not found:
+        return None
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
+    titles = [f"{label(one.metric)}: rho {one.rho:+.2f}" for one in found]
+    figure = make_subplots(
+        rows=rows, cols=columns, subplot_titles=titles, shared_yaxes=True,
+        horizontal_spacing=0.05, vertical_spacing=0.3 / rows,
+    )  # fmt: skip
+    shown = set()
+    for index, one in enumerate(found):
+        row, column = divmod(index, columns)
+        for way, value, accuracy in zip(one.names, one.values, one.accuracies, strict=True):
+            colour, symbol = colours[way[0], way[1]]
+            name = label(way[1])
+            trace = go.Scatter(
+                x=[value], y=[100 * accuracy], mode="markers", name=name, legendgroup=name,
+                showlegend=name not in shown,
+                marker={"color": colour, "symbol": symbol, "size": 9},
+                hovertemplate=f"{name} · {way[2]}<br>%{{x:.4g}}, %{{y:.1f}} %<extra></extra>",
+            )  # fmt: skip
+            shown.add(name)
+            figure.add_trace(trace, row=row + 1, col=column + 1)
+    figure.update_yaxes(title="test accuracy (%)", col=1)
+    return _finished(figure, height=120 + 230 * rows)
+
+
+def likeness(found: Likeness | None) -> Figure | None:
+    """CKA of all pairs of encoders as a map; darker is more alike."""
+    import plotly.graph_objects as go
+
+    if found is None:
+        return None
+    values = [[None if math.isnan(v) else round(float(v), 3) for v in row] for row in found.values]
+    texts = [["" if v is None else f"{v:.2f}" for v in row] for row in values]
+    names = [unique(name, index, found.names) for index, name in enumerate(found.names)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x=names, y=names, text=texts, texttemplate="%{text}", zmin=0, zmax=1,
+            colorscale=[[0, "#f6e8c3"], [0.5, "#7fb8ad"], [1, "#2b6f8f"]],
+            textfont={"color": "#1d2126"}, showscale=False, xgap=1, ygap=1, hoverongaps=False,
+            hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(side="top", tickangle=-40)
+    finished = _finished(figure, height=150 + 34 * len(names))
+    finished["layout"]["margin"] |= {"t": 110}
+    return finished
+
+
+def unique(name: str, index: int, names: Sequence[str]) -> str:
+    """The name, with its number if another one is the same: a map's axis needs names apart."""
+    return name if list(names).count(name) == 1 else f"{name} ({index + 1})"
 
 
 def embedding(run: Run) -> Figure | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import together
+from trivium.comparison import diagnosis, together
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.figures import Figure, compact
@@ -62,6 +62,7 @@ def render(report: Report) -> str:
         shown_share=share,
         encoder_of=encoder_of,
         question=together.QUESTION,
+        diagnosis=diagnosis,
         positions=positions,
         plotly=Markup(get_plotlyjs()) if figures else "",
         include=lambda name: Markup(loader.get_source(environment, name)[0]),

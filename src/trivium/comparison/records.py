@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Float, Integer
 
 
 class Entry(NamedTuple):
@@ -74,7 +74,8 @@ class Measured:
 
     `groups` says which test items belong together; None where all are independent. Of retrieval
     the items are queries, the predictions their ranks, and `strata` says within which part of the
-    data each was asked; None where all of it was searched.
+    data each was asked; None where all of it was searched. `features` are of some validation
+    items, the same for every encoder; None where they were not kept.
     """
 
     entry: Entry
@@ -85,6 +86,7 @@ class Measured:
     labels: Integer[np.ndarray, " item"]
     groups: Integer[np.ndarray, " item"] | None = None
     strata: Integer[np.ndarray, " item"] | None = None
+    features: Float[np.ndarray, "kept channel"] | None = None
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -152,7 +154,8 @@ def _read(entry: Entry) -> Measured:
             "records as trivium.probes.protocol writes them; run the probe stage again."
         ) from error
     arrays = _arrays(entry.probe_folder / "predictions.npz")
-    return Measured(entry, protocol, facts, records, *arrays)
+    features = _features(entry.probe_folder / "features.npy")
+    return Measured(entry, protocol, facts, records, *arrays, features)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -228,6 +231,16 @@ def _arrays(path: Path) -> Arrays:
                 "run the probe stage again."
             )
     return Arrays(predictions, labels, groups, strata)
+
+
+def _features(path: Path) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    try:
+        features: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
+    return features
 
 
 def _parse(name: str, path: Path) -> Prediction:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.comparison import retrieval, together
+from trivium.comparison import diagnosis, retrieval, together
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
@@ -64,6 +64,9 @@ def as_markdown(report: Report) -> str:
             lines += [f"### {heading(table)}", "", markdown(table), ""]
         if section.retrieval:
             lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
+        if section.diagnosis:
+            lines += [f"### {diagnosis.QUESTION.lower()}", ""]
+            lines += [diagnosis.markdown(section.diagnosis), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
 

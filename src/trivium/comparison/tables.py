@@ -171,6 +171,9 @@ def label(name: str) -> str:
         "knn": "kNN",
         "macro_f1": "macro-F1",
         "ece": "calibration error (ECE, lower is better)",
+        "rankme": "RankMe",
+        "lidar": "LiDAR",
+        "alpha_req": "alpha-ReQ",
     }
     return named.get(name, name.replace("_", " "))
 

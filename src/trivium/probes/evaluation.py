@@ -14,6 +14,7 @@ import numpy as np
 
 RECORDS = "probe.json"
 PREDICTIONS = "predictions.npz"
+FEATURES = "features.npy"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Record = dict[str, str | int | float]
@@ -31,6 +32,8 @@ class Evaluation:
             num_test (items of that split that were predicted), and C or k.
         predictions: int16 class indices of the test items by `probe/fraction/draw`, `labels`, and
             `groups` where test items belong together.
+        features: Of some validation items, centred and scaled, in half precision; None if none
+            were kept.
     """
 
     protocol: str
@@ -38,6 +41,7 @@ class Evaluation:
     facts: Mapping[str, Any]
     records: tuple[Record, ...]
     predictions: Mapping[str, np.ndarray]
+    features: np.ndarray | None = None
 
     def summary(self) -> dict[tuple[str, int], dict[str, float]]:
         """Means over the draws by (`probe` for test items, else the split; percent of labels).
@@ -81,9 +85,9 @@ def record(
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Write `probe.json` and `predictions.npz`; equal evaluations give equal bytes.
+    """Write `probe.json`, `predictions.npz` and `features.npy`; equal evaluations, equal bytes.
 
-    Each file is replaced in one step, the predictions first.
+    Each file is replaced in one step, the records last.
 
     Raises:
         ValueError: A record or fact that is no plain, finite value.
@@ -99,6 +103,11 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"records and facts must be plain, finite values: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / FEATURES).unlink(missing_ok=True)
+    if evaluation.features is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, evaluation.features, allow_pickle=False)
+        _replace(folder / FEATURES, buffer.getvalue())
     _replace(folder / PREDICTIONS, _archive(evaluation.predictions))
     _replace(folder / RECORDS, (text + "\n").encode())
 
@@ -117,12 +126,14 @@ def read_evaluation(folder: Path) -> Evaluation:
         content = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
         with np.load(folder / PREDICTIONS, allow_pickle=False) as archive:
             predictions = {name: archive[name] for name in archive.files}
+        kept = folder / FEATURES
         return Evaluation(
             content["protocol"],
             content["checkpoint"],
             content["facts"],
             tuple(content["records"]),
             predictions,
+            np.load(kept, allow_pickle=False) if kept.is_file() else None,
         )
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{folder} holds a damaged evaluation ({error}): probe again") from error

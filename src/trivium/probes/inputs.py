@@ -11,6 +11,10 @@ SparseFeatures: TypeAlias = sparse.csr_array
 """Features [item, channel] of which nearly all are zero, such as counts of words."""
 
 
+class CollapsedError(ValueError):
+    """Features that are the same for all items: nothing can be said of their spectrum."""
+
+
 def check_features(
     features: Shaped[np.ndarray, "..."], width: int | None = None
 ) -> Float[np.ndarray, "item channel"]:

@@ -1,0 +1,215 @@
+"""What encoders show without labels, how well that foretells accuracy, and how alike they are."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from trivium.comparison.cells import Cell, Scores
+from trivium.comparison.records import Measured
+from trivium.comparison.tables import Entry, Row, grid, label
+from trivium.probes.inputs import CollapsedError
+from trivium.probes.label_free import PROBE
+from trivium.probes.similarity import cka, gram
+
+METRICS = ("rankme", "lidar", "alpha_req", "alignment", "uniformity")
+FEWEST = 5
+"""Encoders that a rank correlation needs at least."""
+QUESTION = "What shows without labels?"
+NOTE = (
+    "On the same validation items: RankMe (2210.02885) and LiDAR (2312.04000), effective numbers "
+    "of dimensions; alpha-ReQ (Agrawal et al. 2022), the decay of the spectrum, said to be best "
+    "near 1; alignment (2005.10242), the squared distance of two views on the unit sphere; "
+    "uniformity (same), how evenly the sphere is filled, the lower the more. Means over seeds."
+)
+LIKENESS = (
+    "Linear CKA (1905.00414, unbiased) of two encoders' features of the same items, mean over "
+    "pairs of different runs: 1 is alike up to rotation and scale, 0 unrelated. The diagonal is of "
+    "two seeds of one objective."
+)
+
+
+class Foretold(NamedTuple):
+    """The rank correlation of a diagnostic with accuracy over the trained encoders.
+
+    Spearman's, over means of seeds, with the 95 % interval of Bonett and Wright (Psychometrika
+    65:23, 2000). `values` are those that are correlated: of alpha-ReQ the nearness to 1.
+    """
+
+    metric: str
+    rho: float
+    low: float
+    high: float
+    names: tuple[tuple[str, str, str], ...]
+    values: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What it says."""
+        sign = "rises" if self.rho > 0 else "falls"
+        sure = self.low > 0 or self.high < 0
+        what = f"accuracy {sign} with it" if sure else "it does not tell who is better"
+        return (
+            f"{label(self.metric)}: {what} (Spearman's rho {self.rho:+.2f} "
+            f"[{self.low:+.2f}, {self.high:+.2f}], {len(self.values)} encoders)."
+        )
+
+
+class Likeness(NamedTuple):
+    """CKA of all pairs of encoders; nan where there is no pair of different runs."""
+
+    names: tuple[str, ...]
+    paradigms: tuple[str, ...]
+    values: Float[np.ndarray, "encoder encoder"]
+
+
+class Diagnosis(NamedTuple):
+    """Everything about one task of one dataset, by one modality."""
+
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    probe: str
+    foretold: tuple[Foretold, ...]
+    likeness: Likeness | None
+
+
+def diagnosed(scores: Sequence[Scores], measured: Sequence[Measured]) -> Diagnosis | None:
+    """The diagnostics among the scores and features of one place; None if there are none."""
+    found = [one for one in scores if one.cell.probe == PROBE]
+    metrics = tuple(name for name in METRICS if any(one.cell.metric == name for one in found))
+    if not metrics:
+        return None
+    by_way: dict[tuple[str, str, str], dict[str, Scores]] = defaultdict(dict)
+    for one in found:
+        by_way[_way(one.cell)][one.cell.metric] = one
+    several = len({encoder for paradigm, _, encoder in by_way if paradigm != "control"}) > 1
+    rows = tuple(_row(way, mine, metrics, several=several) for way, mine in by_way.items())
+    probe, accuracy = _accuracy(scores)
+    correlated = [_foretold(metric, by_way, accuracy) for metric in metrics]
+    return Diagnosis(
+        metrics,
+        rows,
+        probe,
+        tuple(one for one in correlated if one),
+        _likeness(rows, measured),
+    )
+
+
+def markdown(found: Diagnosis) -> str:
+    """The table, what it foretells, and the likeness, in Markdown."""
+    heads = [label(metric) for metric in found.metrics]
+    parts = [grid(heads, found.rows, found.metrics), NOTE]
+    if found.foretold:
+        parts.append("\n".join(f"- {one.sentence}" for one in found.foretold))
+    if found.likeness:
+        names = found.likeness.names
+        lines = [f"| CKA | {' | '.join(names)} |", "|" + "-|" * (len(names) + 1)]
+        for name, values in zip(names, found.likeness.values, strict=True):
+            shown = ["-" if math.isnan(value) else f"{value:.2f}" for value in values]
+            lines.append(f"| {name} | {' | '.join(shown)} |")
+        parts += ["\n".join(lines), LIKENESS]
+    return "\n\n".join(parts)
+
+
+def spearman(
+    first: Sequence[float], second: Sequence[float], *, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Spearman's rank correlation with an interval; nan where one side is constant.
+
+    The interval is that of Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
+    Wright 2000.
+    """
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return math.nan, math.nan, math.nan
+    rho = float(stats.spearmanr(first, second).statistic)
+    inside = min(max(rho, -1 + 1e-9), 1 - 1e-9)
+    reach = stats.norm.ppf(0.5 + level / 2) * math.sqrt((1 + rho**2 / 2) / (len(first) - 3))
+    return rho, math.tanh(math.atanh(inside) - reach), math.tanh(math.atanh(inside) + reach)
+
+
+def _way(cell: Cell) -> tuple[str, str, str]:
+    return cell.paradigm, cell.objective, cell.encoder
+
+
+def _row(
+    way: tuple[str, str, str], mine: dict[str, Scores], metrics: Sequence[str], *, several: bool
+) -> Row:
+    entries = tuple(
+        Entry(mine[metric], best=False, tied=False) if metric in mine else None
+        for metric in metrics
+    )
+    _, objective, encoder = way
+    shown = label(objective) + (f" · {encoder}" if several and objective != "raw" else "")
+    return Row(*way, shown, max(len(one.seeds) for one in mine.values()), entries)
+
+
+def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[tuple[str, str, str], float]]:
+    """The accuracy with the most labels of the linear probe, or of the first one there is."""
+    tested = [o for o in scores if o.cell.split == "test" and o.cell.metric == "accuracy"]
+    tested = [one for one in tested if " " not in one.cell.probe]
+    if not tested:
+        return "", {}
+    probes = [one.cell.probe for one in tested]
+    probe = "linear" if "linear" in probes else probes[0]
+    most = max(one.cell.fraction for one in tested if one.cell.probe == probe)
+    mine = [one for one in tested if (one.cell.probe, one.cell.fraction) == (probe, most)]
+    return probe, {_way(one.cell): one.interval.mean for one in mine}
+
+
+def _foretold(
+    metric: str,
+    by_way: dict[tuple[str, str, str], dict[str, Scores]],
+    accuracy: dict[tuple[str, str, str], float],
+) -> Foretold | None:
+    """Over the encoders that were trained, without the controls."""
+    names = [
+        way
+        for way, mine in by_way.items()
+        if way[0] != "control" and metric in mine and way in accuracy
+    ]
+    if len(names) < FEWEST:
+        return None
+    values = [by_way[way][metric].interval.mean for way in names]
+    if metric == "alpha_req":
+        values = [-abs(value - 1) for value in values]
+    accuracies = [accuracy[way] for way in names]
+    found = spearman(values, accuracies)
+    if math.isnan(found[0]):
+        return None
+    return Foretold(metric, *found, tuple(names), tuple(values), tuple(accuracies))
+
+
+def _likeness(rows: Sequence[Row], measured: Sequence[Measured]) -> Likeness | None:
+    grams: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)
+    for one in measured:
+        if one.features is not None:
+            facts = one.facts
+            grams[facts.paradigm, facts.objective, facts.encoder].append(gram(one.features))
+    kept = [row for row in rows if grams.get((row.paradigm, row.objective, row.encoder))]
+    if len(kept) < 2:
+        return None
+    mine = [grams[row.paradigm, row.objective, row.encoder] for row in kept]
+    values = np.full((len(kept), len(kept)), np.nan)
+    for i, own in enumerate(mine):
+        for j, other in enumerate(mine[: i + 1]):
+            pairs = [
+                (a, b) for m, a in enumerate(own) for n, b in enumerate(other) if i != j or m < n
+            ]
+            found = [value for pair in pairs if (value := _cka(*pair)) is not None]
+            if found:
+                values[i, j] = values[j, i] = fmean(found)
+    names = tuple(row.label for row in kept)
+    return Likeness(names, tuple(row.paradigm for row in kept), values)
+
+
+def _cka(first: np.ndarray, second: np.ndarray) -> float | None:
+    try:
+        return cka(first, second)
+    except CollapsedError:
+        return None
