@@ -1,4 +1,4 @@
-"""Compare the cells that the grid names and write the report: python pipelines/compare.py."""
+"""Compare the cells that the grid names, or tracked runs: python pipelines/compare.py."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ register()
 @clear_errors
 def main(config: DictConfig) -> None:
     values = plain(config)
-    if values["cells"] is None:
+    if values["cells"] is None and values["runs"] is None:
         values |= compared(read_grid(values["grid"]))
     from trivium.comparison.report import write_report
     from trivium.tracking.lifecycle import reap
@@ -25,7 +25,8 @@ def main(config: DictConfig) -> None:
 
     reap()
     folder = Path(values["report"])
-    write_report(entries(values), folder, commit=commit())
+    found = entries(values) if values["runs"] is None else tracked_entries(values)
+    write_report(found, folder, commit=commit())
     print(f"The report is in {folder / 'index.html'}")
 
 
@@ -50,6 +51,14 @@ def entries(values: dict[str, Any]) -> list[Any]:
             run_id = find_run({"checkpoint": read_evaluation(each).checkpoint})
             found.append(Entry(cell, seed, each, run, run_id))
     return found
+
+
+def tracked_entries(values: dict[str, Any]) -> list[Any]:
+    """Every evaluation of the runs that match a filter, wherever they were run."""
+    from trivium.comparison.selection import selected
+    from trivium.tracking.reading import search
+
+    return selected(search(values["runs"], values["experiments"]))
 
 
 if __name__ == "__main__":

@@ -233,7 +233,8 @@ def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:
                 },
                 percent,
             )
-        writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}")
+        own = f"/{folder.name}" if store.parts else ""  # several evaluations may share a task
+        writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}{own}")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def test_rank_foretells_accuracy_and_alignment_does_not(section):
     assert (rank.metric, apart.metric) == ("rankme", "alignment")
     assert len(rank.names) == 5  # without the control
     assert rank.rho == pytest.approx(1)
-    assert rank.low > 0.9
+    assert 0 < rank.low < 0.5  # five in order may be luck
     assert apart.low < 0 < apart.high
     assert "RankMe: accuracy rises with it (Spearman's rho +1.00" in rank.sentence
     assert "alignment: it does not tell who is better" in apart.sentence

@@ -89,6 +89,7 @@ CHAIN = [
         "compare", "datasets=[synthetic_pairs]", f"cells=[{','.join(CELLS)}]", "seeds=[0]",
         "folders=[outputs]",
     ],
+    ["compare", "runs=''", "report=outputs/tracked"],
 ]  # fmt: skip
 # What one command says when it refuses: the choices, and words of its one sentence.
 WRONG = [
@@ -235,6 +236,18 @@ def test_the_report_has_them_all(ran):
     objectives = {record["objective"] for record in found if record["task"] == "image to text"}
     assert objectives == {"clip", "ridge"}
     assert "does learning together help" in (report / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_tracking_store_alone_gives_the_same_numbers(ran):
+    grid, tracked = (
+        json.loads((ran[0] / name / "comparison.json").read_text())["records"]
+        for name in ("report", "tracked")
+    )
+    assert len(grid) > 100
+    assert sorted(map(json.dumps, grid)) == sorted(map(json.dumps, tracked))
+    page = (ran[0] / "tracked" / "index.html").read_text()
+    assert "pretraining loss" in page.lower()
 
 
 @pytest.mark.slow

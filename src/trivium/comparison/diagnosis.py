@@ -123,13 +123,16 @@ def spearman(
     """Spearman's rank correlation with an interval; nan where one side is constant.
 
     The interval is that of Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
-    Wright 2000.
+    Wright 2000. Of n values, rho below 1 is 1 - 12 / (n^3 - n) at the most: a rho of 1 counts as
+    half of that away from it, else a few values in order would leave no doubt.
     """
     if len(set(first)) < 2 or len(set(second)) < 2:
         return math.nan, math.nan, math.nan
     rho = float(stats.spearmanr(first, second).statistic)
-    inside = min(max(rho, -1 + 1e-9), 1 - 1e-9)
-    reach = stats.norm.ppf(0.5 + level / 2) * math.sqrt((1 + rho**2 / 2) / (len(first) - 3))
+    num = len(first)
+    most = 1 - 6 / (num**3 - num)
+    inside = min(max(rho, -most), most)
+    reach = stats.norm.ppf(0.5 + level / 2) * math.sqrt((1 + rho**2 / 2) / (num - 3))
     return rho, math.tanh(math.atanh(inside) - reach), math.tanh(math.atanh(inside) + reach)
 
 

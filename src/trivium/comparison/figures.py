@@ -205,7 +205,7 @@ def likeness(found: Likeness | None) -> Figure | None:
     figure = go.Figure(
         go.Heatmap(
             z=values, x=names, y=names, text=texts, texttemplate="%{text}", zmin=0, zmax=1,
-            colorscale=[[0, "#f6e8c3"], [0.5, "#7fb8ad"], [1, "#2b6f8f"]],
+            colorscale=[[0, "#f6efdc"], [0.5, "#a8d0c6"], [1, "#5ba3c0"]],
             textfont={"color": "#1d2126"}, showscale=False, xgap=1, ygap=1, hoverongaps=False,
             hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
         )

@@ -15,7 +15,8 @@ class Entry(NamedTuple):
     """One pretraining run of the grid and where its results lie.
 
     `probe_folder` holds `probe.json` and `predictions.npz`; `run_folder` (curves, cost,
-    pictures) and `run_id` (tracking) may be missing. One entry stands for one task.
+    pictures) and `run_id` (tracking) may be missing. One entry stands for one task. `variant` is
+    added to the objective's name: what sets the run apart from others of that objective.
     """
 
     cell: str
@@ -23,6 +24,7 @@ class Entry(NamedTuple):
     probe_folder: Path
     run_folder: Path | None = None
     run_id: str | None = None
+    variant: str = ""
 
 
 class Facts(NamedTuple):
@@ -179,6 +181,8 @@ def _facts(facts: object, entry: Entry) -> Facts:
         flops=int(facts.get("flops") or 0),
         samples=int(facts.get("samples") or 0),
     )
+    if entry.variant:
+        found = found._replace(objective=f"{found.objective} · {entry.variant}")
     if found.seed != entry.seed:
         raise ValueError(
             f"{entry.probe_folder} was probed from seed {found.seed}, but the grid names it as "

@@ -10,6 +10,9 @@ import yaml
 from trivium.embedding import TOKENIZER
 from trivium.tracking.writer import RunWriter
 
+RESULTS = ("metrics.json", "curves.json", "cost.json", "embedding.json")
+"""What a report reads of a run, beside its pictures."""
+PICTURES = "pictures"
 EXPORTED = ("encoder.safetensors", "encoder.yaml", TOKENIZER)
 """What others need to use the encoder; the last of text alone."""
 
@@ -45,9 +48,9 @@ class RunFolder:
             if stale != self.checkpoint:
                 stale.unlink()
         if not self.resumable:
-            for name in ("metrics.json", "curves.json", "cost.json", "embedding.json", *EXPORTED):
+            for name in (*RESULTS, *EXPORTED):
                 (self.path / name).unlink(missing_ok=True)
-            for sheet in (self.path / "pictures").glob("*-step*"):
+            for sheet in (self.path / PICTURES).glob("*-step*"):
                 sheet.unlink()
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (self.path / "config.yaml").write_text(text)
@@ -76,3 +79,11 @@ class RunFolder:
         writer.log_artifacts(copy, to="encoder")
         writer.flush()
         shutil.rmtree(copy, ignore_errors=True)
+
+    def keep_results(self, writer: RunWriter) -> None:
+        """Hand to the tracker what a report reads, so that it can be written from there alone."""
+        for name in RESULTS:
+            if (self.path / name).is_file():
+                writer.log_file(self.path / name, to="run")
+        if (self.path / PICTURES).is_dir():
+            writer.log_artifacts(self.path / PICTURES, to=f"run/{PICTURES}")

@@ -218,4 +218,5 @@ def finish(
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)
     folder.write_json("metrics.json", metrics)  # the last: it says that the run is finished
+    folder.keep_results(writer)
     folder.checkpoint.unlink(missing_ok=True)
