@@ -17,6 +17,7 @@ from trivium.comparison.retrieval import Retrieval, retrieved
 from trivium.comparison.runs import Run, read_runs
 from trivium.comparison.sounds import BUDGET as SOUND_BUDGET
 from trivium.comparison.sounds import Playlist, playlists
+from trivium.comparison.standing import Standing, standings
 from trivium.comparison.tables import Table, tables
 from trivium.comparison.texts import Reading, Sheet, readings, sheets
 from trivium.comparison.together import Together, togethers
@@ -88,6 +89,7 @@ class Report(NamedTuple):
     scores: tuple[Scores, ...]
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
+    standings: tuple[Standing, ...]
     sections: tuple[Section, ...]
 
 
@@ -125,6 +127,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         scores,
         comparisons,
         runs,
+        standings(scores),
         _with_together(sections, togethers(scores, comparisons)),
     )
 

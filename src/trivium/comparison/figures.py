@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from trivium.colours import LIGHT
 from trivium.comparison.diagnosis import Foretold, Likeness
 from trivium.comparison.palette import CLASSES, GRID, INK, Shades
 from trivium.comparison.runs import Run
+from trivium.comparison.standing import Standing
 from trivium.comparison.tables import Entry, Row, Table, fraction, label
 
 Figure = dict[str, Any]
@@ -215,6 +217,37 @@ def likeness(found: Likeness | None) -> Figure | None:
     finished = _finished(figure, height=150 + 34 * len(names))
     finished["layout"]["margin"] |= {"t": 110}
     return finished
+
+
+def standing(found: Sequence[Standing]) -> Figure | None:
+    """Mean ranks with half of the critical difference to either side: bars that do not meet differ.
+
+    A panel for each label fraction.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    if not found:
+        return None
+    titles = [f"{fraction(one.fraction)} of the labels" for one in found]
+    figure = make_subplots(
+        rows=1, cols=len(found), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04
+    )
+    for column, one in enumerate(found, start=1):
+        for rank in one.ranks:
+            colour = LIGHT[rank.paradigm][0]
+            trace = go.Scatter(
+                x=[rank.mean], y=[rank.name], mode="markers", showlegend=False,
+                marker={"color": colour, "size": 10},
+                error_x={"type": "constant", "value": one.critical / 2, "color": colour,
+                         "thickness": 2, "width": 5},
+                hovertemplate=f"{rank.name}: mean rank %{{x:.2f}}<extra></extra>",
+            )  # fmt: skip
+            figure.add_trace(trace, row=1, col=column)
+    names = [rank.name for rank in found[-1].ranks]
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    figure.update_xaxes(title="mean rank (1 is best)", dtick=1)
+    return _finished(figure, height=120 + 38 * len(names))
 
 
 def unique(name: str, index: int, names: Sequence[str]) -> str:

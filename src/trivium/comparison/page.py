@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, together
+from trivium.comparison import diagnosis, standing, together
+from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.figures import Figure, compact
@@ -48,6 +49,8 @@ def render(report: Report) -> str:
         for number, section in enumerate(report.sections, start=1)
         for name, figure in section.drawn.items()
     }
+    if overall := plots.standing(report.standings):
+        figures["0-standing"] = overall
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
     return environment.get_template("page.html.j2").render(
         report=report,
@@ -63,6 +66,7 @@ def render(report: Report) -> str:
         encoder_of=encoder_of,
         question=together.QUESTION,
         diagnosis=diagnosis,
+        standing=standing,
         positions=positions,
         plotly=Markup(get_plotlyjs()) if figures else "",
         include=lambda name: Markup(loader.get_source(environment, name)[0]),

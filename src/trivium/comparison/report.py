@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.comparison import diagnosis, retrieval, together
+from trivium.comparison import diagnosis, retrieval, standing, together
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
@@ -53,6 +53,8 @@ def document(report: Report) -> dict[str, object]:
 def as_markdown(report: Report) -> str:
     """The content of `report.md`: the answer, the tables and the comparisons."""
     lines = ["# Which way of learning is worth its price?", ""]
+    if report.standings:
+        lines += [f"## {standing.QUESTION}", "", standing.markdown(report.standings), ""]
     for section in report.sections:
         for found in section.together:
             lines += [f"## {found.dataset}: {found.task}. {together.QUESTION}", ""]

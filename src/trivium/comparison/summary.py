@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
-from trivium.comparison import retrieval, together
+from trivium.comparison import retrieval, standing, together
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.pairwise import Comparison, holm
@@ -22,6 +22,8 @@ UNTRAINED = "untrained"
 def results(report: Report) -> str:
     """The content of `results.md`: the linear probe's accuracy and retrieval, for a README."""
     lines: list[str] = []
+    if report.standings:
+        lines += [f"**{standing.QUESTION}**", "", standing.markdown(report.standings), ""]
     for section in report.sections:
         for found in section.together:
             lines += [f"**{found.dataset}** ({found.task}), {together.QUESTION.lower()}", ""]

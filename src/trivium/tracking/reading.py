@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from trivium.tracking.experiment import connect
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 PAGE = 200
 PROBE = "probe"
@@ -51,7 +54,8 @@ def search(query: str, experiments: Sequence[str] | None = None) -> list[Tracked
         )
     chosen = [known[name] for name in experiments or known]
     wanted = " and ".join(["attributes.status = 'FINISHED'", *([query] if query else [])])
-    found, token = [], None
+    found: list[Run] = []
+    token = None
     try:
         while True:
             page = client.search_runs(
@@ -72,8 +76,8 @@ def search(query: str, experiments: Sequence[str] | None = None) -> list[Tracked
     return tracked
 
 
-def _tracked(run: object) -> Tracked:
-    info, data = run.info, run.data  # type: ignore[attr-defined]
+def _tracked(run: "Run") -> Tracked:
+    info, data = run.info, run.data
     probe, left = (_files(info.run_id, path) for path in (PROBE, RUN))
     return Tracked(
         str(info.run_id),
