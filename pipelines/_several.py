@@ -34,7 +34,7 @@ def trained(
             found = evaluate(features, part, protocol, known, checkpoint=digest, task=task)
             if one != "text" and facts["joint"] and "text" in store.parts:
                 found = with_zero_shot(found, encoder, one, features, part, values, task)
-            yield one, label_free(values, found, source, part, features)
+            yield one, label_free(values, found, encoder.tower(one), part, features)
         known = {**facts, "modality": store.meta.modality, "task": task}
         fused = cached_features(source, store, cache)
         variants = {

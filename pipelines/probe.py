@@ -29,6 +29,7 @@ def main(config: DictConfig) -> None:
     import torch
 
     from trivium.data.catalogue import prepare
+    from trivium.embedding import load_encoder
     from trivium.probes.protocol import evaluate, write_evaluation
 
     torch.set_num_threads(values["num_threads"])
@@ -48,7 +49,8 @@ def main(config: DictConfig) -> None:
         checkpoint=digest,
         task=task,
     )
-    evaluation = label_free(values, evaluation, source, store, features)
+    encoder = load_encoder(source) if source else None
+    evaluation = label_free(values, evaluation, encoder, store, features)
     label = f"{facts['dataset']}-{facts['objective']}" + (f"-{facts['seed']}" if source else "")
     if facts["dataset"] != store.meta.name:
         label += f"-on-{store.meta.name}"
@@ -64,34 +66,27 @@ def main(config: DictConfig) -> None:
 
 
 def label_free(
-    values: dict[str, Any], evaluation: Any, source: Path | None, store: Any, features: Any
+    values: dict[str, Any], evaluation: Any, encoder: Any, store: Any, features: Any
 ) -> Any:
-    """The evaluation with what is measured without labels; raw texts have no dense features."""
+    """The evaluation with what is measured without labels; raw texts have no dense features.
+
+    `encoder` makes features of views; None where there are none.
+    """
     import numpy as np
 
-    from trivium.embedding import embed_views, load_encoder
+    from trivium.embedding import embed_views
     from trivium.probes.label_free import with_label_free
 
     if not isinstance(features, np.ndarray):
         return evaluation
     settings = instantiate(values["label_free"])
     items, views = settings.items(store), None
-    if source is not None:
-        encoder: Any = load_encoder(source)
-        if "+" in read_modality(source):
-            encoder = encoder.tower(store.meta.modality)
+    if encoder is not None:
         recipe = settings.recipe(store.meta.modality, encoder.column)
         if recipe is not None:
             views = embed_views(encoder, store, items, recipe, num_views=settings.num_views)
     task = evaluation.facts["task"]
     return with_label_free(evaluation, np.asarray(features[items]), views, task)
-
-
-def read_modality(source: Path) -> str:
-    """What an encoder is of."""
-    from trivium.encoders.checkpoint import read_facts
-
-    return str(read_facts(source)["modality"])
 
 
 def several(values: dict[str, Any], source: Path | None, store: Any) -> None:

@@ -5,9 +5,13 @@ import pytest
 from scipy import stats
 
 from pair_store import PairStore
-from trivium.probes.search import drawn, pair_items, search, searches
+from trivium.probes.search import directions, drawn, pair_items, search
 
 NAMES = ("english", "german")
+
+
+def searches(shop, **settings):
+    return [search(shop, *pair, **settings) for pair in directions(shop)]
 
 
 def store(**changes):

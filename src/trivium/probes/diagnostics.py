@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
-from trivium.probes.inputs import CollapsedError, check_features
+from trivium.probes.inputs import CollapsedError, check_features, unit_rows
 
 FIRST = 4
 """The eigenvalue, counted from 1, at which alpha-ReQ begins: the largest are no power law."""
@@ -75,7 +75,9 @@ def alignment(views: Float[np.ndarray, "item view channel"]) -> float:
     if views.shape[1] < 2:
         raise ValueError(f"expected two views of each item or more, got shape {views.shape}")
     num = views.shape[1]
-    unit: np.ndarray = _unit(views.reshape(-1, views.shape[2])).reshape(views.shape)
+    unit: np.ndarray = unit_rows(check_features(views.reshape(-1, views.shape[2]))).reshape(
+        views.shape
+    )
     # Of unit vectors, all squared distances of pairs sum to num^2 - |sum|^2.
     between = num**2 - np.square(unit.sum(1)).sum(1)
     return float(between.mean() / (num * (num - 1) / 2))
@@ -93,7 +95,7 @@ def uniformity(features: Float[np.ndarray, "item channel"]) -> float:
     """
     if len(features) < 2:
         raise ValueError("uniformity is of two items or more")
-    squared = pdist(_unit(features), "sqeuclidean")
+    squared = pdist(unit_rows(check_features(features)), "sqeuclidean")
     return float(np.log(np.exp(-2 * squared).mean()))
 
 
@@ -142,10 +144,3 @@ def _smooth_rank(values: Tensor, epsilon: float) -> float:
 
 def _exact(features: np.ndarray) -> Tensor:
     return torch.from_numpy(check_features(features).astype(np.float64))
-
-
-def _unit(features: np.ndarray) -> Float[np.ndarray, "item channel"]:
-    exact = check_features(features).astype(np.float64)
-    norms = np.linalg.norm(exact, axis=1, keepdims=True)
-    unit: np.ndarray = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)
-    return unit

@@ -11,6 +11,14 @@ SparseFeatures: TypeAlias = sparse.csr_array
 """Features [item, channel] of which nearly all are zero, such as counts of words."""
 
 
+def unit_rows(features: Float[np.ndarray, "row channel"]) -> Float[np.ndarray, "row channel"]:
+    """Rows scaled to unit length, in double precision; rows of zeros stay as they are."""
+    exact = features.astype(np.float64)
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)
+    unit: np.ndarray = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)
+    return unit
+
+
 class CollapsedError(ValueError):
     """Features that are the same for all items: nothing can be said of their spectrum."""
 

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 from scipy import sparse
 
+from trivium.probes.inputs import unit_rows
+
 TOP = (1, 5, 10)
 """Values of k of recall@k."""
 CHUNK = 256
@@ -131,10 +133,7 @@ def _products(
 def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
     if not np.isfinite(features).all():
         raise ValueError(f"features must be finite, but {(~np.isfinite(features)).sum()} are not")
-    exact = features.astype(np.float64)
-    norms = np.linalg.norm(exact, axis=1, keepdims=True)
-    unit: np.ndarray = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)
-    return unit
+    return unit_rows(features)
 
 
 def _rank(

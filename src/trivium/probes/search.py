@@ -62,16 +62,6 @@ class Search(NamedTuple):
         return f"{self.first} to {self.second}"
 
 
-def searches(
-    store: PairStore, *, split: str = "test", most: int | None = None, seed: int = 0, draw: int = 0
-) -> list[Search]:
-    """One for every ordered pair of modalities that an item of the split has; see `search`."""
-    return [
-        search(store, first, second, split=split, most=most, seed=seed, draw=draw)
-        for first, second in directions(store, split)
-    ]
-
-
 def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
     if first is None or second is None:
         return first is not second
@@ -79,7 +69,7 @@ def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
 
 
 def directions(store: PairStore, split: str = "test") -> list[tuple[Modality, Modality]]:
-    """The ordered pairs of modalities that an item of the split has."""
+    """The ordered pairs of modalities that an item of the split has, all to be searched."""
     ordered = permutations(parts_of(store.meta.modality), 2)
     return [pair for pair in ordered if len(pair_items(store, *pair, split))]
 

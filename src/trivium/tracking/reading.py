@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, NamedTuple
 
 from trivium.tracking.experiment import connect
@@ -78,7 +77,10 @@ def search(query: str, experiments: Sequence[str] | None = None) -> list[Tracked
 
 def _tracked(run: "Run") -> Tracked:
     info, data = run.info, run.data
-    probe, left = (_files(info.run_id, path) for path in (PROBE, RUN))
+    folders = {item.path for item in connect().list_artifacts(info.run_id) if item.is_dir}
+    probe, left = (
+        _files(f"{info.artifact_uri}/{path}") if path in folders else None for path in (PROBE, RUN)
+    )
     return Tracked(
         str(info.run_id),
         str(info.run_name),
@@ -89,15 +91,8 @@ def _tracked(run: "Run") -> Tracked:
     )
 
 
-def _files(run_id: str, path: str) -> Path | None:
-    """A folder of a run's artifacts on this disk; None if it has none of that name."""
+def _files(uri: str) -> Path:
+    """A folder of artifacts on this disk: where it lies, or MLflow's copy of a remote one."""
     from mlflow.artifacts import download_artifacts
 
-    client = connect()
-    if not any(item.path == path and item.is_dir for item in client.list_artifacts(run_id)):
-        return None
-    root = str(client.get_run(run_id).info.artifact_uri)
-    local = Path(root.removeprefix("file://"))
-    if local.is_dir():
-        return local / path
-    return Path(download_artifacts(artifact_uri=f"{root}/{path}", dst_path=mkdtemp()))
+    return Path(download_artifacts(artifact_uri=uri))
