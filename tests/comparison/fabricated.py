@@ -98,19 +98,39 @@ def fabricate_run(
         "seconds": 20 + 5 * luck.random(), "peak_memory_mb": 900 + 100 * luck.random(),
         "data_wait_share": 0.02, "samples_per_second": 4200.0, "host": "somewhere",
     })  # fmt: skip
-    labels = luck.integers(NUM_CLASSES, size=200)
-    centres = 2 * skill * np.stack([np.cos(labels * 1.57), np.sin(labels * 1.57)], 1)
-    points = centres + luck.normal(size=(200, 2))
-    _dump(folder / "embedding.json", {
-        "x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "label": labels.tolist(),
-        "classes": [f"class {index}" for index in range(NUM_CLASSES)],
-    })  # fmt: skip
+    _dump(folder / "looks.json", _film(skill, each, luck))
     for step in (0, 200, 400):
         grid = luck.integers(256, size=(24, 96), dtype=np.uint8)
         Image.fromarray(grid).resize((384, 96)).save(
             folder / "pictures" / f"reconstruction-step{step:06d}.png"
         )
     return folder
+
+
+def _film(skill: float, each: int, luck: np.random.Generator) -> dict[str, object]:
+    """Looks at which classes part from one another, and fewer are confused."""
+    looks = (0, 100, 200, 400)
+    labels = luck.integers(NUM_CLASSES, size=200)
+    ring = np.stack([np.cos(labels * 1.57), np.sin(labels * 1.57)], 1)
+    noise = luck.normal(size=(200, 2))
+    maps = [2 * skill * step / looks[-1] * ring + noise for step in looks]
+    return {
+        "step": looks,
+        "flops": [each * step for step in looks],
+        "x": [points[:, 0].tolist() for points in maps],
+        "y": [points[:, 1].tolist() for points in maps],
+        "confusion": [_confusion(step / looks[-1]) for step in looks],
+        "label": labels.tolist(),
+        "classes": [f"class {index}" for index in range(NUM_CLASSES)],
+    }
+
+
+def _confusion(progress: float) -> list[list[int]]:
+    """Counts of 100 items of each class; all classes alike at first, two thirds right at last."""
+    right = 1 / NUM_CLASSES + progress * (2 / 3 - 1 / NUM_CLASSES)
+    wrong = (1 - right) / (NUM_CLASSES - 1)
+    shares = np.full((NUM_CLASSES, NUM_CLASSES), wrong) + np.eye(NUM_CLASSES) * (right - wrong)
+    return (100 * shares).round().astype(int).tolist()
 
 
 def fabricate_sounds(folder: Path, luck: np.random.Generator) -> None:

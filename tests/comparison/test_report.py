@@ -145,7 +145,7 @@ def test_one_seed_is_said(tmp_path):
 def test_names_cannot_break_out_of_the_page(tmp_path):
     skill = {0.01: 0.2, 0.1: 0.9, 1.0: 1.6}
     entry = fabricate(tmp_path, "simclr", "self_supervised", skill)
-    path = entry.run_folder / "embedding.json"
+    path = entry.run_folder / "looks.json"
     document = json.loads(path.read_text())
     document["classes"][0] = "</script><script>alert(1)</script>"
     path.write_text(json.dumps(document))

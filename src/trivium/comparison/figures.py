@@ -259,15 +259,16 @@ def embedding(run: Run) -> Figure | None:
     """A map of validation items, coloured by class; near points look alike to the encoder."""
     import plotly.graph_objects as go
 
-    found = run.embedding
+    found = run.film
     if not found or not found.get("x"):
         return None
+    x, y = found["x"][-1], found["y"][-1]
     figure = go.Figure()
     labels = [int(value) for value in found["label"]]
     for index, (name, colour) in zip(sorted(set(labels)), classes(run), strict=True):
         chosen = [i for i, value in enumerate(labels) if value == index]
         trace = go.Scatter(
-            x=[found["x"][i] for i in chosen], y=[found["y"][i] for i in chosen], name=name,
+            x=[x[i] for i in chosen], y=[y[i] for i in chosen], name=name,
             mode="markers", marker={"size": 5, "color": colour},
             hovertemplate=f"{name}<extra></extra>",
         )  # fmt: skip
@@ -281,7 +282,7 @@ def embedding(run: Run) -> Figure | None:
 
 def classes(run: Run) -> tuple[tuple[str, str], ...]:
     """Name and colour of each class on an embedding map."""
-    found = run.embedding or {}
+    found = run.film or {}
     present = sorted({int(value) for value in found.get("label", ())})
     names = found.get("classes") or list(range(max(present, default=-1) + 1))
     return tuple((str(names[index]), CLASSES[index % len(CLASSES)]) for index in present)

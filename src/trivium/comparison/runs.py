@@ -29,8 +29,9 @@ class Run:
     `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
-    `embedding`: x, y, label of some validation items, and the classes' names; `texts`: of runs on
-    text, what others draw; `sounds`: of runs on audio, also a row of clips in one file.
+    `film`: at each look of the online probe, x and y of some validation items (with their labels and
+    the classes' names) and what it confused; `texts`: of runs on text, what others draw; `sounds`:
+    of runs on audio, also a row of clips in one file.
     """
 
     facts: Facts
@@ -38,7 +39,7 @@ class Run:
     metrics: Document | None
     curves: Document | None
     cost: Document | None
-    embedding: Document | None
+    film: Document | None
     pictures: tuple[Picture, ...]
     texts: tuple[Picture, ...] = ()
     sounds: tuple[Picture, ...] = ()
@@ -70,7 +71,7 @@ def _read(facts: Facts, folder: Path | None, run_id: str | None) -> Run:
         _document(folder / "metrics.json"),
         _document(folder / "curves.json"),
         _document(folder / "cost.json"),
-        _document(folder / "embedding.json"),
+        _document(folder / "looks.json"),
         _shown(folder / "pictures", "png"),
         _shown(folder / "pictures", "json"),
         _shown(folder / "pictures", "mp3"),

@@ -9,6 +9,7 @@ import pytorch_lightning as lightning
 
 from trivium.pretraining.callbacks.cost import Cost
 from trivium.pretraining.callbacks.language import LanguageMeasures, is_language_model
+from trivium.pretraining.callbacks.looks import Looks
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
 from trivium.pretraining.callbacks.pictures import Pictures
 from trivium.pretraining.callbacks.progress import ProgressBar
@@ -16,7 +17,6 @@ from trivium.pretraining.callbacks.recorder import NUM_POINTS, Recorder
 from trivium.pretraining.callbacks.sentinels import Sentinels
 from trivium.pretraining.checkpoints import AtomicCheckpointIO, Resumable
 from trivium.pretraining.data import StoreData
-from trivium.pretraining.drawing import project, spread
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import Pretraining
 from trivium.pretraining.price import Price
@@ -26,19 +26,20 @@ from trivium.tracking.writer import RunWriter
 if TYPE_CHECKING:
     from trivium.pretraining.run import Recipe
 
-NUM_MAPPED = 500
-
 
 @dataclass(frozen=True)
 class Watch:
-    """What was seen of a training that ended; `language`: a language model's last measures."""
+    """What was seen of a training that ended; `language`: a language model's last measures.
+
+    `film`: what each look of the online probe saw, see `Looks.film`.
+    """
 
     num_steps: int
     final: dict[str, float]
     curves: dict[str, Any]
     language: dict[str, float] | None
     ledger: dict[str, Any]
-    embedding: dict[str, Any] | None
+    film: dict[str, Any] | None
 
 
 def fit(
@@ -76,7 +77,8 @@ def fit(
         steps=settings.checkpoint_steps,
         run_id=writer.run_id,
     )
-    watchers: list[lightning.Callback] = [cost, recorder, probe, sentinels, bar]
+    looks = Looks(probe=probe, price=price)
+    watchers: list[lightning.Callback] = [cost, recorder, probe, looks, sentinels, bar]
     language = None
     if is_language_model(recipe.objective):
         language = LanguageMeasures(probe=probe, writer=writer)
@@ -117,21 +119,5 @@ def fit(
         curves=curves,
         language=None if language is None else language.last(),
         ledger=cost.ledger(),
-        embedding=embedding_map(probe),
+        film=looks.film(),
     )
-
-
-def embedding_map(probe: OnlineProbe) -> dict[str, Any] | None:
-    """Some validation features on their first two principal components, with their classes."""
-    if probe.features is None or probe.task is None:
-        return None
-    # A store may be sorted by class: take items from everywhere.
-    chosen = spread(len(probe.features), NUM_MAPPED)
-    points = project(probe.features[chosen])
-    meta = probe.store.meta
-    return {
-        "x": [round(float(x), 4) for x in points[:, 0]],
-        "y": [round(float(y), 4) for y in points[:, 1]],
-        "label": probe.store.labels(probe.task)[probe.validation[chosen]].tolist(),
-        "classes": list(meta.tasks[probe.store.task(probe.task)]),
-    }

@@ -10,7 +10,7 @@ import yaml
 from trivium.embedding import TOKENIZER
 from trivium.tracking.writer import RunWriter
 
-RESULTS = ("metrics.json", "curves.json", "cost.json", "embedding.json")
+RESULTS = ("metrics.json", "curves.json", "cost.json", "looks.json")
 """What a report reads of a run, beside its pictures."""
 PICTURES = "pictures"
 EXPORTED = ("encoder.safetensors", "encoder.yaml", TOKENIZER)

@@ -208,8 +208,8 @@ def finish(
         writer.log_metrics(
             {f"cost/{k}": v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step
         )
-        if watch.embedding:
-            folder.write_json("embedding.json", watch.embedding)
+        if watch.film:
+            folder.write_json("looks.json", watch.film)
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)

@@ -47,6 +47,7 @@ class OnlineProbe(lightning.Callback):
         self.validation = self._some(store.split("validation"), num_items, generator)
         self.history: dict[str, list[float]] = {"step": []}
         self.features: np.ndarray | None = None
+        self.predicted: np.ndarray | None = None
         self.marks = 0
 
     @staticmethod
@@ -107,7 +108,8 @@ class OnlineProbe(lightning.Callback):
             labels = self.store.labels(self.task)
             known = embed(encoder, self.store, self.train, device=device)
             probe = KNNProbe(neighbours=(20,)).fit(known, labels[self.train])
-            seen["accuracy"] = float(probe.score(self.features, labels[self.validation]))
+            self.predicted = probe.predict(self.features)
+            seen["accuracy"] = float((self.predicted == labels[self.validation]).mean())
         self.history["step"].append(trainer.global_step)
         for name, value in seen.items():
             self.history.setdefault(name, []).append(value)
