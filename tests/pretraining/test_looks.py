@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-
 from tests.pretraining.test_run import BUSY, KINDS
+
 from trivium.pretraining.callbacks.looks import turned, unit
 from trivium.pretraining.run import pretrain
 

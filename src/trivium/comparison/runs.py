@@ -29,9 +29,9 @@ class Run:
     `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
-    `film`: at each look of the online probe, x and y of some validation items (with their labels and
-    the classes' names) and what it confused; `texts`: of runs on text, what others draw; `sounds`:
-    of runs on audio, also a row of clips in one file.
+    `film`: at each look of the online probe, x and y of some validation items (with their labels
+    and the classes' names) and what it confused; `texts`: of runs on text, what others draw;
+    `sounds`: of runs on audio, also a row of clips in one file.
     """
 
     facts: Facts

@@ -39,7 +39,7 @@ class Looks(AfterLook):
         """Go on from a checkpoint."""
         self.looks = state_dict["looks"]
 
-    def act(self, pl_module: Pretraining, step: int) -> None:  # noqa: ARG002
+    def act(self, pl_module: Pretraining, step: int) -> None:
         """Keep a look."""
         features, predicted, task = self.probe.features, self.probe.predicted, self.probe.task
         if features is None or predicted is None or task is None:
@@ -82,7 +82,8 @@ def unit(points: Float[np.ndarray, "item 2"]) -> Float[np.ndarray, "item 2"]:
     """Centred points at unit root mean square distance from the centre; all equal ones stay."""
     centred = points.astype(np.float64) - points.mean(0)
     radius = float(np.sqrt((centred**2).sum(1).mean()))
-    return centred / radius if radius > 0 else centred
+    scaled: np.ndarray = centred / radius if radius > 0 else centred
+    return scaled
 
 
 def turned(
