@@ -47,10 +47,9 @@ def trained(
         yield FUSED, label_free(values, found, None, store, fused)
     if facts["joint"]:
         joint = {one: in_joint(encoder, one, features) for one, features in of_towers.items()}
-        for found in evaluate_retrieval(
-            joint, store, facts, checkpoint=digest, candidates=values["candidates"]
-        ):
-            yield str(found.facts["task"]), found
+        most = values["candidates"]
+        for found in evaluate_retrieval(joint, store, facts, checkpoint=digest, candidates=most):
+            yield str(found.facts["task"]), with_examples(found, joint, store, most)
 
 
 def raw(
@@ -79,6 +78,18 @@ def raw(
         tables, store, facts, checkpoint=digest, candidates=values["candidates"]
     ):
         yield f"{found.facts['objective']} {found.facts['task']}", found
+
+
+def with_examples(found: Any, joint: Any, store: Any, most: int | None) -> Any:
+    """The evaluation of a direction with some queries of its first draw and what was found."""
+    from dataclasses import replace
+
+    from trivium.probes.examples import examples
+    from trivium.probes.search import search
+
+    first, _, second = found.facts["task"].partition(" to ")
+    asked = search(store, first, second, most=most)
+    return replace(found, examples=tuple(examples(joint, store, asked)))
 
 
 def in_joint(encoder: Any, modality: str, features: Any) -> Any:

@@ -29,40 +29,63 @@ def main(config: DictConfig) -> None:
     import torch
 
     from trivium.data.catalogue import prepare
-    from trivium.embedding import load_encoder
-    from trivium.probes.protocol import evaluate, write_evaluation
 
     torch.set_num_threads(values["num_threads"])
     store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
     store = store if values["part"] is None else store.part(values["part"])
     if store.parts and (source is None or "+" in read_facts(source)["modality"]):
         several(values, source, store)
-        return
+    else:
+        alone(values, source, store)
+
+
+def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
+    """Measure an encoder of one modality; of more tasks than one there is a folder of each."""
+    from trivium.embedding import load_encoder
+    from trivium.probes.protocol import evaluate, write_evaluation
+
+    main = store.task(values["task"])
+    tasks = list(dict.fromkeys([main, *(store.task(one) for one in values["more_tasks"])]))
     features, facts, digest = embedded(values, source, store)
-    task = store.task(values["task"])
-    own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
-    evaluation = evaluate(
-        features,
-        store,
-        instantiate(values["probe"]),
-        {**facts, "task": task},
-        checkpoint=digest,
-        task=task,
-    )
-    encoder = load_encoder(source) if source else None
-    evaluation = label_free(values, evaluation, encoder, store, features)
+    encoder, protocol = load_encoder(source) if source else None, instantiate(values["probe"])
     label = f"{facts['dataset']}-{facts['objective']}" + (f"-{facts['seed']}" if source else "")
     if facts["dataset"] != store.meta.name:
         label += f"-on-{store.meta.name}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
-    write_evaluation(evaluation, folder)
-    track(evaluation, store, folder, "" if own else f"/{store.meta.name}-{task}")
-    for record in evaluation.records:
-        if record["split"] == "test" and record["metric"] == "accuracy" and record["draw"] == 0:
-            print(
-                f"{label}: {record['probe']} probe, {record['fraction']:.0%} of labels: "
-                f"test accuracy {record['value']:.4f}"
-            )
+    for task in tasks:
+        known = {**facts, "task": task}
+        evaluation = evaluate(features, store, protocol, known, checkpoint=digest, task=task)
+        if task == main:
+            evaluation = label_free(values, evaluation, encoder, store, features)
+            evaluation = sensitivity(values, evaluation, encoder, store, features)
+        where = folder / task if len(tasks) > 1 else folder
+        write_evaluation(evaluation, where)
+        own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
+        track(evaluation, store, where, "" if own else f"/{store.meta.name}-{task}")
+        for one in evaluation.records:
+            if one["split"] == "test" and one["metric"] == "accuracy" and one["draw"] == 0:
+                print(
+                    f"{label}, {task}: {one['probe']} probe, {one['fraction']:.0%} of labels: "
+                    f"test accuracy {one['value']:.4f}"
+                )
+
+
+def sensitivity(
+    values: dict[str, Any], evaluation: Any, encoder: Any, store: Any, features: Any
+) -> Any:
+    """The evaluation with varied probes; raw texts have no dense features."""
+    import numpy as np
+
+    from trivium.embedding import embed_layers
+    from trivium.probes.sensitivity import with_sensitivity
+
+    if not isinstance(features, np.ndarray):
+        return evaluation
+    layers = None
+    if encoder is not None and encoder.contextual:
+        layers = embed_layers(encoder, store, np.arange(store.num_items))
+    protocol, settings = instantiate(values["probe"]), instantiate(values["sensitivity"])
+    return with_sensitivity(evaluation, features, layers, store, protocol, settings)
 
 
 def label_free(

@@ -19,8 +19,11 @@ RAW = {
     "audio": "trivium.encoders.mel_statistics",
 }
 """What makes the control `raw`, by modality."""
-PROBES = ["trivium.probes.protocol", "trivium.probes.label_free", "trivium.embedding"]
-SEVERAL = [f"trivium.probes.{name}" for name in ("pairs", "pair_controls", "zero_shot")]
+PROBES = [
+    *(f"trivium.probes.{name}" for name in ("protocol", "label_free", "sensitivity")),
+    "trivium.embedding",
+]
+SEVERAL = [f"trivium.probes.{name}" for name in ("pairs", "pair_controls", "zero_shot", "examples")]
 """What measures samples of several modalities besides."""
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
@@ -32,10 +35,10 @@ def main() -> None:
     if "base" not in grid:  # else the datasets are those of another grid
         for dataset in grid["datasets"]:
             wanted[f"data/{dataset}/prepare.yaml"] = prepare_cell(dataset)
-            wanted[f"data/{dataset}/probe.yaml"] = probe_cell(dataset)
+            wanted[f"data/{dataset}/probe.yaml"] = probe_cell(dataset, grid)
     for cell in grid["cells"]:
         wanted[f"{cell}/pretrain.yaml"] = pretrain_cell(cell_choices(cell, grid))
-        wanted[f"{cell}/probe.yaml"] = probe_cell(cell.partition("-")[0])
+        wanted[f"{cell}/probe.yaml"] = probe_cell(cell.partition("-")[0], grid)
     wanted["compare.yaml"] = compare_cell(grid)
     wanted["bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
     write(ROOT / grid["folder"] / "cells", wanted)
@@ -53,13 +56,14 @@ def pretrain_cell(overrides: list[str]) -> str:
     return text(values, ["trivium.pretraining.run", *targets(values)])
 
 
-def probe_cell(dataset: str) -> str:
+def probe_cell(dataset: str, grid: dict[str, Any]) -> str:
     """What `probe` reads: of the views, only those of the data's modalities."""
     modalities = modality_of(dataset).split("+")
     values = composed("probe", [*data_choices(dataset), "checkpoint=raw"])
     seen = {*modalities, *(["wave"] if "audio" in modalities else [])}
     views = values["label_free"]["views"]
     values["label_free"]["views"] = {one: views[one] for one in views if one in seen}
+    values["more_tasks"] = (grid.get("more_tasks") or {}).get(dataset) or []
     modules = [*PROBES, *(RAW[one] for one in modalities), *targets(values["label_free"])]
     if len(modalities) > 1:
         modules += SEVERAL

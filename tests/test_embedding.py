@@ -7,11 +7,17 @@ import torch
 from torch import nn
 
 from clips import SOUND, noisy_tones, perturbed, spectrogram, wave
-from trivium import embedding
 from trivium.data.spectrogram import settings_of
 from trivium.data.store import Store
 from trivium.data.writer import Origin, Parsed, Waves, write_store
-from trivium.embedding import cached_features, embed, embed_views, load_encoder
+from trivium.embedding import (
+    cached,
+    cached_features,
+    embed,
+    embed_layers,
+    embed_views,
+    load_encoder,
+)
 from trivium.encoders.checkpoint import save_encoder
 from trivium.encoders.mel_statistics import MelStatistics
 from trivium.encoders.vit import ViT
@@ -136,6 +142,27 @@ def test_views_of_nothing_are_refused():
         embed_views(small_vit(), Shelved(), np.empty(0, np.int64), recipe(), num_views=2)
 
 
+def test_the_layers_are_those_of_the_trunk_and_the_last_is_what_is_pooled():
+    encoder = ViT(SPEC, name="vit", patch=4, width=16, depth=2, num_heads=2)
+    chosen = np.array([7, 2, 9])
+    found = embed_layers(encoder, Shelf(), chosen, batch_size=2)
+    assert found.shape == (3, 3, 16)
+    values = torch.from_numpy(images()[chosen]) / 255
+    with torch.no_grad():
+        tokens = encoder.eval().embed(values)
+        np.testing.assert_allclose(found[:, 0], tokens.values.mean(1), atol=1e-5)
+        block = encoder.trunk.blocks[0](tokens.values, None, None)
+        np.testing.assert_allclose(found[:, 1], block.mean(1), atol=1e-5)
+        last = encoder.trunk.norm(encoder.layers(tokens)[-1]).mean(1)
+    np.testing.assert_allclose(embed(encoder, images(), chosen), last, atol=1e-5)
+    assert encoder.width == 16
+
+
+def test_an_encoder_without_blocks_has_no_layers():
+    with pytest.raises(ValueError, match="moments has no blocks"):
+        embed_layers(Moments(), Shelf(), np.arange(3))
+
+
 def test_the_cache_is_filled_once_and_keyed_by_weights_and_store(tmp_path, monkeypatch):
     calls = []
 
@@ -143,7 +170,7 @@ def test_the_cache_is_filled_once_and_keyed_by_weights_and_store(tmp_path, monke
         calls.append(1)
         return embed(*args, **kwargs)
 
-    monkeypatch.setattr(embedding, "embed", counted)
+    monkeypatch.setattr(cached, "embed", counted)
     encoder, cache = small_vit(), tmp_path / "cache"
     save_encoder(encoder, tmp_path / "one", {"seed": 0})
     first = cached_features(tmp_path / "one", Shelf(), cache)

@@ -82,7 +82,7 @@ def test_every_objective_is_of_its_folders_paradigm(objective):
 
 def test_all_groups_were_seen():
     seen = {path.parent.relative_to(CONF).parts[0] for path in CONF.rglob("*/*.yaml")}
-    others = {"objective", "views", "probe", "label_free"}
+    others = {"objective", "views", "probe", "label_free", "sensitivity"}
     others |= {"tracking", "pipeline", "experiment", "sweep"}
     assert seen == {*GROUPS, *others}
     assert len(OBJECTIVES) >= 7

@@ -13,7 +13,7 @@ RANK = 1e-12
 
 @dataclass(frozen=True)
 class Basis:
-    """Standardised features turned onto their principal axes and scaled to variance one.
+    """Scaled features turned onto their principal axes and scaled to variance one.
 
     A rotation leaves an L2 penalty as it is and the scaling divides it by the variances, so the
     problem is the same, but its Hessian is close to the identity over the channels.
@@ -25,11 +25,17 @@ class Basis:
     variances: Float[np.ndarray, " axis"]
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "item channel"]) -> "Basis":
-        """The basis of some features; constant channels have scale 1 and no axis."""
+    def of(cls, features: Float[np.ndarray, "item channel"], *, common: bool = False) -> "Basis":
+        """The basis of some features; constant channels have scale 1 and no axis.
+
+        With a `common` scale, the root mean square of all standard deviations, channels keep
+        their sizes relative to each other; else each has a standard deviation of one.
+        """
         mean = features.mean(0, dtype=np.float64)
         scale = features.std(0, dtype=np.float64)
         constant = scale <= 1e-7 * np.abs(mean) + 1e-30
+        if common:
+            scale = np.full_like(scale, np.sqrt(np.mean(scale**2)) or 1.0)
         scale = np.where(constant, 1.0, scale)
         standard = torch.from_numpy(np.where(constant, 0.0, (features - mean) / scale))
         variances, axes = torch.linalg.eigh(standard.mT @ standard / len(standard))

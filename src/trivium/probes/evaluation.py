@@ -15,6 +15,7 @@ import numpy as np
 RECORDS = "probe.json"
 PREDICTIONS = "predictions.npz"
 FEATURES = "features.npy"
+EXAMPLES = "examples.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Record = dict[str, str | int | float]
@@ -34,6 +35,7 @@ class Evaluation:
             `groups` where test items belong together.
         features: Of some validation items, centred and scaled, in half precision; None if none
             were kept.
+        examples: Of retrieval, some queries with what was found, see `trivium.probes.examples`.
     """
 
     protocol: str
@@ -42,6 +44,7 @@ class Evaluation:
     records: tuple[Record, ...]
     predictions: Mapping[str, np.ndarray]
     features: np.ndarray | None = None
+    examples: tuple[Mapping[str, Any], ...] = ()
 
     def summary(self) -> dict[tuple[str, int], dict[str, float]]:
         """Means over the draws by (`probe` for test items, else the split; percent of labels).
@@ -85,7 +88,7 @@ def record(
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Write `probe.json`, `predictions.npz` and `features.npy`; equal evaluations, equal bytes.
+    """Write `probe.json`, `predictions.npz` and what else there is; equal evaluations, equal bytes.
 
     Each file is replaced in one step, the records last.
 
@@ -103,11 +106,15 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"records and facts must be plain, finite values: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FEATURES).unlink(missing_ok=True)
+    for optional in (FEATURES, EXAMPLES):
+        (folder / optional).unlink(missing_ok=True)
     if evaluation.features is not None:
         buffer = io.BytesIO()
         np.save(buffer, evaluation.features, allow_pickle=False)
         _replace(folder / FEATURES, buffer.getvalue())
+    if evaluation.examples:
+        shown = json.dumps(list(evaluation.examples), indent=1, ensure_ascii=False)
+        _replace(folder / EXAMPLES, (shown + "\n").encode())
     _replace(folder / PREDICTIONS, _archive(evaluation.predictions))
     _replace(folder / RECORDS, (text + "\n").encode())
 
@@ -126,7 +133,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         content = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
         with np.load(folder / PREDICTIONS, allow_pickle=False) as archive:
             predictions = {name: archive[name] for name in archive.files}
-        kept = folder / FEATURES
+        kept, shown = folder / FEATURES, folder / EXAMPLES
         return Evaluation(
             content["protocol"],
             content["checkpoint"],
@@ -134,6 +141,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             tuple(content["records"]),
             predictions,
             np.load(kept, allow_pickle=False) if kept.is_file() else None,
+            tuple(json.loads(shown.read_text(encoding="utf-8"))) if shown.is_file() else (),
         )
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{folder} holds a damaged evaluation ({error}): probe again") from error

@@ -44,6 +44,8 @@ class LinearProbe:
             local: where C is large and the classes nearly separate, the true distance is up to
             two orders of magnitude larger (the default keeps it below 1e-4).
         max_iterations: Limit for each solve.
+        common_scale: Whether features are centred and all scaled by one number, instead of each
+            to a standard deviation of one.
 
     Attributes:
         C_: The chosen C; without validation the largest.
@@ -69,10 +71,12 @@ class LinearProbe:
         *,
         tolerance: float = 2.5e-7,
         max_iterations: int = 2000,
+        common_scale: bool = False,
     ) -> None:
         self.penalties = check_penalties(penalties, tolerance)
         self.tolerance = tolerance
         self.max_iterations = max_iterations
+        self.common_scale = common_scale
 
     def fit(
         self,
@@ -94,7 +98,7 @@ class LinearProbe:
         self.contenders_ = np.ones(len(self.penalties), bool)
         self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
         self.converged_ = True
-        basis = Basis.of(features)
+        basis = Basis.of(features, common=self.common_scale)
         problem = self._problem(basis, train, self.penalties)
         solution = Solution.at(problem.zero())
         if validation is None:
@@ -142,7 +146,7 @@ class LinearProbe:
         eligible = np.where(self.contenders_, self.validation_scores_, np.inf)
         best = int(np.argmin(eligible))
         both = (np.concatenate([train[0], held_out[0]]), np.concatenate([train[1], held_out[1]]))
-        joint = Basis.of(both[0])
+        joint = Basis.of(both[0], common=self.common_scale)
         last = self._problem(joint, both, self.penalties[best : best + 1])
         second = self._converge(last, joint.points(path[best], basis), self.penalties[best:])
         self._keep(joint, best, joint.weights(second.points, len(self.classes_))[0])

@@ -98,8 +98,20 @@ class Protocol:
         """A new probe of that name, for dense or for sparse features."""
         if probe == "knn":
             return KNNProbe(self.neighbours, temperature=self.temperature)
-        linear = SparseLinearProbe if sparse else LinearProbe
-        return linear(self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        if sparse:
+            return SparseLinearProbe(
+                self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations
+            )
+        return self.linear()
+
+    def linear(self, *, common_scale: bool = False) -> LinearProbe:
+        """A new linear probe of dense features."""
+        return LinearProbe(
+            self.penalties,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            common_scale=common_scale,
+        )
 
 
 @dataclass(frozen=True)

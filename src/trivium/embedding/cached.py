@@ -1,0 +1,80 @@
+"""Features that are computed once per checkpoint, store, layer and code."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from trivium.data.store import Store
+from trivium.embedding.features import embed
+from trivium.encoders.towers import Towers
+from trivium.fingerprint import code_digest
+from trivium.types import Modality
+
+LAYER = "pooled"
+
+
+def cached_features(
+    checkpoint: Path,
+    store: Store,
+    cache: Path,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+    part: Modality | None = None,
+    without: Sequence[Modality] = (),
+) -> Float[np.ndarray, "item channel"]:
+    """Features of every item of a store, computed once per checkpoint, store, layer and code.
+
+    Of several modalities the fused features, `without` some of them; or of a `part` the tower's.
+
+    The file is named by the checkpoint's hash and the store's fingerprint, written in one step,
+    and read as a memory map.
+
+    Args:
+        checkpoint: Folder of an encoder.
+        store: Whose items.
+        cache: Folder of the cached files; made if it is missing.
+        batch_size: Items at a time.
+        device: Where to run.
+        part: The modality whose tower is asked; `store` is of that modality then.
+        without: Modalities that are withheld.
+
+    Raises:
+        FileNotFoundError: The folder holds no encoder.
+        ValueError: The encoder is damaged or gives features that are not finite.
+    """
+    from trivium.encoders.checkpoint import checkpoint_hash, encoder_module, load_encoder
+
+    code = code_digest(["trivium.embedding", encoder_module(checkpoint)])
+    layer = "/".join([LAYER, *([part] if part else []), *(f"without {one}" for one in without)])
+    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, layer, code])
+    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    if not path.is_file():
+        encoder = load_encoder(checkpoint)
+        if part is not None:
+            encoder = cast(Towers, encoder).tower(part)
+        features = embed(encoder, store, batch_size=batch_size, device=device, without=without)
+        _save(features, path)
+    cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return cached
+
+
+def _save(array: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
