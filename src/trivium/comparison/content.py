@@ -46,8 +46,8 @@ class Section(NamedTuple):
     """Everything that the page says about one task of one dataset, by one or more modalities.
 
     `runs` are those whose encoder is of this modality. `is_home` tells whether what they left to
-    look at stands here: of a dataset of several modalities (`is_several`) it does in the first
-    section of a modality alone. `together` stands before the first section of its dataset.
+    look at stands here: in the first section of a dataset and modality. `is_several` are the
+    datasets of several modalities. `together` stands before the first section of its dataset.
     """
 
     dataset: str
@@ -123,7 +123,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
     return Report(
         measured[0].protocol,
         commit,
-        [record._asdict() for one in measured for record in one.records],
+        [record._asdict() for one in measured for record in (*one.records, *one.variations)],
         scores,
         comparisons,
         runs,
@@ -139,8 +139,6 @@ def _is_several(place: Place, places: Sequence[Place]) -> bool:
 
 
 def _is_home(place: Place, places: Sequence[Place]) -> bool:
-    if not _is_several(place, places):
-        return True
     same = [o for o in places if (o.dataset, o.modality) == (place.dataset, place.modality)]
     return place == same[0]
 

@@ -77,7 +77,8 @@ class Measured:
     `groups` says which test items belong together; None where all are independent. Of retrieval
     the items are queries, the predictions their ranks, and `strata` says within which part of the
     data each was asked; None where all of it was searched. `features` are of some validation
-    items, the same for every encoder; None where they were not kept.
+    items, the same for every encoder; None where they were not kept. `variations` are of probes
+    that the protocol does not know (`linear/layer 1`); they enter no table of results.
     """
 
     entry: Entry
@@ -89,6 +90,7 @@ class Measured:
     groups: Integer[np.ndarray, " item"] | None = None
     strata: Integer[np.ndarray, " item"] | None = None
     features: Float[np.ndarray, "kept channel"] | None = None
+    variations: tuple[Record, ...] = ()
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -124,6 +126,8 @@ class Arrays(NamedTuple):
 
 
 PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
+VARIED = "/"
+"""What stands between the name of a probe and how it was varied."""
 SEEDLESS = ("raw", "ridge", "duration")
 """Controls that no seed can change."""
 
@@ -157,7 +161,9 @@ def _read(entry: Entry) -> Measured:
         ) from error
     arrays = _arrays(entry.probe_folder / "predictions.npz")
     features = _features(entry.probe_folder / "features.npy")
-    return Measured(entry, protocol, facts, records, *arrays, features)
+    known = tuple(one for one in records if VARIED not in one.probe)
+    varied = tuple(one for one in records if VARIED in one.probe)
+    return Measured(entry, protocol, facts, known, *arrays, features, varied)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -222,6 +228,7 @@ def _arrays(path: Path) -> Arrays:
         raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
     labels, groups, strata = (found.pop(name, None) for name in ("labels", "groups", "strata"))
     predictions = {_parse(name, path): array for name, array in found.items()}
+    predictions = {key: a for key, a in predictions.items() if VARIED not in key.probe}
     for key, array in predictions.items():
         if array.shape != labels.shape:
             raise ValueError(
