@@ -78,6 +78,7 @@ def place(values: dict[str, Any], name: str) -> Path:
 def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Refuse what cannot work before any data or weights are loaded."""
     from trivium.data.catalogue import spec_from_config
+    from trivium.data.splits import check_share
     from trivium.objectives.contract import check as check_contract
     from trivium.pretraining.budget import Budget
     from trivium.pretraining.settings import trainer_settings
@@ -88,6 +89,7 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     objective: Any = get_class(values["objective"]["_target_"])
     views = views_of(values)
     check_towers(values["towers"])
+    check_share(values["data_fraction"])
     try_optimiser(values["optimizer"])
     check_contract(
         objective.needs,
@@ -178,6 +180,7 @@ def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: A
             "objective": values["method"],
             "encoder": encoder.name,
             "seed": values["seed"],
+            "data_fraction": values["data_fraction"],
             "task": task,
             "protocol": PROTOCOL,
             **({"joint": objective.joint} if store.parts else {}),
@@ -186,6 +189,7 @@ def run(values: dict[str, Any], store: Any, budget: Any, trainer: Any, folder: A
             **({"tokenizer": store.tokenizer_sum} if store.tokenizer_sum else {}),
         },
         config=values,
+        data_fraction=values["data_fraction"],
     )
     label = f"{values['method']} · {values['seed']} · {data.name}"
     return pretrain(recipe, store, folder, name=label, **values["tracking"])

@@ -65,6 +65,11 @@ def test_a_stream_is_the_chosen_texts_one_after_another(texts, data):
     assert packed.stream.tolist() == joined
 
 
+def test_some_texts_of_a_split_can_be_joined_alone():
+    store = FakeStore([[1, 5, 2], [1, 6, 2], [1, 7, 2]], [0, 1, 2], 1)
+    assert pack(store, "train", np.array([0, 2])).stream.tolist() == [1, 5, 2, 1, 7, 2]
+
+
 @given(st.integers(20, 200), st.integers(1, 9), st.data())
 def test_blocks_cover_the_stream_and_stay_inside_at_any_shift(size, length, data):
     packed = Packed(np.arange(size), length)

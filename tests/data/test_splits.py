@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trivium.data.errors import DataError
-from trivium.data.splits import carve, label_fraction
+from trivium.data.splits import carve, label_fraction, training_share
 
 labellings = st.integers(4, 300).flatmap(lambda n: arrays(np.int64, n, elements=st.integers(0, 5)))
 
@@ -98,3 +98,33 @@ def test_groups_of_one_are_carved_like_samples():
 def test_impossible_fractions_are_refused(fraction, draw):
     with pytest.raises(DataError, match="fraction"):
         label_fraction(np.arange(9), np.zeros(9, np.int64), fraction=fraction, draw=draw)
+
+
+@given(labellings, st.integers(0, 2**40), st.lists(st.floats(0.001, 1), min_size=2, max_size=4))
+def test_what_is_learnt_from_is_nested_and_has_every_class_in_proportion(labels, seed, fractions):
+    pool = np.arange(0, len(labels), 2)
+    parts = [training_share(pool, labels, fraction=f, seed=seed) for f in sorted(fractions)]
+    for small, large in pairwise(parts):
+        assert set(small.tolist()) <= set(large.tolist())
+    for fraction, part in zip(sorted(fractions), parts, strict=True):
+        np.testing.assert_array_equal(part, np.unique(part))
+        for group, size in zip(*np.unique(labels[pool], return_counts=True), strict=True):
+            assert abs(np.sum(labels[part] == group) - max(1, fraction * size)) <= 0.5
+    np.testing.assert_array_equal(training_share(pool, labels, fraction=1.0, seed=seed), pool)
+
+
+def test_what_is_learnt_from_repeats_with_the_seed_and_is_apart_from_the_labelled_items():
+    pool, labels = np.arange(2000), np.zeros(2000, np.int64)
+    first, again, other = (training_share(pool, labels, fraction=0.1, seed=s) for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    labelled = label_fraction(pool, labels, fraction=0.1, draw=0)
+    for one in (other, labelled):
+        assert len(np.intersect1d(first, one)) < 50  # 20 expected by chance
+    unlabelled = training_share(pool, None, fraction=0.1, seed=0)
+    np.testing.assert_array_equal(unlabelled, first)  # one class is as good as none
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.5])
+def test_an_impossible_share_to_learn_from_is_refused(fraction):
+    with pytest.raises(DataError, match=r"data_fraction is .*expected a share"):
+        training_share(np.arange(9), None, fraction=fraction, seed=0)

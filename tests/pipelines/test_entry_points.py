@@ -63,6 +63,7 @@ def test_help_helps_and_imports_nothing_heavy(place, script):
         (["objective_views=blurry"], "objective_views=blurry is unknown"),
         (["budget.steps=5"], "A budget is exactly one of"),
         (["optimizer=sgd", "optimizer.momentum=-1"], "SGD cannot be built: Invalid momentum"),
+        (["data_fraction=1.5"], "expected a share of the training samples in (0, 1]"),
         (["trainer.devices=2"], "a run uses one device so far"),
         (
             ["objective=supervised/cross_entropy", "data.spec.tasks=null", "+data.spec.tasks={}"],

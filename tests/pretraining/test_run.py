@@ -1,11 +1,13 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import trivium.pretraining.data
 from trivium.embedding import embed
 from trivium.encoders.checkpoint import load_encoder, read_facts
 from trivium.objectives.control.pca import PCA
@@ -16,7 +18,8 @@ from trivium.objectives.supervised.cross_entropy import CrossEntropy
 from trivium.objectives.unsupervised.deepcluster_v2 import DeepClusterV2
 from trivium.objectives.unsupervised.vae import VAE
 from trivium.pretraining.budget import Budget
-from trivium.pretraining.run import pretrain
+from trivium.pretraining.data import StoreData
+from trivium.pretraining.run import pretrain, train_values
 from trivium.pretraining.settings import MonitorSettings, SentinelSettings
 from trivium.tracking.lifecycle import find_run
 
@@ -85,6 +88,7 @@ def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tra
     assert metrics["num_steps"] == 6
     assert metrics["flops"] == 6 * metrics["flops_per_step"] > 0
     assert metrics["samples"] == 6 * 32
+    assert metrics["items"] == len(store.split("train"))
     assert curves["step"] == [1, 2, 3, 4, 5, 6]
     assert curves["flops"][-1] == metrics["flops"]
     assert len(curves["terms"]["loss"]) == 6
@@ -123,6 +127,37 @@ def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder
     recipe = make_recipe(CrossEntropy, **PLAIN, trainer={"batch_size": 1000})
     with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
         pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
+
+
+def test_a_share_of_the_data_is_all_that_is_learnt_from(
+    store, make_recipe, make_folder, tracked, monkeypatch
+):
+    seen = []
+    gather = trivium.pretraining.data.gather
+    monkeypatch.setattr(
+        "trivium.pretraining.data.gather",
+        lambda store, indices, *rest: seen.extend(indices) or gather(store, indices, *rest),
+    )
+    folder = make_folder()
+    recipe = make_recipe(CrossEntropy, **PLAIN, budget=Budget(steps=9))
+    recipe = replace(recipe, data_fraction=0.25)
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    share = store.training_share(0.25, 0, "shape")
+    assert set(seen) <= set(share)
+    assert json.loads((folder.path / "metrics.json").read_text())["items"] == len(share)
+    assert read_facts(folder.path)["items"] == len(share) < len(store.split("train")) / 3
+
+
+def test_a_control_is_fitted_on_the_same_share(store):
+    data = StoreData(store, batch_size=32, seed=3, task="shape", data_fraction=0.25)
+    values, valid = train_values(data)
+    np.testing.assert_array_equal(values, store.column("image")[data.items])
+    assert valid is None
+
+
+def test_a_share_smaller_than_a_batch_is_refused(store):
+    with pytest.raises(ValueError, match=r"or raise data_fraction=0\.05"):
+        StoreData(store, batch_size=32, seed=0, task="shape", data_fraction=0.05)
 
 
 def test_monitors_leave_the_training_alone(store, make_recipe, make_folder, tracked):

@@ -112,6 +112,13 @@ def test_packed_batches_are_blocks_of_the_train_texts(store):
     assert data.tokens(0) == 8 * 24
 
 
+def test_a_share_of_the_texts_is_packed_alone(store):
+    data = StoreData(store, batch_size=8, seed=0, task=None, packed=True, data_fraction=0.5)
+    lengths = store.lengths("tokens")[data.items]
+    assert len(data.packed.stream) == lengths.sum()
+    assert len(data.items) == round(len(store.split("train")) / 2)
+
+
 def test_the_price_of_a_run_is_the_sum_of_its_steps(store, text_recipe):
     recipe = text_recipe(BERT, BERT_SETTINGS, budget=Budget(flops=1.2e9))
     data = StoreData(store, batch_size=32, seed=0, task="kind")

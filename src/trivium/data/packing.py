@@ -33,14 +33,20 @@ class Packed(NamedTuple):
         return np.take(self.stream, places).astype(np.int64)
 
 
-def pack(store: Store, split: str) -> Packed:
-    """Join a split's texts; each keeps its begin and end. Consecutive texts are not copied.
+def pack(store: Store, split: str, chosen: Int64[np.ndarray, " text"] | None = None) -> Packed:
+    """Join texts; each keeps its begin and end. Consecutive texts are not copied.
+
+    Args:
+        store: A store of texts.
+        split: Whose texts are joined.
+        chosen: Some of them, ascending; None for all.
 
     Raises:
         DataError: the split does not hold two blocks.
     """
     flat, offsets = store.ragged(TOKENS)
-    chosen, length = store.split(split), store.meta.shape[0]
+    chosen = store.split(split) if chosen is None else chosen
+    length = store.meta.shape[0]
     if len(chosen) and chosen[-1] - chosen[0] + 1 == len(chosen):
         stream: np.ndarray = flat[offsets[chosen[0]] : offsets[chosen[-1] + 1]]
     else:

@@ -1,4 +1,4 @@
-"""The protocol's splits: validation out of train, and nested label fractions."""
+"""The protocol's splits: validation out of train, nested label fractions, shares to learn from."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -9,6 +9,8 @@ SEED = 20260
 """Fixed by the evaluation protocol: every dataset and run shares the same validation split."""
 VALIDATION = 0.1
 """Share of each class of train that becomes validation."""
+SHARES = 2
+"""The stream of the shares that runs learn from (0 and 1 are carvings, from 1000 on draws)."""
 
 
 def carve(
@@ -71,10 +73,53 @@ def label_fraction(
         raise DataError(
             f"fraction {fraction}, draw {draw}: expected a fraction in (0, 1], draw >= 0"
         )
+    return _nested(pool, labels, fraction, 1000 + draw)
+
+
+def training_share(
+    pool: Int64[np.ndarray, " pool"],
+    strata: Int64[np.ndarray, " sample"] | None,
+    *,
+    fraction: float,
+    seed: int,
+) -> Int64[np.ndarray, " chosen"]:
+    """What a run learns from: a share of each stratum; shares of one seed are nested.
+
+    Chosen apart from the label fractions: an encoder has seen no more of the items whose labels a
+    probe gets than of others.
+
+    Args:
+        pool: Indices to choose from.
+        strata: Class ids of all samples, or None to choose without strata.
+        fraction: Share in (0, 1] of each stratum, rounded, but at least one; 1.0 is the whole pool.
+        seed: Of the run.
+
+    Returns:
+        Ascending indices.
+    """
+    return _nested(pool, strata, check_share(fraction), SHARES, seed)
+
+
+def check_share(fraction: float) -> float:
+    """A share of the training samples that can be learnt from.
+
+    Raises:
+        DataError: if it is outside of (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise DataError(
+            f"data_fraction is {fraction}; expected a share of the training samples in (0, 1], "
+            "1.0 for all of them."
+        )
+    return fraction
+
+
+def _nested(
+    pool: np.ndarray, labels: np.ndarray | None, fraction: float, *stream: int
+) -> Int64[np.ndarray, " chosen"]:
+    """The first of each stratum's shuffled members."""
     chosen = [
-        members[
-            _shuffle(len(members), 1000 + draw, group)[: max(1, round(fraction * len(members)))]
-        ]
+        members[_shuffle(len(members), *stream, group)[: max(1, round(fraction * len(members)))]]
         for group, members in _strata(pool, labels)
     ]
     return np.sort(np.concatenate([*chosen, np.empty(0, np.int64)])).astype(np.int64)
@@ -101,6 +146,6 @@ def _count(size: int, share: float) -> int:
     return min(max(round(share * size), 1), size - 1)
 
 
-def _shuffle(size: int, stream: int, group: int) -> np.ndarray:
+def _shuffle(size: int, *stream: int) -> np.ndarray:
     # SeedSequence takes no negative words; labels are ids >= 0 by construction of a store.
-    return np.random.Generator(np.random.PCG64([SEED, stream, group])).permutation(size)
+    return np.random.Generator(np.random.PCG64([SEED, *stream])).permutation(size)

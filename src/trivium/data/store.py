@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from trivium.data.checksum import file_sum
 from trivium.data.errors import DataError, StoreError
 from trivium.data.meta import Meta
-from trivium.data.splits import label_fraction
+from trivium.data.splits import label_fraction, training_share
 from trivium.types import DataSpec, Modality
 
 if TYPE_CHECKING:
@@ -219,6 +219,16 @@ class Store:
             for part in ("train", "validation")
         )
         return train, validation
+
+    def training_share(
+        self, fraction: float, seed: int, task: str | None
+    ) -> Int64[np.ndarray, " train"]:
+        """Training indices that a run learns from: a share of each class of `task`.
+
+        Of each stratum where `task` is None and the store has strata.
+        """
+        strata = self.strata() if task is None else self.labels(task)
+        return training_share(self.split("train"), strata, fraction=fraction, seed=seed)
 
     @cached_property
     def num_items(self) -> int:

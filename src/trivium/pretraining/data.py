@@ -47,10 +47,11 @@ class StoreData(lightning.LightningDataModule):
     hands out blocks of it instead.
 
     `batch_size` is the global batch, divided among the ranks; `task` names the labels, None on
-    unlabelled data; `column` is, of audio, what the views are made from.
+    unlabelled data; `column` is, of audio, what the views are made from; `data_fraction` is the
+    share of the train split that is learnt from (`items`).
 
     Raises:
-        ValueError: if the train split does not hold one batch, or labels are asked of a stream.
+        ValueError: if that share does not hold one batch, or labels are asked of a stream.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class StoreData(lightning.LightningDataModule):
         task: str | None,
         packed: bool = False,
         column: Column | None = None,
+        data_fraction: float = 1.0,
     ) -> None:
         super().__init__()
         self.store = store
@@ -69,15 +71,15 @@ class StoreData(lightning.LightningDataModule):
         self.seed = seed
         self.task = task
         self.column: Column | None = column
-        self.packed = pack(store, "train") if packed else None
-        self.pool: np.ndarray = (
-            np.arange(self.packed.num_blocks) if self.packed else store.split("train")
-        )
+        self.items = store.training_share(data_fraction, seed, task)
+        self.packed = pack(store, "train", self.items) if packed else None
+        self.pool: np.ndarray = np.arange(self.packed.num_blocks) if self.packed else self.items
         self.stream = StepBatches(self)
         if len(self.pool) < batch_size:
             raise ValueError(
-                f"The train split of {store.meta.name} has {len(self.pool)} samples, fewer than "
-                f"one batch of {batch_size}: lower trainer.batch_size."
+                f"The train split of {store.meta.name} has {len(self.pool)} samples to learn from, "
+                f"fewer than one batch of {batch_size}: lower trainer.batch_size"
+                + (f" or raise data_fraction={data_fraction}." if data_fraction < 1 else ".")
             )
         self.lengths = None if packed else lengths_shown(store, column)
         self.order: Callable[[int, int, int], np.ndarray] = permutation

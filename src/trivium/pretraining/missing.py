@@ -4,6 +4,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import nn
 
 from trivium.data.batches import as_values, gather, senses_of
@@ -16,8 +17,8 @@ NUM_ITEMS, BATCH = 2000, 250
 
 
 @torch.no_grad()
-def fill_missing(encoder: Towers, store: Store) -> None:
-    """Set each vector of `missing` that is still zero to the mean over some train samples.
+def fill_missing(encoder: Towers, store: Store, train: Int64[np.ndarray, " train"]) -> None:
+    """Set each vector of `missing` that is still zero to the mean over some of the train samples.
 
     Features of a sample that lacks a modality then differ from others by what is unknown alone:
     a probe that was fitted on complete samples can be asked about incomplete ones. Vectors that
@@ -25,7 +26,6 @@ def fill_missing(encoder: Towers, store: Store) -> None:
     """
     missing = cast(dict[Modality, nn.Parameter], encoder.missing)
     wanted = [one for one in encoder.modalities if not missing[one].any()]
-    train = store.split("train")
     chosen = np.sort(train[spread(len(train), NUM_ITEMS)])
     sums = {one: torch.zeros_like(missing[one]) for one in wanted}
     counts = dict.fromkeys(wanted, 0)

@@ -44,7 +44,8 @@ class Recipe:
 
     `objective` holds the encoder; `views` makes its views; `schedule` maps progress to a learning
     rate factor; `task` names the labels, None on unlabelled data; `facts` are written beside the
-    encoder; `config` is the whole resolved configuration, for the record.
+    encoder; `config` is the whole resolved configuration, for the record; `data_fraction` is the
+    share of the train split that is learnt from.
     """
 
     objective: Objective
@@ -59,6 +60,7 @@ class Recipe:
     task: str | None
     facts: Mapping[str, Any]
     config: Mapping[str, Any]
+    data_fraction: float = 1.0
 
 
 def pretrain(
@@ -83,6 +85,7 @@ def pretrain(
         task=recipe.task,
         packed=recipe.objective.needs.packed,
         column=getattr(recipe.views, "column", None),
+        data_fraction=recipe.data_fraction,
     )
     module, price = None, Price.constant(0)
     if recipe.objective.paradigm != "control":
@@ -91,10 +94,10 @@ def pretrain(
     with writer:
         if module is None:
             num_steps, watch = 0, None
-            flops = recipe.objective.fit(*train_values(store))
+            flops = recipe.objective.fit(*train_values(data))
         else:
             if type(recipe.objective).fit is not Objective.fit:
-                recipe.objective.fit(*train_values(store, data.column, FEWER_FITTED))
+                recipe.objective.fit(*train_values(data, data.column, FEWER_FITTED))
             watch = fit(module, recipe, data, folder, price=price, writer=writer)
             num_steps = watch.num_steps
             flops = price.upto(num_steps)
@@ -104,11 +107,12 @@ def pretrain(
             "num_steps": num_steps,
             "flops": flops,
             "samples": samples,
+            "items": len(data.items),
             "trivium": importlib.metadata.version("trivium"),
         }
         encoder = recipe.objective.encoder.cpu()
         if isinstance(encoder, Towers):
-            fill_missing(encoder, store)
+            fill_missing(encoder, store, data.items)
         save_encoder(encoder, folder.path, facts)
         if store.tokenizer_sum is not None:
             folder.write_text(TOKENIZER, store.tokenizer_text())
@@ -117,6 +121,7 @@ def pretrain(
             "flops": flops,
             "flops_per_step": flops // num_steps if num_steps else price.step(0),
             "samples": samples,
+            "items": len(data.items),
             "num_parameters": sum(p.numel() for p in recipe.objective.encoder.parameters()),
             "final": watch.final if watch else {},
         }
@@ -128,16 +133,16 @@ def pretrain(
 
 
 def train_values(
-    store: Store, column: Column | None = None, most: int = MOST_FITTED
+    data: StoreData, column: Column | None = None, most: int = MOST_FITTED
 ) -> tuple[Any, Tensor | None]:
-    """Raw values of the train split, at most so many, and where they hold data.
+    """Raw values of what is learnt from, at most so many, and where they hold data.
 
     Of several modalities `Senses`.
 
     What a control or the targets of an objective may be fitted on: the first 100,000 for controls,
     2,000 from everywhere for targets.
     """
-    train = store.split("train")
+    store, train = data.store, data.items
     chosen = train[:MOST_FITTED] if most == MOST_FITTED else train[spread(len(train), most)]
     batch = gather(store, np.asarray(chosen), None, column)
     if store.parts:
@@ -213,7 +218,7 @@ def finish(
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
-    counts = ("flops", "samples", "num_parameters")
+    counts = ("flops", "samples", "items", "num_parameters")
     writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)
