@@ -88,7 +88,7 @@ def stage(name: str) -> str:
 
 def run_chain(chain: Chain) -> bool:
     """Run its stages one after another; whether all went well."""
-    return all(not dvc("repro", "--quiet", "--single-item", name).returncode for name in chain)
+    return not dvc("repro", "--quiet", "--single-item", *chain).returncode
 
 
 def run_all(todo: list[Chain], jobs: int) -> None:
