@@ -9,12 +9,16 @@ from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
+from trivium.comparison.examples import Examples, examples_of
+from trivium.comparison.film import Panel, film
+from trivium.comparison.layers import by_layer
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
 from trivium.comparison.records import PARADIGMS, Entry, Measured, read_entries
 from trivium.comparison.retrieval import Retrieval, retrieved
 from trivium.comparison.runs import Run, read_runs
+from trivium.comparison.sensitivity import Sensitivity, sensitive
 from trivium.comparison.sounds import BUDGET as SOUND_BUDGET
 from trivium.comparison.sounds import Playlist, playlists
 from trivium.comparison.standing import Standing, standings
@@ -69,7 +73,9 @@ class Section(NamedTuple):
     playlists: tuple[Playlist, ...]
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
+    examples: Examples | None
     diagnosis: Diagnosis | None
+    sensitivity: Sensitivity | None
     together: tuple[Together, ...]
 
     @property
@@ -90,6 +96,7 @@ class Report(NamedTuple):
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
     standings: tuple[Standing, ...]
+    panels: tuple[Panel, ...]
     sections: tuple[Section, ...]
 
 
@@ -100,6 +107,8 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
     scores = group(measured, resamplings)
     comparisons = compare(scores, resamplings)
     runs = tuple(sorted(read_runs(measured), key=_order))
+    varied = [one.variations for one in measured if one.variations]
+    variations = group(varied, resamplings)
     colours = shades((one.facts.paradigm, one.facts.objective) for one in measured)
     places = list(dict.fromkeys(Place(*one.cell.place) for one in scores))
     homes = [place for place in places if _is_home(place, places)]
@@ -110,6 +119,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
             [one for one in scores if one.cell.place == place],
             [one for one in comparisons if one.first.place == place],
             [one for one in measured if one.place == place],
+            [one for one in variations if one.cell.place == place],
             runs,
             colours,
             resamplings,
@@ -123,11 +133,12 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
     return Report(
         measured[0].protocol,
         commit,
-        [record._asdict() for one in measured for record in (*one.records, *one.variations)],
+        [record._asdict() for one in (*measured, *varied) for record in one.records],
         scores,
         comparisons,
         runs,
         standings(scores),
+        film(runs, scores),
         _with_together(sections, togethers(scores, comparisons)),
     )
 
@@ -161,6 +172,7 @@ def _section(
     mine: Sequence[Scores],
     pairs: Sequence[Comparison],
     measured: Sequence[Measured],
+    variations: Sequence[Scores],
     runs: Sequence[Run],
     colours: Shades,
     resamplings: Mapping[int, Resampling],
@@ -181,6 +193,7 @@ def _section(
     retrieval = retrieved(mine, pairs, resamplings)
     shown = () if retrieval else tables(mine, pairs)
     diagnosis = diagnosed(mine, measured)
+    sensitivity = sensitive(mine, variations)
     drawn = {
         "labels": _efficiency(shown, found, colours),
         "monitor": figures.monitor(local, colours),
@@ -189,6 +202,7 @@ def _section(
         "costs": figures.costs(local, colours),
         "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
         "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
+        "layers": by_layer(sensitivity, colours) if sensitivity else None,
     }
     maps = []
     for run in local:
@@ -215,7 +229,9 @@ def _section(
         playlists(local, budget=sound_budget),
         tuple(_costs(local)),
         retrieval,
+        examples_of(mine, measured) if retrieval else None,
         diagnosis,
+        sensitivity,
         (),
     )
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, standing, together
+from trivium.comparison import diagnosis, examples, film, sensitivity, standing, together
 from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
-from trivium.comparison.figures import Figure, compact
+from trivium.comparison.figures import compact
 from trivium.comparison.palette import DARK, NAMES, darkened
 from trivium.comparison.records import PARADIGMS, SEEDLESS
 from trivium.comparison.tables import (
@@ -66,6 +66,10 @@ def render(report: Report) -> str:
         encoder_of=encoder_of,
         question=together.QUESTION,
         diagnosis=diagnosis,
+        examples=examples,
+        film=film,
+        panels=[panel.document() for panel in report.panels],
+        sensitivity=sensitivity,
         standing=standing,
         positions=positions,
         plotly=Markup(get_plotlyjs()) if figures else "",
@@ -73,7 +77,7 @@ def render(report: Report) -> str:
     )
 
 
-def script(value: Figure | dict[str, Any]) -> str:
+def script(value: Any) -> str:
     """JSON that cannot end the script element that holds it."""
     return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
 

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +90,7 @@ class Measured:
     groups: Integer[np.ndarray, " item"] | None = None
     strata: Integer[np.ndarray, " item"] | None = None
     features: Float[np.ndarray, "kept channel"] | None = None
-    variations: tuple[Record, ...] = ()
+    variations: "Measured | None" = None
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -161,9 +161,22 @@ def _read(entry: Entry) -> Measured:
         ) from error
     arrays = _arrays(entry.probe_folder / "predictions.npz")
     features = _features(entry.probe_folder / "features.npy")
-    known = tuple(one for one in records if VARIED not in one.probe)
-    varied = tuple(one for one in records if VARIED in one.probe)
-    return Measured(entry, protocol, facts, known, *arrays, features, varied)
+    return _apart(Measured(entry, protocol, facts, records, *arrays, features))
+
+
+def _apart(one: Measured) -> Measured:
+    """With what varied probes found apart from the rest."""
+    own, varied = (
+        replace(
+            one,
+            records=tuple(o for o in one.records if (VARIED in o.probe) is is_varied),
+            predictions={
+                k: a for k, a in one.predictions.items() if (VARIED in k.probe) is is_varied
+            },
+        )
+        for is_varied in (False, True)
+    )
+    return replace(own, variations=replace(varied, features=None) if varied.records else None)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -228,7 +241,6 @@ def _arrays(path: Path) -> Arrays:
         raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
     labels, groups, strata = (found.pop(name, None) for name in ("labels", "groups", "strata"))
     predictions = {_parse(name, path): array for name, array in found.items()}
-    predictions = {key: a for key, a in predictions.items() if VARIED not in key.probe}
     for key, array in predictions.items():
         if array.shape != labels.shape:
             raise ValueError(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.comparison import diagnosis, retrieval, standing, together
+from trivium.comparison import diagnosis, retrieval, sensitivity, standing, together
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
@@ -69,6 +69,9 @@ def as_markdown(report: Report) -> str:
         if section.diagnosis:
             lines += [f"### {diagnosis.QUESTION.lower()}", ""]
             lines += [diagnosis.markdown(section.diagnosis), ""]
+        if section.sensitivity:
+            lines += [f"### {sensitivity.QUESTION.lower()}", ""]
+            lines += [sensitivity.markdown(section.sensitivity), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
 
