@@ -144,3 +144,17 @@ def test_spearman_is_scipys_and_its_interval_covers():
         _, low, high = spearman(x.tolist(), y.tolist())
         covered += low <= truth <= high
     assert covered / 400 > 0.91
+
+
+def test_active_units_are_those_of_the_last_step_over_the_seeds(entries):
+    for entry, units in zip([e for e in entries if "vae" in e.cell], (12, 14), strict=True):
+        path = entry.run_folder / "metrics.json"
+        document = json.loads(path.read_text())
+        document["final"]["active_units"] = units
+        path.write_text(json.dumps(document))
+    (section,) = assemble(entries, commit="0" * 40).sections
+    (found,) = section.diagnosis.activities
+    assert (found.objective, found.units) == ("vae", (12.0, 14.0))
+    assert found.sentence in markdown(section.diagnosis)
+    assert "13 active units" in found.sentence
+    assert "(12 to 14), 2 seeds" in found.sentence

@@ -192,7 +192,7 @@ def _section(
     found = answers(mine, pairs)
     retrieval = retrieved(mine, pairs, resamplings)
     shown = () if retrieval else tables(mine, pairs)
-    diagnosis = diagnosed(mine, measured)
+    diagnosis = diagnosed(mine, measured, own)
     sensitivity = sensitive(mine, variations)
     drawn = {
         "labels": _efficiency(shown, found, colours),

@@ -12,6 +12,7 @@ from scipy import stats
 
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.records import Measured
+from trivium.comparison.runs import Run
 from trivium.comparison.tables import Entry, Row, grid, label
 from trivium.probes.inputs import CollapsedError
 from trivium.probes.label_free import PROBE
@@ -61,6 +62,27 @@ class Foretold(NamedTuple):
         )
 
 
+class Activity(NamedTuple):
+    """Latent units that a VAE uses (Burda et al., 1509.00519, section 5.2), over its seeds.
+
+    Of the last recorded training batch: those whose posterior mean varies by more than 0.01.
+    """
+
+    objective: str
+    encoder: str
+    units: tuple[float, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What it says."""
+        least, most = min(self.units), max(self.units)
+        spread = f" ({least:.0f} to {most:.0f})" if most > least else ""
+        return (
+            f"{label(self.objective)}: {fmean(self.units):.3g} active units at the end of "
+            f"pretraining{spread}, {len(self.units)} seed{'s' if len(self.units) > 1 else ''}."
+        )
+
+
 class Likeness(NamedTuple):
     """CKA of all pairs of encoders; nan where there is no pair of different runs."""
 
@@ -76,11 +98,14 @@ class Diagnosis(NamedTuple):
     rows: tuple[Row, ...]
     probe: str
     foretold: tuple[Foretold, ...]
+    activities: tuple[Activity, ...]
     likeness: Likeness | None
 
 
-def diagnosed(scores: Sequence[Scores], measured: Sequence[Measured]) -> Diagnosis | None:
-    """The diagnostics among the scores and features of one place; None if there are none."""
+def diagnosed(
+    scores: Sequence[Scores], measured: Sequence[Measured], runs: Sequence[Run] = ()
+) -> Diagnosis | None:
+    """The diagnostics among the scores, features and runs of one place; None if there are none."""
     found = [one for one in scores if one.cell.probe == PROBE]
     metrics = tuple(name for name in METRICS if any(one.cell.metric == name for one in found))
     if not metrics:
@@ -97,6 +122,7 @@ def diagnosed(scores: Sequence[Scores], measured: Sequence[Measured]) -> Diagnos
         rows,
         probe,
         tuple(one for one in correlated if one),
+        _activities(runs),
         _likeness(rows, measured),
     )
 
@@ -107,6 +133,8 @@ def markdown(found: Diagnosis) -> str:
     parts = [grid(heads, found.rows, found.metrics), NOTE]
     if found.foretold:
         parts.append("\n".join(f"- {one.sentence}" for one in found.foretold))
+    if found.activities:
+        parts.append("\n".join(f"- {one.sentence}" for one in found.activities))
     if found.likeness:
         names = found.likeness.names
         lines = [f"| CKA | {' | '.join(names)} |", "|" + "-|" * (len(names) + 1)]
@@ -186,6 +214,15 @@ def _foretold(
     if math.isnan(found[0]):
         return None
     return Foretold(metric, *found, tuple(names), tuple(values), tuple(accuracies))
+
+
+def _activities(runs: Sequence[Run]) -> tuple[Activity, ...]:
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for run in runs:
+        units = ((run.metrics or {}).get("final") or {}).get("active_units")
+        if units is not None:
+            found[run.facts.objective, run.facts.encoder].append(float(units))
+    return tuple(Activity(*way, tuple(units)) for way, units in found.items())
 
 
 def _likeness(rows: Sequence[Row], measured: Sequence[Measured]) -> Likeness | None:
