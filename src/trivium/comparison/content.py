@@ -10,7 +10,6 @@ from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
-from trivium.comparison.film import Panel, film
 from trivium.comparison.layers import by_layer
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
@@ -96,7 +95,6 @@ class Report(NamedTuple):
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
     standings: tuple[Standing, ...]
-    panels: tuple[Panel, ...]
     sections: tuple[Section, ...]
 
 
@@ -138,7 +136,6 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         comparisons,
         runs,
         standings(scores),
-        film(runs, scores),
         _with_together(sections, togethers(scores, comparisons)),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, examples, film, sensitivity, standing, together
+from trivium.comparison import diagnosis, examples, sensitivity, standing, together
 from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
@@ -67,8 +67,6 @@ def render(report: Report) -> str:
         question=together.QUESTION,
         diagnosis=diagnosis,
         examples=examples,
-        film=film,
-        panels=[panel.document() for panel in report.panels],
         sensitivity=sensitivity,
         standing=standing,
         positions=positions,

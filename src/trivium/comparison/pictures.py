@@ -75,17 +75,11 @@ def _by_priority(found: Sequence[Picture]) -> list[Picture]:
     return [found[i] for i in dict.fromkeys([last, 0, *middle])]
 
 
-def cropped(picture: Picture, share: float) -> str:
-    """The left share of a picture's width, as a data URI."""
-    return _uri(_compressed(picture, share))
-
-
-def _compressed(picture: Picture, share: float = 1.0) -> bytes:
-    """The left share of a picture as WebP, a quarter of the run's PNG."""
+def _compressed(picture: Picture) -> bytes:
+    """The picture as WebP, a quarter of the run's PNG."""
     content = io.BytesIO()
     with Image.open(picture.path) as drawn:
-        width, height = drawn.size
-        drawn.crop((0, 0, round(width * share), height)).save(content, "WEBP", quality=QUALITY)
+        drawn.save(content, "WEBP", quality=QUALITY)
     return content.getvalue()
 
 
