@@ -9,6 +9,7 @@ from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
+from trivium.comparison.opening import Opening, opening
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
@@ -89,6 +90,7 @@ class Report(NamedTuple):
     scores: tuple[Scores, ...]
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
+    opening: Opening | None
     standings: tuple[Standing, ...]
     sections: tuple[Section, ...]
 
@@ -127,6 +129,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         scores,
         comparisons,
         runs,
+        opening(scores, runs),
         standings(scores),
         _with_together(sections, togethers(scores, comparisons)),
     )

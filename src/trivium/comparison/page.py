@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, standing, together
+from trivium.comparison import diagnosis, opening, standing, together
 from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
@@ -66,6 +66,8 @@ def render(report: Report) -> str:
         encoder_of=encoder_of,
         question=together.QUESTION,
         diagnosis=diagnosis,
+        opening=opening,
+        drawings=[panel.drawing for panel in report.opening.panels] if report.opening else [],
         standing=standing,
         positions=positions,
         plotly=Markup(get_plotlyjs()) if figures else "",
@@ -73,7 +75,7 @@ def render(report: Report) -> str:
     )
 
 
-def script(value: Figure | dict[str, Any]) -> str:
+def script(value: Figure | dict[str, Any] | list[dict[str, Any]]) -> str:
     """JSON that cannot end the script element that holds it."""
     return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
 
