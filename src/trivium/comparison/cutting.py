@@ -1,6 +1,6 @@
 """Sheets of samples that runs drew, cut into their samples and laid out anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -15,7 +15,7 @@ GAP, WIDE_GAP = 4, 18
 """Pixels between samples, and between lines of them."""
 
 Sheet = UInt8[np.ndarray, "height width 3"]
-Samples = UInt8[np.ndarray, "row column height width 3"]
+Samples = UInt8[np.ndarray, "row column down across 3"]
 
 
 def cut(sheets: Sequence[Sheet]) -> list[Samples]:
@@ -36,10 +36,10 @@ def cut(sheets: Sequence[Sheet]) -> list[Samples]:
     ]
 
 
-def upto_change(first: Sequence[object], last: Sequence[object]) -> int:
+def upto_change(first: Iterable[object], last: Iterable[object]) -> int:
     """How many rows to show: what training does not change, and the first row that it does."""
-    changed = [at for at, pair in enumerate(zip(first, last, strict=True)) if _differ(*pair)]
-    return changed[0] + 1 if changed else len(first)
+    same = [np.array_equal(*pair) for pair in zip(first, last, strict=True)]
+    return same.index(False) + 1 if False in same else len(same)
 
 
 def laid_out(samples: Samples) -> Image.Image:
@@ -71,7 +71,3 @@ def _count(white: Bool[np.ndarray, " line"]) -> int:
         if not rest and white[::size].all() and white[size - 1 :: size].all():
             return num
     return 1
-
-
-def _differ(first: object, last: object) -> bool:
-    return not np.array_equal(np.asarray(first), np.asarray(last))

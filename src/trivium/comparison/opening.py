@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trivium.comparison.cells import Scores
 from trivium.comparison.panels import SHOWN, Panel
@@ -11,10 +11,13 @@ from trivium.types import MODALITIES
 
 QUESTION = "How do models learn?"
 NOTE = (
-    "Runs of this report, the first seed of each. Of each way of learning the objective with the "
-    "best validation accuracy is shown, of those that left what its panel needs; of the datasets "
-    "one that fills the most panels, pictures before texts before sounds, and where these "
-    "objectives are right most often."
+    "Of each way of learning the objective with the best validation accuracy is shown, of those "
+    "that left what its panel needs, and of it the first seed; of the datasets the one that fills "
+    "the most panels, pictures before texts before sounds, and where these objectives are right "
+    "most often. This is an illustration: the tables below are the examination. In the matrix the "
+    "strength of a colour is the square root of a share, so that rare mistakes are seen. The map "
+    "is the plane of the two first principal components of a look's features, at one size, turned "
+    "to lie as near as possible to the next look's (orthogonal Procrustes)."
 )
 
 
@@ -23,6 +26,11 @@ class Opening(NamedTuple):
 
     dataset: str
     panels: tuple[Panel, ...]
+
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """What the page's script needs."""
+        return {"panels": [panel.drawing for panel in self.panels]}
 
 
 class _Candidate(NamedTuple):

@@ -67,7 +67,6 @@ def render(report: Report) -> str:
         question=together.QUESTION,
         diagnosis=diagnosis,
         opening=opening,
-        drawings=[panel.drawing for panel in report.opening.panels] if report.opening else [],
         standing=standing,
         positions=positions,
         plotly=Markup(get_plotlyjs()) if figures else "",
@@ -75,7 +74,7 @@ def render(report: Report) -> str:
     )
 
 
-def script(value: Figure | dict[str, Any] | list[dict[str, Any]]) -> str:
+def script(value: Figure | dict[str, Any]) -> str:
     """JSON that cannot end the script element that holds it."""
     return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
 

@@ -96,7 +96,7 @@ def _pictures(run: Run, sheets: Sequence[Picture]) -> Panel:
     frames = cut(drawn)
     kept = [frame[: upto_change(frames[0], frames[-1])] for frame in frames]
     is_image = "audio" not in run.facts.modality
-    notes = [f"pixels off by {100 * _error(one):.0f} % on average" * is_image for one in kept]
+    notes = [f"{100 * _error(one):.0f} % off" * is_image for one in kept]
     shown = [uri(compressed(laid_out(one))) for one in kept]
     shared = {"num_rows": len(kept[0])}
     return Panel("pictures", run, shared, _looks(run, [s.step for s in sheets], notes, shown))

@@ -2,7 +2,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const lessons = JSON.parse(document.getElementById("lessons").textContent);
+  const { panels } = JSON.parse(document.getElementById("lessons").textContent);
 
   const add = (parent, name, attributes, text) => {
     const element = document.createElementNS(SVG, name);
@@ -52,9 +52,15 @@
     },
 
     map(stage, found) {
-      const svg = canvas(stage, 320, 320);
-      const reach = Math.max(...found.looks.flatMap(({ x, y }) => [...x, ...y].map(Math.abs)));
-      const place = (value) => 160 + (152 * value) / reach;
+      const svg = canvas(stage, 320, 256);
+      const ends = (name) => {
+        const values = found.looks.flatMap((look) => look[name]);
+        return [Math.min(...values), Math.max(...values)];
+      };
+      const [[left, right], [low, high]] = [ends("x"), ends("y")];
+      const scale = Math.min(310 / Math.max(right - left, 1e-9), 246 / Math.max(high - low, 1e-9));
+      const across = (x) => 160 + scale * (x - (left + right) / 2);
+      const down = (y) => 128 - scale * (y - (low + high) / 2);
       const dots = found.class.map((one) => {
         const [name, colour] = found.legend[one];
         const dot = add(svg, "circle", { r: 4, fill: colour });
@@ -64,7 +70,7 @@
       return (at) => {
         const { x, y } = found.looks[at];
         dots.forEach((dot, i) => {
-          dot.style.transform = `translate(${place(x[i]).toFixed(1)}px, ${(320 - place(y[i])).toFixed(1)}px)`;
+          dot.style.transform = `translate(${across(x[i]).toFixed(1)}px, ${down(y[i]).toFixed(1)}px)`;
         });
         return "Samples on a map, coloured by class";
       };
@@ -93,26 +99,33 @@
     },
   };
 
-  document.querySelectorAll(".lesson").forEach((lesson, index) => {
+  const films = [...document.querySelectorAll(".lesson")].map((lesson, index) => {
     const stage = lesson.querySelector(".stage");
     const slider = lesson.querySelector("input");
     const button = lesson.querySelector("button");
     const output = lesson.querySelector("output");
-    const notes = [...lesson.querySelectorAll("ol li")].map((one) => one.textContent);
-    const draw = drawers[lessons[index].kind](stage, lessons[index]);
+    const notes = [...lesson.querySelectorAll("ol li")];
+    const draw = drawers[panels[index].kind](stage, panels[index]);
     let timer = null;
 
     const show = () => {
       const at = Number(slider.value);
       const name = draw(at);
-      if (name) stage.querySelector("svg").setAttribute("aria-label", `${name}: ${notes[at]}`);
-      slider.setAttribute("aria-valuetext", notes[at]);
-      output.textContent = notes[at];
+      const note = [...notes[at].children].map((one) => one.textContent).join(", ");
+      if (name) stage.querySelector("svg").setAttribute("aria-label", `${name}: ${note}`);
+      slider.setAttribute("aria-valuetext", note);
+      output.replaceChildren(...notes[at].cloneNode(true).childNodes);
     };
     const stop = () => {
       clearInterval(timer);
       timer = null;
       button.textContent = "Play";
+    };
+    const play = () => {
+      if (slider.value === slider.max) { slider.value = 0; show(); }
+      button.textContent = "Pause";
+      clearInterval(timer);
+      timer = setInterval(forward, calm.matches ? 2000 : 1100);
     };
     const forward = () => {
       slider.value = Number(slider.value) + 1;
@@ -120,12 +133,17 @@
       if (slider.value === slider.max) stop();
     };
     slider.addEventListener("input", () => { stop(); show(); });
-    button.addEventListener("click", () => {
-      if (timer) { stop(); return; }
-      if (slider.value === slider.max) { slider.value = 0; show(); }
-      button.textContent = "Pause";
-      timer = setInterval(forward, calm.matches ? 2000 : 1100);
-    });
+    button.addEventListener("click", () => { if (timer) stop(); else play(); });
     show();
+    return { slider, show, play };
+  });
+
+  // All from the untrained encoder on, so that they keep step.
+  document.querySelector(".all button")?.addEventListener("click", () => {
+    for (const { slider, show, play } of films) {
+      slider.value = 0;
+      show();
+      play();
+    }
   });
 })();
