@@ -11,6 +11,7 @@ from trivium.comparison.cells import Scores, group, resamplings_of
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
 from trivium.comparison.layers import by_layer
+from trivium.comparison.opening import Opening, opening
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
@@ -94,6 +95,7 @@ class Report(NamedTuple):
     scores: tuple[Scores, ...]
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
+    opening: Opening | None
     standings: tuple[Standing, ...]
     sections: tuple[Section, ...]
 
@@ -135,6 +137,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         scores,
         comparisons,
         runs,
+        opening(scores, runs),
         standings(scores),
         _with_together(sections, togethers(scores, comparisons)),
     )

@@ -55,10 +55,11 @@ def strips(runs: Sequence[Run], *, budget: int) -> tuple[Strip, ...]:
     for _, index, picture in ranked:
         if budget <= 0:
             break
-        content = _compressed(picture)
+        with Image.open(picture.path) as drawn:
+            content = compressed(drawn)
         if len(content) <= budget:
             budget -= len(content)
-            frames[index].append(Frame(picture.step, _uri(content)))
+            frames[index].append(Frame(picture.step, uri(content)))
     return tuple(
         Strip(run, key[3], tuple(sorted(frames[index])))
         for index, (key, (run, _)) in enumerate(shown.items())
@@ -75,13 +76,13 @@ def _by_priority(found: Sequence[Picture]) -> list[Picture]:
     return [found[i] for i in dict.fromkeys([last, 0, *middle])]
 
 
-def _compressed(picture: Picture) -> bytes:
-    """The picture as WebP, a quarter of the run's PNG."""
+def compressed(drawn: Image.Image) -> bytes:
+    """A picture as WebP, a quarter of the run's PNG."""
     content = io.BytesIO()
-    with Image.open(picture.path) as drawn:
-        drawn.save(content, "WEBP", quality=QUALITY)
+    drawn.save(content, "WEBP", quality=QUALITY)
     return content.getvalue()
 
 
-def _uri(content: bytes) -> str:
+def uri(content: bytes) -> str:
+    """A WebP picture as a data URI."""
     return "data:image/webp;base64," + base64.b64encode(content).decode()
