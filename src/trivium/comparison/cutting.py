@@ -1,6 +1,7 @@
 """Sheets of samples that runs drew, cut into their samples and laid out anew."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -38,12 +39,13 @@ def cut(sheets: Sequence[Sheet]) -> list[Samples]:
 
 def upto_change(first: Iterable[object], last: Iterable[object]) -> int:
     """How many rows to show: what training does not change, and the first row that it does."""
-    same = [np.array_equal(*pair) for pair in zip(first, last, strict=True)]
+    pairs: Any = zip(first, last, strict=True)
+    same = [np.array_equal(*pair) for pair in pairs]
     return same.index(False) + 1 if False in same else len(same)
 
 
 def laid_out(samples: Samples) -> Image.Image:
-    """Samples on a clear ground; columns are broken into lines until it is about as wide as high."""
+    """Samples on a clear ground, in lines of columns until it is about as wide as high."""
     num_rows, num_columns, height, width, _ = samples.shape
     num_lines = min(
         (n for n in range(1, num_columns + 1) if num_columns % n == 0),

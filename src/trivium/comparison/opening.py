@@ -93,5 +93,5 @@ def _order(run: Run) -> tuple[str, str, int]:
 
 
 def _suits(one: _Candidate) -> tuple[float, ...]:
-    parts = one.modality.split("+")
+    parts: list[Any] = one.modality.split("+")
     return (len(one.opening.panels), -len(parts), -[*MODALITIES].index(parts[0]), one.accuracy)
