@@ -50,6 +50,7 @@ def compared(grid: dict[str, Any]) -> dict[str, Any]:
         "datasets": grid["datasets"],
         "seeds": grid["seeds"],
         "cells": [cell for one in grids for cell in one["cells"]],
+        "finetuned": [cell for one in grids for cell in one["finetuned"]],
         "folders": [one["folder"] for one in grids],
     }
 

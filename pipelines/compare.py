@@ -31,7 +31,7 @@ def main(config: DictConfig) -> None:
 
 
 def entries(values: dict[str, Any]) -> list[Any]:
-    """Every cell and seed of the grid, and the raw input of every dataset."""
+    """Every cell and seed of the grid, its fine-tuning if there is, and every raw input."""
     from trivium.comparison.records import Entry
     from trivium.probes.protocol import read_evaluation
     from trivium.tracking.lifecycle import find_run
@@ -50,6 +50,9 @@ def entries(values: dict[str, Any]) -> list[Any]:
         for each in sorted(path.parent for path in probe.glob("*/probe.json")) or [probe]:
             run_id = find_run({"checkpoint": read_evaluation(each).checkpoint})
             found.append(Entry(cell, seed, each, run, run_id))
+        tuned = folder / "finetuned" / name
+        if cell in (values["finetuned"] or ()) and tuned.is_dir():
+            found.append(Entry(cell, seed, tuned, run, found[-1].run_id))
     return found
 
 

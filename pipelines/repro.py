@@ -1,9 +1,9 @@
 """`dvc repro` with as many cells at a time as there are cores: repro.py [all] [JOBS].
 
-DVC runs one stage after another. Here the shared stages run first; then those pretraining and
-probing stages that DVC finds changed, several at once (each computes on one core, so the results
-do not depend on how many run); then `dvc repro` for the rest, which has the last word on what is
-up to date. On a machine with one accelerator give JOBS as 1. `all` adds the grid of
+DVC runs one stage after another. Here the shared stages run first; then those pretraining,
+probing and fine-tuning stages that DVC finds changed, several at once (each computes on one core,
+so the results do not depend on how many run); then `dvc repro` for the rest, which has the last
+word on what is up to date. On a machine with one accelerator give JOBS as 1. `all` adds the grid of
 `pipelines/all/dvc.yaml`.
 """
 
@@ -55,13 +55,20 @@ def changed(pipeline: str) -> list[str]:
     return [name for name in names if pipeline == ALL or ":" not in name]
 
 
-def chains(names: list[str]) -> list[Chain]:
-    """What may run side by side: each cell's pretraining with its probe behind it."""
-    trained = [name for name in names if stage(name) == "pretrain"]
-    probed = [name.replace("pretrain@", "probe@") for name in trained]
-    alone = [n for n in names if stage(n) in ("probe", "control") and n not in probed]
+def chains(names: list[str], finetuned: list[str]) -> list[Chain]:
+    """What may run side by side: a cell's pretraining, behind it its probe and fine-tuning.
+
+    `finetuned` names the cells that have the latter.
+    """
+    trained = []
+    for name in (one for one in names if stage(one) == "pretrain"):
+        behind = ["probe", "finetune"] if cell(name) in finetuned else ["probe"]
+        trained.append((name, *(name.replace("pretrain@", f"{one}@") for one in behind)))
+    followed = {name for chain in trained for name in chain}
+    kinds = ("probe", "control", "finetune")
+    alone = [(name,) for name in names if stage(name) in kinds and name not in followed]
     # The raw inputs are wide and their probes long: they go first.
-    return [*((name,) for name in alone), *zip(trained, probed, strict=True)]
+    return [*alone, *trained]
 
 
 def name_every_objective() -> None:
@@ -84,6 +91,11 @@ def with_cells(text: str, cells: list[str]) -> str:
 def stage(name: str) -> str:
     """`probe` of `pipelines/all/dvc.yaml:probe@CELL-SEED`."""
     return name.rpartition(":")[2].partition("@")[0]
+
+
+def cell(name: str) -> str:
+    """`CELL` of `pipelines/all/dvc.yaml:probe@CELL-SEED`."""
+    return name.rpartition("@")[2].rpartition("-")[0]
 
 
 def run_chain(chain: Chain) -> bool:
@@ -117,7 +129,10 @@ def main() -> None:
     jobs = next((int(word) for word in words if word.isdecimal()), num_cores())
     if dvc("repro", *SHARED[pipeline]).returncode:
         sys.exit(1)
-    todo = chains(changed(pipeline)) if jobs > 1 else []
+    from _compose import read_grid
+
+    finetuned = read_grid("default")["finetuned"]
+    todo = chains(changed(pipeline), finetuned) if jobs > 1 else []
     if todo:
         print(f"== {len(todo)} cells to do, {jobs} at a time", flush=True)
         run_all(todo, jobs)

@@ -19,6 +19,7 @@ RAW = {
     "audio": "trivium.encoders.mel_statistics",
 }
 """What makes the control `raw`, by modality."""
+FINETUNING = "trivium.pretraining.finetuned"
 PROBES = [
     *(f"trivium.probes.{name}" for name in ("protocol", "label_free", "sensitivity")),
     "trivium.embedding",
@@ -39,6 +40,8 @@ def main() -> None:
     for cell in grid["cells"]:
         wanted[f"{cell}/pretrain.yaml"] = pretrain_cell(cell_choices(cell, grid))
         wanted[f"{cell}/probe.yaml"] = probe_cell(cell.partition("-")[0], grid)
+    for cell in own_finetuned(grid):
+        wanted[f"{cell}/finetune.yaml"] = finetune_cell(cell.partition("-")[0])
     wanted["compare.yaml"] = compare_cell(grid)
     wanted["bind.yaml"] = HEADER + yaml.safe_dump({"cells": grid["cells"]})
     write(ROOT / grid["folder"] / "cells", wanted)
@@ -68,6 +71,27 @@ def probe_cell(dataset: str, grid: dict[str, Any]) -> str:
     if len(modalities) > 1:
         modules += SEVERAL
     return text(values, modules)
+
+
+def own_finetuned(grid: dict[str, Any]) -> list[str]:
+    """The cells that a grid fine-tunes.
+
+    Raises:
+        ValueError: if one is not trained there.
+    """
+    unknown = [cell for cell in grid["finetuned"] if cell not in grid["cells"]]
+    if unknown:
+        raise ValueError(
+            f"conf/pipeline: {', '.join(unknown)} of `finetuned` would have to stand in `cells`, "
+            "where what is fine-tuned is trained."
+        )
+    return list(grid["finetuned"])
+
+
+def finetune_cell(dataset: str) -> str:
+    """What `finetune` reads; the checkpoint is named by the stage."""
+    values = prune(composed("finetune", [*data_choices(dataset), "checkpoint=raw"]))
+    return text(values, [FINETUNING, *targets(values)])
 
 
 def compare_cell(grid: dict[str, Any]) -> str:

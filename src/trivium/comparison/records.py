@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from trivium.comparison.joined import joined
+
 
 class Entry(NamedTuple):
     """One pretraining run of the grid and where its results lie.
@@ -133,7 +135,7 @@ SEEDLESS = ("raw", "ridge", "duration")
 
 
 def read_entries(entries: Sequence[Entry]) -> tuple[Measured, ...]:
-    """Read the probe folders that the grid names, in the grid's order.
+    """Read the probe folders that the grid names, in the grid's order; see `joined`.
 
     Raises:
         ValueError: if there are none, one is missing or broken, two carry different protocol
@@ -143,8 +145,9 @@ def read_entries(entries: Sequence[Entry]) -> tuple[Measured, ...]:
         raise ValueError("No entry was given: the grid must name at least one cell and seed.")
     measured = tuple(_read(entry) for entry in entries)
     _check_protocol(measured)
-    _check_unique(measured)
     _check_labels(measured)
+    measured = joined(measured)
+    _check_unique(measured)
     return measured
 
 

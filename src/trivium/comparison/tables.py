@@ -169,6 +169,7 @@ def label(name: str) -> str:
         "duration": "duration alone",
         "ridge": "ridge regression",
         "knn": "kNN",
+        "finetune": "fine-tuning",
         "macro_f1": "macro-F1",
         "ece": "calibration error (ECE, lower is better)",
         "rankme": "RankMe",
