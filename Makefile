@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev repro repro-all test ui report bench lint docs clean
+.PHONY: help env env-dev repro repro-all scaling test ui report bench lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ repro: env  ## everything: data, pretraining, probes, comparison, report
 repro-all: env  ## the same for every objective; the report is outputs/all/report/index.html
 	$(BIN)/python pipelines/repro.py all $(JOBS)
 	@echo "The report: outputs/all/report/index.html"
+
+scaling: env  ## a ladder of encoder sizes, data and budgets; the report is outputs/scaling/report/index.html
+	$(BIN)/python pipelines/repro.py scaling $(JOBS)
+	@echo "The report: outputs/scaling/report/index.html"
 
 test: env-dev  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)

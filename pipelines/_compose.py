@@ -44,10 +44,12 @@ def read_grid(name: str) -> dict[str, Any]:
 
 
 def compared(grid: dict[str, Any]) -> dict[str, Any]:
-    """What a grid's report compares: the cells of its base and its own."""
-    grids = [read_grid(grid["base"]), grid] if "base" in grid else [grid]
+    """What a grid's report compares: the cells of its base and its own; of a ladder its own."""
+    rungs = list(grid.get("rungs", ()))
+    grids = [read_grid(grid["base"]), grid] if "base" in grid and not rungs else [grid]
     return {
-        "datasets": grid["datasets"],
+        "rungs": rungs,
+        "datasets": [] if rungs else grid["datasets"],  # raw inputs do not grow
         "seeds": grid["seeds"],
         "cells": [cell for one in grids for cell in one["cells"]],
         "finetuned": [cell for one in grids for cell in one["finetuned"]],
@@ -72,6 +74,11 @@ def rest(base: dict[str, Any]) -> list[str]:
         if kind(dataset) in needs[path].modalities
     ]
     return [cell for cell in cells if cell not in base["cells"]]
+
+
+def climbed(grid: dict[str, Any]) -> list[str]:
+    """The cells of a ladder: every way on every rung."""
+    return [f"{way}-{rung}" for rung in grid["rungs"] for way in grid["ways"]]
 
 
 def needs_of(path: str) -> "Needs":
@@ -109,9 +116,9 @@ def cell_choices(cell: str, grid: dict[str, Any]) -> list[str]:
 
     Raises:
         ValueError: if the cell is not DATASET-METHOD (or DATASET.PART-METHOD) of the grid's
-            datasets and known methods.
+            datasets and known methods; of a ladder DATASET-METHOD-RUNG.
     """
-    dataset, _, method = cell.partition("-")
+    dataset, method, rung = parts_of(cell)
     name, _, part = dataset.partition(".")
     known = objectives()
     if name not in grid["datasets"] or method not in known:
@@ -125,4 +132,17 @@ def cell_choices(cell: str, grid: dict[str, Any]) -> list[str]:
             f"{modality_of(name)}."
         )
     own = (grid.get("overrides") or {}).get(dataset) or []
-    return [*data_choices(dataset), f"objective={known[method]}", *own]
+    rungs = grid.get("rungs", {"": []})
+    if rung not in rungs:
+        raise ValueError(
+            f"conf/pipeline: the cell {cell!r} names the rung {rung!r}; expected one of: "
+            f"{', '.join(rungs) or 'none'}."
+        )
+    return [*data_choices(dataset), f"objective={known[method]}", *own, *rungs[rung]]
+
+
+def parts_of(cell: str) -> tuple[str, str, str]:
+    """Dataset, method and rung of a cell; the rung is empty where the grid is no ladder."""
+    dataset, _, rest = cell.partition("-")
+    method, _, rung = rest.partition("-")
+    return dataset, method, rung

@@ -6,7 +6,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from _compose import compared, read_grid
+from _compose import compared, parts_of, read_grid
 from _house import clear_errors
 from trivium.config import plain, register
 
@@ -19,6 +19,7 @@ def main(config: DictConfig) -> None:
     values = plain(config)
     if values["cells"] is None and values["runs"] is None:
         values |= compared(read_grid(values["grid"]))
+    from trivium.comparison.ladder import write_ladder
     from trivium.comparison.report import write_report
     from trivium.tracking.lifecycle import reap
     from trivium.tracking.provenance import commit
@@ -26,7 +27,8 @@ def main(config: DictConfig) -> None:
     reap()
     folder = Path(values["report"])
     found = entries(values) if values["runs"] is None else tracked_entries(values)
-    write_report(found, folder, commit=commit())
+    write = write_ladder if values["rungs"] else write_report
+    write(found, folder, commit=commit())
     print(f"The report is in {folder / 'index.html'}")
 
 
@@ -49,10 +51,10 @@ def entries(values: dict[str, Any]) -> list[Any]:
         # Of several modalities there is a folder of each evaluation.
         for each in sorted(path.parent for path in probe.glob("*/probe.json")) or [probe]:
             run_id = find_run({"checkpoint": read_evaluation(each).checkpoint})
-            found.append(Entry(cell, seed, each, run, run_id))
+            found.append(Entry(cell, seed, each, run, run_id, variant=parts_of(cell)[2]))
         tuned = folder / "finetuned" / name
         if cell in (values["finetuned"] or ()) and tuned.is_dir():
-            found.append(Entry(cell, seed, tuned, run, found[-1].run_id))
+            found.append(found[-1]._replace(probe_folder=tuned))
     return found
 
 

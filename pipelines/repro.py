@@ -1,10 +1,10 @@
-"""`dvc repro` with as many cells at a time as there are cores: repro.py [all] [JOBS].
+"""`dvc repro` with as many cells at a time as there are cores: repro.py [all|scaling] [JOBS].
 
 DVC runs one stage after another. Here the shared stages run first; then those pretraining,
 probing and fine-tuning stages that DVC finds changed, several at once (each computes on one core,
 so the results do not depend on how many run); then `dvc repro` for the rest, which has the last
 word on what is up to date. On a machine with one accelerator give JOBS as 1. `all` adds the grid of
-`pipelines/all/dvc.yaml`.
+`pipelines/all/dvc.yaml`; `scaling` is the ladder of `pipelines/scaling/dvc.yaml` alone.
 """
 
 import json
@@ -15,11 +15,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-DEFAULT, ALL = "dvc.yaml", "pipelines/all/dvc.yaml"
+DEFAULT, ALL, SCALING = "dvc.yaml", "pipelines/all/dvc.yaml", "pipelines/scaling/dvc.yaml"
 SHARED = {
     DEFAULT: ("resolve", "prepare", "bind"),
     ALL: ("resolve", "prepare", "bind", f"{ALL}:resolve", f"{ALL}:bind"),
+    SCALING: (f"{SCALING}:resolve", f"{SCALING}:bind"),
 }
+OF = {DEFAULT: {DEFAULT}, ALL: {DEFAULT, ALL}, SCALING: {SCALING}}
+"""Whose stages run side by side for each pipeline."""
 Chain = tuple[str, ...]
 
 
@@ -43,7 +46,7 @@ def num_cores() -> int:
 
 
 def changed(pipeline: str) -> list[str]:
-    """The stages of this pipeline (and of the default one) whose files are not as the lock says.
+    """The stages of this pipeline (and of its base) whose files are not as the lock says.
 
     Not `dvc repro --dry`: it stops at the first stage whose input is yet to be made, as in a fresh
     clone that has a lock and no outputs.
@@ -52,7 +55,7 @@ def changed(pipeline: str) -> list[str]:
     if done.returncode:
         sys.exit(done.returncode)
     names = json.loads(done.stdout or "{}")
-    return [name for name in names if pipeline == ALL or ":" not in name]
+    return [name for name in names if (name.rpartition(":")[0] or DEFAULT) in OF[pipeline]]
 
 
 def chains(names: list[str], finetuned: list[str]) -> list[Chain]:
@@ -71,13 +74,19 @@ def chains(names: list[str], finetuned: list[str]) -> list[Chain]:
     return [*alone, *trained]
 
 
-def name_every_objective() -> None:
-    """Write into conf/pipeline/all.yaml the cells of all objectives that the default grid lacks."""
-    from _compose import CONF, read_grid, rest
+def name_cells(pipeline: str) -> None:
+    """Write into a pipeline's grid the cells that follow from the rest of it.
 
-    path = CONF / "pipeline" / "all.yaml"
+    Of `all` those of all objectives that the default grid lacks, of a ladder every way on every
+    rung.
+    """
+    from _compose import CONF, climbed, read_grid, rest
+
+    name = Path(pipeline).parent.name
+    path = CONF / "pipeline" / f"{name}.yaml"
     text = path.read_text()
-    wanted = with_cells(text, rest(read_grid("default")))
+    cells = rest(read_grid("default")) if pipeline == ALL else climbed(read_grid(name))
+    wanted = with_cells(text, cells)
     if text != wanted:
         path.write_text(wanted)
 
@@ -123,9 +132,10 @@ def run_all(todo: list[Chain], jobs: int) -> None:
 
 def main() -> None:
     words = sys.argv[1:]
-    pipeline = ALL if "all" in words else DEFAULT
-    if pipeline == ALL:
-        name_every_objective()
+    named = {"all": ALL, "scaling": SCALING}
+    pipeline = next((named[word] for word in words if word in named), DEFAULT)
+    if pipeline != DEFAULT:
+        name_cells(pipeline)
     jobs = next((int(word) for word in words if word.isdecimal()), num_cores())
     if dvc("repro", *SHARED[pipeline]).returncode:
         sys.exit(1)

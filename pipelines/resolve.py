@@ -97,7 +97,8 @@ def finetune_cell(dataset: str) -> str:
 def compare_cell(grid: dict[str, Any]) -> str:
     """What `compare` reads: the names of the cells, and where their results lie."""
     values = {"report": f"{grid['folder']}/report", **compared(grid)}
-    return text({**composed("compare", []), **values}, ["trivium.comparison.report"])
+    page = "ladder" if values["rungs"] else "report"
+    return text({**composed("compare", []), **values}, [f"trivium.comparison.{page}"])
 
 
 def text(values: dict[str, Any], modules: list[str]) -> str:

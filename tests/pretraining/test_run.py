@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -142,10 +143,44 @@ def test_a_share_of_the_data_is_all_that_is_learnt_from(
     recipe = make_recipe(CrossEntropy, **PLAIN, budget=Budget(steps=9))
     recipe = replace(recipe, data_fraction=0.25)
     pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
-    share = store.training_share(0.25, 0, "shape")
+    share = store.share("train", 0.25, 0, "shape")
     assert set(seen) <= set(share)
     assert json.loads((folder.path / "metrics.json").read_text())["items"] == len(share)
     assert read_facts(folder.path)["items"] == len(share) < len(store.split("train")) / 3
+
+
+@pytest.mark.parametrize(("kind", "views", "settings"), KINDS, ids=[k[0].__name__ for k in KINDS])
+def test_the_held_out_loss_is_that_of_validation_and_leaves_the_training_alone(
+    kind, views, settings, store, make_recipe, make_folder, tracked
+):
+    folders = [make_folder("quiet"), make_folder("asked")]
+    for folder, num in zip(folders, (0, 99), strict=True):
+        recipe = make_recipe(kind, views=views, trainer={"batch_size": 8}, **settings)
+        recipe = replace(recipe, monitor=replace(recipe.monitor, num_held_out=num))
+        pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    assert weights(folders[0]) == weights(folders[1])
+    metrics = [json.loads((folder.path / "metrics.json").read_text()) for folder in folders]
+    assert "held_out" not in metrics[0]
+    assert math.isfinite(metrics[1]["held_out"])
+
+
+def test_the_held_out_loss_of_a_classifier_is_its_mean_cross_entropy(
+    store, make_recipe, make_folder, tracked
+):
+    recipe = make_recipe(CrossEntropy, **PLAIN, trainer={"batch_size": 8})
+    recipe = replace(recipe, monitor=replace(recipe.monitor, num_held_out=99))
+    folder = make_folder()
+    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    data = StoreData(store, batch_size=8, seed=0, task="shape", split="validation")
+    assert set(data.items) == set(store.split("validation"))
+    objective, losses = recipe.objective.eval(), []
+    with torch.no_grad():
+        for step in range(len(data.items) // 8):
+            batch = data.batch(step)
+            logits = objective.classifier(objective.encoder(batch.inputs["image"] / 255).pooled)
+            losses.append(torch.nn.functional.cross_entropy(logits, batch.labels).item())
+    found = json.loads((folder.path / "metrics.json").read_text())["held_out"]
+    assert found == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_a_control_is_fitted_on_the_same_share(store):

@@ -16,15 +16,18 @@ truth in about 70 % of cases (Hesterberg 2015, arXiv:1411.5279, on narrowness bi
 Student's t. The coverage of these intervals is simulated in the tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32
 from scipy import stats
 
-DRAWS = 2
-"""The random stream of label draws; 0 and 1 are those of the two sides' seeds."""
+DRAWS, APART = 2, 3
+"""The random streams of label draws and, from the second on, of the seeds of cells set apart.
+
+0 and 1 are those of the two sides' seeds.
+"""
 
 
 class Interval(NamedTuple):
@@ -137,6 +140,38 @@ class Resampling:
         rest = (first.mean(0) - second.mean(0))[None]
         levels = [_means(first, 0), _means(second, 0), _means(rest, 1), _means(rest, 2)]
         return _interval(mean, float(replicates.std(ddof=1)), _freedom(levels), level)
+
+    def apart(
+        self, cells: Sequence[Float32[np.ndarray, "replicate seed draw"]]
+    ) -> Float[np.ndarray, "replicate cell"]:
+        """Grand means of several cells in every resampled world, their seeds independent."""
+        means = [self.replicates(one, side=APART + side) for side, one in enumerate(cells)]
+        return np.stack(means, axis=-1)
+
+    def smooth(
+        self,
+        function: Callable[[Float[np.ndarray, "world cell"]], Float[np.ndarray, " world"]],
+        values: Sequence[Float[np.ndarray, "seed draw item"]],
+        worlds: Float[np.ndarray, "replicate cell"],
+        *,
+        level: float = 0.95,
+    ) -> Interval:
+        """A smooth function of the means of several cells (see `apart`), with its interval.
+
+        The degrees of freedom are those of its linear part at the means (the delta method).
+        """
+        means = np.array([one.mean(dtype=np.float64) for one in values])
+        mean = float(function(means[None])[0])
+        if max(max(one.shape) for one in values) == 1:
+            return Interval(mean, np.nan, np.nan, np.nan, 0.0)
+        steps = np.diag(1e-4 * np.abs(means))
+        slopes = (function(means + steps) - function(means - steps)) / (2 * steps.diagonal())
+        levels = [slope * _means(one, 0) for slope, one in zip(slopes, values, strict=True)]
+        for axis in (1, 2):
+            parts = [s * _means(one, axis) for s, one in zip(slopes, values, strict=True)]
+            levels.append(np.sum(np.broadcast_arrays(*parts), axis=0))
+        error = float(function(worlds).std(ddof=1))
+        return _interval(mean, error, _freedom(levels), level)
 
     def _level(self, num: int, stream: int) -> Float[np.ndarray, "replicate level"]:
         if (num, stream) not in self._levels:

@@ -55,7 +55,7 @@ def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None
         ticktext=[fraction(share) for share in shares],
     )  # fmt: skip
     figure.update_yaxes(title=f"test {table.metric.replace('_', ' ')} (%)")
-    return finished(figure, height=500)
+    return styled(figure, height=500)
 
 
 def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
@@ -104,7 +104,7 @@ def _watched(
         return None
     figure.update_xaxes(title="training FLOPs", exponentformat="power")
     figure.update_yaxes(title=title)
-    return finished(figure, height=440)
+    return styled(figure, height=440)
 
 
 def losses(runs: Sequence[Run], colours: Shades) -> Figure | None:
@@ -133,7 +133,7 @@ def losses(runs: Sequence[Run], colours: Shades) -> Figure | None:
         )  # fmt: skip
         figure.add_trace(trace, row=place[0] + 1, col=place[1] + 1)
     figure.update_xaxes(exponentformat="power", nticks=4)
-    return finished(figure, height=80 + 210 * rows)
+    return styled(figure, height=80 + 210 * rows)
 
 
 def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:
@@ -160,7 +160,7 @@ def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:
         figure.add_trace(bars, row=1, col=column)
     figure.update_xaxes(nticks=4, rangemode="tozero", exponentformat="power")
     figure.update_layout(bargap=0.35)
-    return finished(figure, height=110 + 34 * len(keys))
+    return styled(figure, height=110 + 34 * len(keys))
 
 
 def foretold(found: Sequence[Foretold], colours: Shades) -> Figure | None:
@@ -192,7 +192,7 @@ def foretold(found: Sequence[Foretold], colours: Shades) -> Figure | None:
             shown.add(name)
             figure.add_trace(trace, row=row + 1, col=column + 1)
     figure.update_yaxes(title="test accuracy (%)", col=1)
-    return finished(figure, height=120 + 230 * rows)
+    return styled(figure, height=120 + 230 * rows)
 
 
 def likeness(found: Likeness | None) -> Figure | None:
@@ -214,9 +214,9 @@ def likeness(found: Likeness | None) -> Figure | None:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(side="top", tickangle=-40)
-    made = finished(figure, height=150 + 34 * len(names))
-    made["layout"]["margin"] |= {"t": 110}
-    return made
+    finished = styled(figure, height=150 + 34 * len(names))
+    finished["layout"]["margin"] |= {"t": 110}
+    return finished
 
 
 def standing(found: Sequence[Standing]) -> Figure | None:
@@ -247,7 +247,7 @@ def standing(found: Sequence[Standing]) -> Figure | None:
     names = [rank.name for rank in found[-1].ranks]
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
     figure.update_xaxes(title="mean rank (1 is best)", dtick=1)
-    return finished(figure, height=120 + 38 * len(names))
+    return styled(figure, height=120 + 38 * len(names))
 
 
 def unique(name: str, index: int, names: Sequence[str]) -> str:
@@ -275,9 +275,9 @@ def embedding(run: Run) -> Figure | None:
         figure.add_trace(trace)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    made = finished(figure, height=300)
-    made["layout"] |= {"showlegend": False, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}}
-    return made
+    finished = styled(figure, height=300)
+    finished["layout"] |= {"showlegend": False, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}}
+    return finished
 
 
 def classes(run: Run) -> tuple[tuple[str, str], ...]:
@@ -354,8 +354,8 @@ def _flops(run: Run, steps: Sequence[Any]) -> list[float]:
     return [step * each for step in steps]
 
 
-def finished(figure: Any, *, height: int) -> Figure:
-    """The figure as JSON, in the look of the report."""
+def styled(figure: Any, *, height: int) -> Figure:
+    """The figure as JSON, with the look that all share."""
     axis = {"gridcolor": GRID[0], "zeroline": False, "linecolor": GRID[0], "automargin": True}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)

@@ -1,6 +1,6 @@
 """Accuracy against the layer that is probed."""
 
-from trivium.comparison.figures import Figure, finished
+from trivium.comparison.figures import Figure, styled
 from trivium.comparison.palette import Shades
 from trivium.comparison.sensitivity import LAYER, Sensitivity
 from trivium.comparison.tables import Row
@@ -45,7 +45,7 @@ def by_layer(found: Sensitivity, colours: Shades) -> Figure | None:
         ticktext=["stem" if number == 0 else f"block {number}" for number in numbers],
     )  # fmt: skip
     figure.update_yaxes(title="test accuracy (%)")
-    return finished(figure, height=440)
+    return styled(figure, height=440)
 
 
 def _dash(row: Row) -> str:

@@ -8,7 +8,7 @@ from trivium.comparison import diagnosis, examples, opening, sensitivity, standi
 from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
-from trivium.comparison.figures import compact
+from trivium.comparison.figures import Figure, compact
 from trivium.comparison.palette import DARK, NAMES, darkened
 from trivium.comparison.records import PARADIGMS, SEEDLESS
 from trivium.comparison.tables import (
@@ -24,18 +24,17 @@ from trivium.comparison.tables import (
 )
 
 
-def render(report: Report) -> str:
-    """The page as HTML; scripts, styles, pictures and figures are all inside it."""
+def environment() -> Any:
+    """What renders the templates: their filters, and `include` for a file as it is."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     loader = PackageLoader("trivium.comparison", package_path="template")
-    environment = Environment(
+    made = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {
+    made.filters |= {
         "percent": percent,
         "figure": figure,
         "unbroken": lambda text: text.replace(" %", "\u00a0%"),
@@ -44,6 +43,12 @@ def render(report: Report) -> str:
         "drawn_name": drawn_name,
         "script": lambda value: Markup(script(value)),
     }  # fmt: skip
+    made.globals["include"] = lambda name: Markup(loader.get_source(made, name)[0])
+    return made
+
+
+def render(report: Report) -> str:
+    """The page as HTML; scripts, styles, pictures and figures are all inside it."""
     figures = {
         f"{number}-{name}": figure
         for number, section in enumerate(report.sections, start=1)
@@ -52,15 +57,13 @@ def render(report: Report) -> str:
     if overall := plots.standing(report.standings):
         figures["0-standing"] = overall
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
-    return environment.get_template("page.html.j2").render(
+    return str(environment().get_template("page.html.j2").render(
+        **paint(figures),
+        title="Trivium: which way of learning is worth its price?",
         report=report,
         names=NAMES,
-        light=LIGHT,
-        dark=DARK,
-        darkened=darkened(),
         single=any(len(one.seeds) == 1 for one in seeded),
         num_seeds=max(len(one.seeds) for one in report.scores),
-        figures=figures,
         matrix=matrix,
         shown_share=share,
         encoder_of=encoder_of,
@@ -71,9 +74,18 @@ def render(report: Report) -> str:
         opening=opening,
         standing=standing,
         positions=positions,
-        plotly=Markup(get_plotlyjs()) if figures else "",
-        include=lambda name: Markup(loader.get_source(environment, name)[0]),
-    )
+    ))  # fmt: skip
+
+
+def paint(figures: dict[str, Figure]) -> dict[str, Any]:
+    """What the head and the foot of a page need: colours, its figures, and what draws them."""
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    plotly = Markup(get_plotlyjs()) if figures else ""
+    return {
+        "light": LIGHT, "dark": DARK, "darkened": darkened(), "figures": figures, "plotly": plotly,
+    }  # fmt: skip
 
 
 def script(value: Any) -> str:

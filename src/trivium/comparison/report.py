@@ -12,7 +12,7 @@ from trivium.comparison.records import Entry
 from trivium.comparison.summary import results
 from trivium.comparison.tables import LEGEND, heading, markdown
 
-__all__ = ["Entry", "write_report"]
+__all__ = ["Entry", "write", "write_report"]
 
 
 def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None:
@@ -29,12 +29,12 @@ def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
             `read_entries` and `group`.
     """
     report = assemble(entries, commit=commit)
-    _write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
-    _write(folder / "report.md", as_markdown(report))
-    _write(folder / "results.md", results(report))
-    _write(folder / "index.html", render(report))
+    write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
+    write(folder / "report.md", as_markdown(report))
+    write(folder / "results.md", results(report))
+    write(folder / "index.html", render(report))
     for name, text in for_paper(report).items():
-        _write(folder / name, text)
+        write(folder / name, text)
 
 
 def document(report: Report) -> dict[str, object]:
@@ -76,7 +76,8 @@ def as_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file atomically, its folder first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")

@@ -220,15 +220,15 @@ class Store:
         )
         return train, validation
 
-    def training_share(
-        self, fraction: float, seed: int, task: str | None
-    ) -> Int64[np.ndarray, " train"]:
-        """Training indices that a run learns from: a share of each class of `task`.
+    def share(
+        self, split: str, fraction: float, seed: int, task: str | None
+    ) -> Int64[np.ndarray, " index"]:
+        """What a run is given of a split: a share of each class of `task`.
 
         Of each stratum where `task` is None and the store has strata.
         """
         strata = self.strata() if task is None else self.labels(task)
-        return training_share(self.split("train"), strata, fraction=fraction, seed=seed)
+        return training_share(self.split(split), strata, fraction=fraction, seed=seed)
 
     @cached_property
     def num_items(self) -> int:

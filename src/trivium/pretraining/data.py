@@ -40,7 +40,7 @@ class StepBatches:
 
 
 class StoreData(lightning.LightningDataModule):
-    """The train split of a store, in batches gathered by index.
+    """The train split of a store (or another), in batches gathered by index.
 
     Texts and clips of about equal length share a batch, and samples of one stratum where the store
     has strata; `packed` joins texts into one stream and
@@ -48,7 +48,7 @@ class StoreData(lightning.LightningDataModule):
 
     `batch_size` is the global batch, divided among the ranks; `task` names the labels, None on
     unlabelled data; `column` is, of audio, what the views are made from; `data_fraction` is the
-    share of the train split that is learnt from (`items`).
+    share of the split that is used (`items`).
 
     Raises:
         ValueError: if that share does not hold one batch, or labels are asked of a stream.
@@ -64,6 +64,7 @@ class StoreData(lightning.LightningDataModule):
         packed: bool = False,
         column: Column | None = None,
         data_fraction: float = 1.0,
+        split: str = "train",
     ) -> None:
         super().__init__()
         self.store = store
@@ -71,13 +72,13 @@ class StoreData(lightning.LightningDataModule):
         self.seed = seed
         self.task = task
         self.column: Column | None = column
-        self.items = store.training_share(data_fraction, seed, task)
-        self.packed = pack(store, "train", self.items) if packed else None
+        self.items = store.share(split, data_fraction, seed, task)
+        self.packed = pack(store, split, self.items) if packed else None
         self.pool: np.ndarray = np.arange(self.packed.num_blocks) if self.packed else self.items
         self.stream = StepBatches(self)
         if len(self.pool) < batch_size:
             raise ValueError(
-                f"The train split of {store.meta.name} has {len(self.pool)} samples to learn from, "
+                f"The {split} split of {store.meta.name} has {len(self.pool)} samples to use, "
                 f"fewer than one batch of {batch_size}: lower trainer.batch_size"
                 + (f" or raise data_fraction={data_fraction}." if data_fraction < 1 else ".")
             )
@@ -89,6 +90,18 @@ class StoreData(lightning.LightningDataModule):
         strata = store.strata() if store.parts else None
         if strata is not None:
             self.order = Strata(strata[self.pool], batch_size=batch_size)
+
+    def of_split(self, split: str) -> "StoreData":
+        """Batches of another split, the whole of it, made in the same way."""
+        return StoreData(
+            self.store,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            task=self.task,
+            packed=self.packed is not None,
+            column=self.column,
+            split=split,
+        )
 
     def indices(self, step: int, *, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """The samples (or blocks) of one step."""

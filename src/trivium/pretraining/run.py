@@ -21,6 +21,7 @@ from trivium.pretraining.data import StoreData
 from trivium.pretraining.drawing import spread
 from trivium.pretraining.fitting import Watch, fit
 from trivium.pretraining.folder import RunFolder
+from trivium.pretraining.held_out import held_out_loss
 from trivium.pretraining.missing import fill_missing
 from trivium.pretraining.module import PARADIGMS, Pretraining, ViewsRecipe
 from trivium.pretraining.optimisers import OptimiserFactory
@@ -127,6 +128,8 @@ def pretrain(
         }
         if watch and watch.language:
             metrics["language"] = watch.language
+        if module is not None and recipe.monitor.num_held_out:
+            metrics["held_out"] = held_out_loss(module, data, recipe.monitor.num_held_out)
         accuracy = validation_accuracy(recipe.objective.encoder, store, recipe.task)
         finish(folder, metrics, watch, accuracy, writer)
     return accuracy
@@ -218,6 +221,8 @@ def finish(
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
+    if "held_out" in metrics:
+        writer.log_metrics({"validation/loss": metrics["held_out"]}, step)
     counts = ("flops", "samples", "items", "num_parameters")
     writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})

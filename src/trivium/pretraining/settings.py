@@ -48,12 +48,13 @@ class SentinelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorSettings:
-    """What watches a run; see `OnlineProbe` and `Sentinels`."""
+    """What watches a run; see `OnlineProbe`, `Sentinels` and `held_out_loss`."""
 
     num_items: int
     num_glances: int
     pictures: bool
     sentinels: SentinelSettings
+    num_held_out: int = 0
 
 
 def trainer_settings(values: Mapping[str, Any]) -> TrainerSettings:
