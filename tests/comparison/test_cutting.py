@@ -56,3 +56,9 @@ def test_samples_are_laid_out_about_as_wide_as_high_in_their_order():
     assert found[1].tolist() == [100, 101, 102, 103, 104, 105]
     assert pixels[line + 5, 5 :: 10 + GAP, 0].tolist() == [6, 7, 8, 9, 10, 11]
     assert pixels[12, 0, 3] == 0
+
+
+def test_what_would_not_fill_a_line_is_left_out():
+    samples = np.full((2, 7, 10, 16, 3), 9, np.uint8)
+    image = laid_out(samples)
+    assert image.size == (3 * (16 + GAP) - GAP, 2 * (2 * 10 + GAP + WIDE_GAP) - WIDE_GAP)

@@ -102,8 +102,8 @@ def test_texts_show_their_samples_at_every_look(tmp_path):
     panel = rebuilt(run_of(texts=found))
     assert panel.kind == "texts"
     assert panel.shared == {"rows": ["input", "reconstruction"]}
-    assert panel.looks[0].shown == [["a dog"] * 4, ["the"] * 4]
-    assert panel.looks[1].shown == [["a dog"] * 4, ["a dog"] * 4]
+    assert panel.looks[0].shown == [["a dog"] * 3, ["the"] * 3]
+    assert panel.looks[1].shown == [["a dog"] * 3, ["a dog"] * 3]
 
 
 def test_one_look_is_no_film(tmp_path):

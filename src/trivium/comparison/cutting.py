@@ -1,5 +1,6 @@
 """Sheets of samples that runs drew, cut into their samples and laid out anew."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -37,32 +38,41 @@ def cut(sheets: Sequence[Sheet]) -> list[Samples]:
     ]
 
 
-def upto_change(first: Iterable[object], last: Iterable[object]) -> int:
+def upto_change(first: Iterable[Any], last: Iterable[Any]) -> int:
     """How many rows to show: what training does not change, and the first row that it does."""
-    pairs: Any = zip(first, last, strict=True)
-    same = [np.array_equal(*pair) for pair in pairs]
+    same = [np.array_equal(*pair) for pair in zip(first, last, strict=True)]
     return same.index(False) + 1 if False in same else len(same)
 
 
 def laid_out(samples: Samples) -> Image.Image:
-    """Samples on a clear ground, in lines of columns until it is about as wide as high."""
+    """Samples on a clear ground, their columns in full lines so that it is about a square.
+
+    Columns that would not fill a line may be left out.
+    """
     num_rows, num_columns, height, width, _ = samples.shape
-    num_lines = min(
-        (n for n in range(1, num_columns + 1) if num_columns % n == 0),
-        key=lambda n: abs(np.log(num_columns * width / (n * n * num_rows * height))),
+    across = min(
+        range(num_columns, 0, -1),
+        key=lambda num: _untidiness(num, num_columns, width / (num_rows * height)),
     )
-    across = num_columns // num_lines
+    num_lines = num_columns // across
     down = num_rows * (height + GAP) - GAP
     canvas = Image.new(
         "RGBA",
         (across * (width + GAP) - GAP, num_lines * (down + WIDE_GAP) - WIDE_GAP),
     )
     for row in range(num_rows):
-        for column in range(num_columns):
+        for column in range(num_lines * across):
             line, place = divmod(column, across)
             where = (place * (width + GAP), line * (down + WIDE_GAP) + row * (height + GAP))
             canvas.paste(Image.fromarray(samples[row, column]), where)
     return canvas
+
+
+def _untidiness(across: int, num_columns: int, shape: float) -> float:
+    """How far lines of so many columns are from a square, and how much is left out."""
+    num_lines = num_columns // across
+    left_out = 1 - num_lines * across / num_columns
+    return abs(math.log(shape * across / num_lines)) + 2 * left_out
 
 
 def _count(white: Bool[np.ndarray, " line"]) -> int:

@@ -9,6 +9,7 @@ from trivium.comparison.panels import SHOWN, Panel
 from trivium.comparison.runs import Run
 from trivium.types import MODALITIES
 
+ORDER = tuple(map(str, MODALITIES))
 QUESTION = "How do models learn?"
 NOTE = (
     "Of each way of learning the objective with the best validation accuracy is shown, of those "
@@ -93,5 +94,5 @@ def _order(run: Run) -> tuple[str, str, int]:
 
 
 def _suits(one: _Candidate) -> tuple[float, ...]:
-    parts: list[Any] = one.modality.split("+")
-    return (len(one.opening.panels), -len(parts), -[*MODALITIES].index(parts[0]), one.accuracy)
+    parts = one.modality.split("+")
+    return (len(one.opening.panels), -len(parts), -ORDER.index(parts[0]), one.accuracy)

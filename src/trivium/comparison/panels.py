@@ -12,7 +12,7 @@ from trivium.comparison.palette import CLASSES
 from trivium.comparison.pictures import MAX_FRAMES, compressed, uri
 from trivium.comparison.runs import Document, Picture, Run
 
-MAX_TEXTS = 4
+MAX_TEXTS = 3
 """Samples of text that a panel shows."""
 OTHERS = "others"
 

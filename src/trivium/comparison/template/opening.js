@@ -22,7 +22,7 @@
       const num = classes.length;
       const margin = 78;
       const size = (320 - margin) / num;
-      const most = 13;
+      const most = 12;
       const font = Math.max(6, Math.min(10, size * 0.95));
       const svg = canvas(stage, 320, 320);
       const cells = [];
