@@ -27,8 +27,10 @@ def main(config: DictConfig) -> None:
     reap()
     folder = Path(values["report"])
     found = entries(values) if values["runs"] is None else tracked_entries(values)
-    write = write_ladder if values["rungs"] else write_report
-    write(found, folder, commit=commit())
+    if values["rungs"]:
+        write_ladder(found, folder, commit=commit())
+    else:
+        write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
     print(f"The report is in {folder / 'index.html'}")
 
 

@@ -1,6 +1,7 @@
 """What the report says, assembled once for all of its files."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ from trivium.comparison import figures
 from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
+from trivium.comparison.confusion import Confusion, class_names, confused
+from trivium.comparison.confusion import drawn as confusion_maps
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
 from trivium.comparison.layers import by_layer
@@ -74,6 +77,7 @@ class Section(NamedTuple):
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
     examples: Examples | None
+    confusion: Confusion | None
     diagnosis: Diagnosis | None
     sensitivity: Sensitivity | None
     together: tuple[Together, ...]
@@ -100,8 +104,8 @@ class Report(NamedTuple):
     sections: tuple[Section, ...]
 
 
-def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
-    """Read, group and compare; nothing is written."""
+def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = None) -> Report:
+    """Read, group and compare; nothing is written. `stores` knows what classes are called."""
     measured = read_entries(entries)
     resamplings = resamplings_of(measured)
     scores = group(measured, resamplings)
@@ -123,6 +127,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
             runs,
             colours,
             resamplings,
+            class_names(stores, place.dataset, place.task),
             is_several=_is_several(place, places),
             is_home=place in homes,
             budget=BUDGET // len(homes),
@@ -176,6 +181,7 @@ def _section(
     runs: Sequence[Run],
     colours: Shades,
     resamplings: Mapping[int, Resampling],
+    classes: Sequence[str],
     *,
     is_several: bool,
     is_home: bool,
@@ -194,6 +200,7 @@ def _section(
     shown = () if retrieval else tables(mine, pairs)
     diagnosis = diagnosed(mine, measured, own)
     sensitivity = sensitive(mine, variations)
+    confusion = confused(mine, measured, classes)
     drawn = {
         "labels": _efficiency(shown, found, colours),
         "monitor": figures.monitor(local, colours),
@@ -203,6 +210,7 @@ def _section(
         "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
         "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
         "layers": by_layer(sensitivity, colours) if sensitivity else None,
+        **confusion_maps(confusion),
     }
     maps = []
     for run in local:
@@ -230,6 +238,7 @@ def _section(
         tuple(_costs(local)),
         retrieval,
         examples_of(mine, measured) if retrieval else None,
+        confusion,
         diagnosis,
         sensitivity,
         (),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, examples, opening, sensitivity, standing, together
+from trivium.comparison import confusion, diagnosis, examples, opening, sensitivity, standing, together
 from trivium.comparison import figures as plots
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
@@ -68,6 +68,7 @@ def render(report: Report) -> str:
         shown_share=share,
         encoder_of=encoder_of,
         question=together.QUESTION,
+        confusion=confusion,
         diagnosis=diagnosis,
         examples=examples,
         sensitivity=sensitivity,
