@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from trivium.colours import LIGHT
 from trivium.comparison.cells import Cell, Scores
-from trivium.comparison.figures import Figure, finished
+from trivium.comparison.figures import Figure, styled
 from trivium.comparison.palette import GRID, NAMES
 from trivium.comparison.records import Measured, Prediction
 from trivium.comparison.speakers import speakers
@@ -194,7 +194,7 @@ def _map(found: Confusion, one: Confused) -> Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", dtick=1)
     figure.update_xaxes(title="predicted class (rows: true class)", tickangle=-40, dtick=1)
-    return finished(figure, height=190 + 22 * max(len(names), 6))
+    return styled(figure, height=190 + 22 * max(len(names), 6))
 
 
 def _apart(names: Sequence[str]) -> list[str]:

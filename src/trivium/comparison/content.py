@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from trivium.comparison import figures
+from trivium.comparison import curves, figures
 from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
@@ -15,6 +15,7 @@ from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
 from trivium.comparison.layers import by_layer
 from trivium.comparison.opening import Opening, opening
+from trivium.comparison.overtaking import Overtaking, by_axis, with_flops, with_labels
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
@@ -77,6 +78,7 @@ class Section(NamedTuple):
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
     examples: Examples | None
+    overtaking: dict[str, tuple[Overtaking, ...]]
     confusion: Confusion | None
     diagnosis: Diagnosis | None
     sensitivity: Sensitivity | None
@@ -203,9 +205,10 @@ def _section(
     confusion = confused(mine, measured, classes)
     drawn = {
         "labels": _efficiency(shown, found, colours),
-        "monitor": figures.monitor(local, colours),
-        "losses": figures.losses(local, colours),
-        "language": figures.language(local, colours),
+        "monitor": curves.monitor(local, colours),
+        "clock": curves.clock(local, colours),
+        "losses": curves.losses(local, colours),
+        "language": curves.language(local, colours),
         "costs": figures.costs(local, colours),
         "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
         "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
@@ -238,6 +241,7 @@ def _section(
         tuple(_costs(local)),
         retrieval,
         examples_of(mine, measured) if retrieval else None,
+        by_axis(with_labels(mine, resamplings), with_flops(local)),
         confusion,
         diagnosis,
         sensitivity,

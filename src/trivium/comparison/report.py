@@ -4,7 +4,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.comparison import confusion, diagnosis, retrieval, sensitivity, standing, together
+from trivium.comparison import (
+    confusion,
+    diagnosis,
+    overtaking,
+    retrieval,
+    sensitivity,
+    standing,
+    together,
+)
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
@@ -69,6 +77,9 @@ def as_markdown(report: Report) -> str:
             lines += [f"### {heading(table)}", "", markdown(table), ""]
         if section.retrieval:
             lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
+        for axis, overtaken in section.overtaking.items():
+            lines += [f"### {overtaking.QUESTIONS[axis].lower()}", ""]
+            lines += [overtaking.markdown(overtaken), ""]
         if section.confusion:
             lines += [f"### {confusion.QUESTION.lower()}", ""]
             lines += [confusion.markdown(section.confusion), ""]
