@@ -26,7 +26,7 @@ def main(config: DictConfig) -> None:
 
     reap()
     folder = Path(values["report"])
-    found = entries(values) if values["runs"] is None else tracked_entries(values)
+    found = addressed(entries(values) if values["runs"] is None else tracked_entries(values))
     if values["rungs"]:
         write_ladder(found, folder, commit=commit())
     else:
@@ -58,6 +58,17 @@ def entries(values: dict[str, Any]) -> list[Any]:
         if cell in (values["finetuned"] or ()) and tuned.is_dir():
             found.append(found[-1]._replace(probe_folder=tuned))
     return found
+
+
+def addressed(found: list[Any]) -> list[Any]:
+    """The entries with the experiments of their runs and the commits of the code that ran."""
+    from trivium.tracking.addresses import addresses
+
+    known = addresses(entry.run_id for entry in found if entry.run_id)
+    return [
+        entry._replace(**known[entry.run_id]._asdict()) if entry.run_id else entry
+        for entry in found
+    ]
 
 
 def tracked_entries(values: dict[str, Any]) -> list[Any]:

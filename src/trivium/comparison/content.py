@@ -15,6 +15,7 @@ from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
 from trivium.comparison.layers import by_layer
 from trivium.comparison.opening import Opening, opening
+from trivium.comparison.origins import Origin, Way, origins
 from trivium.comparison.overtaking import Overtaking, by_axis, with_flops, with_labels
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
@@ -103,6 +104,7 @@ class Report(NamedTuple):
     runs: tuple[Run, ...]
     opening: Opening | None
     standings: tuple[Standing, ...]
+    origins: dict[Way, tuple[Origin, ...]]
     sections: tuple[Section, ...]
 
 
@@ -146,6 +148,7 @@ def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = Non
         runs,
         opening(scores, runs),
         standings(scores),
+        origins(measured),
         _with_together(sections, togethers(scores, comparisons)),
     )
 

@@ -9,6 +9,7 @@ from trivium.comparison import (
     diagnosis,
     examples,
     opening,
+    origins,
     overtaking,
     sensitivity,
     standing,
@@ -67,7 +68,9 @@ def render(report: Report) -> str:
     if overall := plots.standing(report.standings):
         figures["0-standing"] = overall
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
-    return str(environment().get_template("page.html.j2").render(
+    made = environment()
+    made.filters["behind"] = lambda row: origins.behind(row, report.origins)
+    return str(made.get_template("page.html.j2").render(
         **paint(figures),
         title="Trivium: which way of learning is worth its price?",
         report=report,
@@ -81,6 +84,7 @@ def render(report: Report) -> str:
         confusion=confusion,
         diagnosis=diagnosis,
         examples=examples,
+        origins=origins,
         overtaking=overtaking,
         sensitivity=sensitivity,
         opening=opening,
