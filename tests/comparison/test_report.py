@@ -17,11 +17,6 @@ RECORD = {
 }  # fmt: skip
 MEASURED = {"seed", "run_id", "commit", "draw", "value"}
 CELL = (RECORD - MEASURED) | {"mean", "low", "high", "num_seeds"}
-    "mean",
-    "low",
-    "high",
-    "num_seeds",
-}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trivium.comparison.figures import Figure, styled, key_of
+from trivium.comparison.figures import Figure, key_of, styled
 from trivium.comparison.palette import Shades
 from trivium.comparison.runs import Run
 from trivium.comparison.tables import label
