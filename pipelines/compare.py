@@ -26,9 +26,11 @@ def main(config: DictConfig) -> None:
 
     reap()
     folder = Path(values["report"])
-    found = entries(values) if values["runs"] is None else tracked_entries(values)
-    write = write_ladder if values["rungs"] else write_report
-    write(found, folder, commit=commit())
+    found = addressed(entries(values) if values["runs"] is None else tracked_entries(values))
+    if values["rungs"]:
+        write_ladder(found, folder, commit=commit())
+    else:
+        write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
     print(f"The report is in {folder / 'index.html'}")
 
 
@@ -56,6 +58,17 @@ def entries(values: dict[str, Any]) -> list[Any]:
         if cell in (values["finetuned"] or ()) and tuned.is_dir():
             found.append(found[-1]._replace(probe_folder=tuned))
     return found
+
+
+def addressed(found: list[Any]) -> list[Any]:
+    """The entries with the experiments of their runs and the commits of the code that ran."""
+    from trivium.tracking.addresses import addresses
+
+    known = addresses(entry.run_id for entry in found if entry.run_id)
+    return [
+        entry._replace(**known[entry.run_id]._asdict()) if entry.run_id else entry
+        for entry in found
+    ]
 
 
 def tracked_entries(values: dict[str, Any]) -> list[Any]:

@@ -72,7 +72,9 @@ def fabricate(
         run_folder = fabricate_run(root / "runs" / folder.name, skill[1.0], seed, flops, luck)
         if modality == "audio":
             fabricate_sounds(run_folder / "pictures", luck)
-    return Entry(f"{dataset}-{objective}", seed, folder, run_folder, f"run{seed}{objective}")
+    run_id = f"run{seed}{objective}"
+    tracked = {"experiment_id": "1", "commit": f"{seed}" * 40}
+    return Entry(f"{dataset}-{objective}", seed, folder, run_folder, run_id, **tracked)
 
 
 def fabricate_run(

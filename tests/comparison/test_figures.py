@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from trivium.comparison import figures
+from trivium.comparison import curves, figures
 from trivium.comparison.content import assemble
 from trivium.comparison.palette import DARK, LIGHT, darkened, shades
 
@@ -59,8 +59,8 @@ def test_maps_colour_classes(section):
 
 
 def test_nothing_to_draw_is_no_figure():
-    assert figures.monitor([], {}) is None
-    assert figures.losses([], {}) is None
+    assert curves.monitor([], {}) is None
+    assert curves.losses([], {}) is None
     assert figures.costs([], {}) is None
 
 

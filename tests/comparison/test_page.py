@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from trivium.comparison.page import prefixed, script
+from trivium.comparison.amounts import prefixed
+from trivium.comparison.page import script
 from trivium.comparison.report import write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

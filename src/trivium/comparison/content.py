@@ -1,17 +1,22 @@
 """What the report says, assembled once for all of its files."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from trivium.comparison import figures
+from trivium.comparison import curves, figures
 from trivium.comparison.answer import Answer, answers, headline
 from trivium.comparison.bootstrap import Resampling
 from trivium.comparison.cells import Scores, group, resamplings_of
+from trivium.comparison.confusion import Confusion, class_names, confused
+from trivium.comparison.confusion import drawn as confusion_maps
 from trivium.comparison.diagnosis import Diagnosis, diagnosed
 from trivium.comparison.examples import Examples, examples_of
 from trivium.comparison.layers import by_layer
 from trivium.comparison.opening import Opening, opening
+from trivium.comparison.origins import Origin, Way, origins
+from trivium.comparison.overtaking import Overtaking, by_axis, with_flops, with_labels
 from trivium.comparison.pairwise import Comparison, compare
 from trivium.comparison.palette import Shades, shades
 from trivium.comparison.pictures import BUDGET, Strip, strips
@@ -74,6 +79,8 @@ class Section(NamedTuple):
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
     examples: Examples | None
+    overtaking: dict[str, tuple[Overtaking, ...]]
+    confusion: Confusion | None
     diagnosis: Diagnosis | None
     sensitivity: Sensitivity | None
     together: tuple[Together, ...]
@@ -97,11 +104,12 @@ class Report(NamedTuple):
     runs: tuple[Run, ...]
     opening: Opening | None
     standings: tuple[Standing, ...]
+    origins: dict[Way, tuple[Origin, ...]]
     sections: tuple[Section, ...]
 
 
-def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
-    """Read, group and compare; nothing is written."""
+def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = None) -> Report:
+    """Read, group and compare; nothing is written. `stores` knows what classes are called."""
     measured = read_entries(entries)
     resamplings = resamplings_of(measured)
     scores = group(measured, resamplings)
@@ -123,6 +131,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
             runs,
             colours,
             resamplings,
+            class_names(stores, place.dataset, place.task),
             is_several=_is_several(place, places),
             is_home=place in homes,
             budget=BUDGET // len(homes),
@@ -139,6 +148,7 @@ def assemble(entries: Sequence[Entry], *, commit: str) -> Report:
         runs,
         opening(scores, runs),
         standings(scores),
+        origins(measured),
         _with_together(sections, togethers(scores, comparisons)),
     )
 
@@ -176,6 +186,7 @@ def _section(
     runs: Sequence[Run],
     colours: Shades,
     resamplings: Mapping[int, Resampling],
+    classes: Sequence[str],
     *,
     is_several: bool,
     is_home: bool,
@@ -194,15 +205,18 @@ def _section(
     shown = () if retrieval else tables(mine, pairs)
     diagnosis = diagnosed(mine, measured, own)
     sensitivity = sensitive(mine, variations)
+    confusion = confused(mine, measured, classes)
     drawn = {
         "labels": _efficiency(shown, found, colours),
-        "monitor": figures.monitor(local, colours),
-        "losses": figures.losses(local, colours),
-        "language": figures.language(local, colours),
+        "monitor": curves.monitor(local, colours),
+        "clock": curves.clock(local, colours),
+        "losses": curves.losses(local, colours),
+        "language": curves.language(local, colours),
         "costs": figures.costs(local, colours),
         "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
         "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
         "layers": by_layer(sensitivity, colours) if sensitivity else None,
+        **confusion_maps(confusion),
     }
     maps = []
     for run in local:
@@ -230,6 +244,8 @@ def _section(
         tuple(_costs(local)),
         retrieval,
         examples_of(mine, measured) if retrieval else None,
+        by_axis(with_labels(mine, resamplings), with_flops(local)),
+        confusion,
         diagnosis,
         sensitivity,
         (),

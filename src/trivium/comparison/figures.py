@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from trivium.colours import LIGHT
 from trivium.comparison.diagnosis import Foretold, Likeness
 from trivium.comparison.palette import CLASSES, GRID, INK, Shades
@@ -56,84 +54,6 @@ def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None
     )  # fmt: skip
     figure.update_yaxes(title=f"test {table.metric.replace('_', ' ')} (%)")
     return styled(figure, height=500)
-
-
-def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
-    """The online probe's validation accuracy against training FLOPs, a thin line per seed."""
-    title = "online monitor, validation accuracy (%)"
-    return _watched(runs, colours, "monitor", "accuracy", title, 100, "%{y:.1f} %")
-
-
-def language(runs: Sequence[Run], colours: Shades) -> Figure | None:
-    """Language models' bits per byte of validation text against training FLOPs."""
-    title = "validation text, bits per byte"
-    return _watched(runs, colours, "language", "bits_per_byte", title, 1, "%{y:.3f} bits per byte")
-
-
-def _watched(
-    runs: Sequence[Run],
-    colours: Shades,
-    curve: str,
-    name: str,
-    title: str,
-    scale: int,
-    hover: str,
-) -> Figure | None:
-    """What was looked at now and then during training, against FLOPs, a thin line per seed."""
-    import plotly.graph_objects as go
-
-    figure, shown = go.Figure(), set()
-    for run in runs:
-        watched = (run.curves or {}).get(curve) or {}
-        if not watched.get("step") or name not in watched:
-            continue
-        key = key_of(run)
-        colour, named = colours[key][0], label(key[1])
-        figure.add_trace(
-            go.Scatter(
-                x=_flops(run, watched["step"]),
-                y=[scale * value for value in watched[name]],
-                name=named, legendgroup=named, showlegend=key not in shown,
-                mode="lines", line={"color": colour, "width": 1.8}, opacity=0.85,
-                hovertemplate=f"{named}, seed {run.facts.seed}: {hover}<br>"
-                "%{x:.3s} FLOPs<extra></extra>",
-            )
-        )  # fmt: skip
-        shown.add(key)
-    if not shown:
-        return None
-    figure.update_xaxes(title="training FLOPs", exponentformat="power")
-    figure.update_yaxes(title=title)
-    return styled(figure, height=440)
-
-
-def losses(runs: Sequence[Run], colours: Shades) -> Figure | None:
-    """Each objective's pretraining loss against FLOPs in a panel of its own scale."""
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
-    drawn = [run for run in runs if ((run.curves or {}).get("terms") or {}).get("loss")]
-    keys = list(dict.fromkeys(key_of(r) for r in drawn))
-    if not keys:
-        return None
-    columns = min(3, len(keys))
-    rows = -(-len(keys) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[label(name) for _, name in keys],
-        horizontal_spacing=0.08, vertical_spacing=0.28 / rows,
-    )  # fmt: skip
-    for run in drawn:
-        key = key_of(run)
-        place = divmod(keys.index(key), columns)
-        curves = run.curves or {}
-        trace = go.Scatter(
-            x=curves["flops"], y=curves["terms"]["loss"], mode="lines", showlegend=False,
-            line={"color": colours[key][0], "width": 1.6}, opacity=0.85,
-            hovertemplate=f"seed {run.facts.seed}: %{{y:.4g}}<br>%{{x:.3s}} FLOPs<extra></extra>",
-        )  # fmt: skip
-        figure.add_trace(trace, row=place[0] + 1, col=place[1] + 1)
-    figure.update_xaxes(exponentformat="power", nticks=4)
-    return styled(figure, height=80 + 210 * rows)
 
 
 def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:
@@ -342,16 +262,6 @@ def _line(
 def key_of(run: Run) -> tuple[str, str]:
     """The paradigm and objective that give a run its colour."""
     return run.facts.paradigm, run.facts.objective
-
-
-def _flops(run: Run, steps: Sequence[Any]) -> list[float]:
-    """Training FLOPs at steps, between those of the curves in proportion to the steps."""
-    curves = run.curves or {}
-    if curves.get("step") and curves["step"][-1]:
-        known, spent = [0, *curves["step"]], [0, *curves["flops"]]
-        return [float(value) for value in np.interp(steps, known, spent)]
-    each = float((run.metrics or {}).get("flops_per_step") or 1.0)
-    return [step * each for step in steps]
 
 
 def styled(figure: Any, *, height: int) -> Figure:

@@ -4,8 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivium.colours import LIGHT
-from trivium.comparison import diagnosis, examples, opening, sensitivity, standing, together
+from trivium.comparison import (
+    confusion,
+    diagnosis,
+    examples,
+    opening,
+    origins,
+    overtaking,
+    sensitivity,
+    standing,
+    together,
+)
 from trivium.comparison import figures as plots
+from trivium.comparison.amounts import prefixed
 from trivium.comparison.cells import Cell
 from trivium.comparison.content import Report, Section
 from trivium.comparison.figures import Figure, compact
@@ -57,7 +68,9 @@ def render(report: Report) -> str:
     if overall := plots.standing(report.standings):
         figures["0-standing"] = overall
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
-    return str(environment().get_template("page.html.j2").render(
+    made = environment()
+    made.filters["behind"] = lambda row: origins.behind(row, report.origins)
+    return str(made.get_template("page.html.j2").render(
         **paint(figures),
         title="Trivium: which way of learning is worth its price?",
         report=report,
@@ -68,8 +81,11 @@ def render(report: Report) -> str:
         shown_share=share,
         encoder_of=encoder_of,
         question=together.QUESTION,
+        confusion=confusion,
         diagnosis=diagnosis,
         examples=examples,
+        origins=origins,
+        overtaking=overtaking,
         sensitivity=sensitivity,
         opening=opening,
         standing=standing,
@@ -91,16 +107,6 @@ def paint(figures: dict[str, Figure]) -> dict[str, Any]:
 def script(value: Any) -> str:
     """JSON that cannot end the script element that holds it."""
     return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
-
-
-def prefixed(value: float | None, unit: str = "") -> str:
-    """A figure of three digits with an SI prefix; a dash if it is unknown."""
-    if value is None:
-        return "-"
-    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if abs(value) >= 10**power:
-            return f"{value / 10**power:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}".rstrip()
 
 
 def matrix(section: Section, probe: str, share: float) -> dict[str, Any]:

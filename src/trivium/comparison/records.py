@@ -17,8 +17,9 @@ class Entry(NamedTuple):
     """One pretraining run of the grid and where its results lie.
 
     `probe_folder` holds `probe.json` and `predictions.npz`; `run_folder` (curves, cost,
-    pictures) and `run_id` (tracking) may be missing. One entry stands for one task. `variant` is
-    added to the objective's name: what sets the run apart from others of that objective.
+    pictures), `run_id` and `experiment_id` (tracking) and `commit` (of the code that ran) may be
+    missing. One entry stands for one task. `variant` is added to the objective's name: what sets
+    the run apart from others of that objective.
     """
 
     cell: str
@@ -27,6 +28,8 @@ class Entry(NamedTuple):
     run_folder: Path | None = None
     run_id: str | None = None
     variant: str = ""
+    experiment_id: str | None = None
+    commit: str | None = None
 
 
 class Facts(NamedTuple):
@@ -62,6 +65,7 @@ class Record(NamedTuple):
     flops: int
     samples: int
     run_id: str | None
+    commit: str | None
 
 
 class Prediction(NamedTuple):
@@ -155,7 +159,7 @@ def _read(entry: Entry) -> Measured:
     document = _document(entry.probe_folder / "probe.json")
     try:
         facts = _facts(document["facts"], entry)
-        records = tuple(_record(row, facts, entry.run_id) for row in document["records"])
+        records = tuple(_record(row, facts, entry) for row in document["records"])
         protocol = str(document["protocol"])
     except (KeyError, TypeError) as error:
         raise ValueError(
@@ -218,7 +222,7 @@ def _facts(facts: object, entry: Entry) -> Facts:
     return found
 
 
-def _record(row: Mapping[str, Any], facts: Facts, run_id: str | None) -> Record:
+def _record(row: Mapping[str, Any], facts: Facts, entry: Entry) -> Record:
     shared = facts._asdict() | {"task": str(row.get("task", facts.task))}
     return Record(
         **shared,
@@ -228,7 +232,8 @@ def _record(row: Mapping[str, Any], facts: Facts, run_id: str | None) -> Record:
         split=str(row["split"]),
         metric=str(row["metric"]),
         value=float(row["value"]),
-        run_id=run_id,
+        run_id=entry.run_id,
+        commit=entry.commit,
     )
 
 

@@ -4,7 +4,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.comparison import diagnosis, retrieval, sensitivity, standing, together
+from trivium.comparison import (
+    confusion,
+    diagnosis,
+    overtaking,
+    retrieval,
+    sensitivity,
+    standing,
+    together,
+)
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
@@ -15,7 +23,9 @@ from trivium.comparison.tables import LEGEND, heading, markdown
 __all__ = ["Entry", "write", "write_report"]
 
 
-def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None:
+def write_report(
+    entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
+) -> None:
     """Compare what the grid's probe folders hold and write the report.
 
     Args:
@@ -23,12 +33,13 @@ def write_report(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
         folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
             `tables` and `figures` go.
         commit: the code's version, shown on the page.
+        stores: where the datasets lie; without them classes are called by their numbers.
 
     Raises:
         ValueError: if a probe folder is missing or broken, or if they cannot be compared; see
             `read_entries` and `group`.
     """
-    report = assemble(entries, commit=commit)
+    report = assemble(entries, commit=commit, stores=stores)
     write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
     write(folder / "report.md", as_markdown(report))
     write(folder / "results.md", results(report))
@@ -66,6 +77,12 @@ def as_markdown(report: Report) -> str:
             lines += [f"### {heading(table)}", "", markdown(table), ""]
         if section.retrieval:
             lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
+        for axis, overtaken in section.overtaking.items():
+            lines += [f"### {overtaking.QUESTIONS[axis].lower()}", ""]
+            lines += [overtaking.markdown(overtaken), ""]
+        if section.confusion:
+            lines += [f"### {confusion.QUESTION.lower()}", ""]
+            lines += [confusion.markdown(section.confusion), ""]
         if section.diagnosis:
             lines += [f"### {diagnosis.QUESTION.lower()}", ""]
             lines += [diagnosis.markdown(section.diagnosis), ""]

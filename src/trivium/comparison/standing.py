@@ -11,6 +11,7 @@ from scipy import stats
 from trivium.comparison.cells import Scores
 from trivium.comparison.palette import NAMES
 from trivium.comparison.records import PARADIGMS
+from trivium.comparison.speakers import speaker
 from trivium.comparison.tables import WITHOUT, fraction, label
 
 QUESTION = "Which way of learning, over all datasets?"
@@ -126,7 +127,7 @@ def _standing(mine: Sequence[Scores]) -> Standing | None:
     ways: dict[str, dict[str, Scores]] = defaultdict(dict)
     for dataset in dict.fromkeys(one.cell.dataset for one in mine):
         for way in (*PARADIGMS[:-1], *CONTROLS):
-            spoken = _speaker([o for o in mine if o.cell.dataset == dataset and _is(o, way)])
+            spoken = speaker([o for o in mine if o.cell.dataset == dataset and _is(o, way)])
             if spoken:
                 ways[dataset][way] = spoken
     every = {way for of in ways.values() for way in of}
@@ -160,20 +161,6 @@ def _is(one: Scores, way: str) -> bool:
     if way in CONTROLS:
         return one.cell.objective == way
     return one.cell.paradigm == way
-
-
-def _speaker(mine: Sequence[Scores]) -> Scores | None:
-    """The test scores of the objective that validation chooses; the only one needs no choice."""
-    key = {(one.cell.objective, one.cell.encoder, one.cell.split): one for one in mine}
-    tested = [one for one in mine if one.cell.split == "test"]
-    known = [
-        (held_out.interval.mean, one)
-        for one in tested
-        if (held_out := key.get((one.cell.objective, one.cell.encoder, "validation")))
-    ]
-    if len(tested) == 1:
-        return tested[0]
-    return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def _groups(ranks: Sequence[Rank], critical: float) -> tuple[tuple[str, ...], ...]:

@@ -49,6 +49,16 @@
     if (slider) slider.addEventListener("input", () => show(Number(slider.value)));
   }
 
+  // One of several figures in one place: the chosen radio button names it.
+  for (const choice of document.querySelectorAll(".chooser input")) {
+    choice.addEventListener("change", () => {
+      const plot = choice.closest("figure").querySelector(".plot");
+      plot.dataset.figure = choice.value;
+      plot.setAttribute("aria-label", choice.dataset.label);
+      draw(plot);
+    });
+  }
+
   // One sound at a time; events of media do not bubble, but they can be captured.
   document.addEventListener("play", (event) => {
     for (const sound of document.querySelectorAll("audio")) {
