@@ -43,7 +43,8 @@ def written(tmp_path_factory):
 def test_the_page_says_what_more_buys_and_asks_nothing_of_any_network(written):
     html = (written / "index.html").read_text()
     assert "What does more of it buy?" in html
-    assert "Ten times the parameters of the encoder, simclr:" in html
+    assert "With ten times the parameters of the encoder" in html
+    assert "<li>simclr: " in html
     assert "abc1234" in html
     body = re.sub(r"(?s)<script.*?</script>", "", html)
     assert not re.search(r"(src|href)=[\"']https?://", body)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trivium.comparison.bootstrap import Resampling
+from trivium.comparison.bootstrap import Interval, Resampling
 from trivium.comparison.rungs import AXES, Measure, Rung, Way, rungs_along
 from trivium.comparison.scaling import contested, fitted
-from trivium.comparison.scaling_words import climbs, floor_of, gain, headline
+from trivium.comparison.scaling_words import floor_of, gain, headline
 
 PARAMETERS, FLOPS, ITEMS = AXES
 ERROR = Measure("test error, 100 % of the labels", 1.0)
@@ -43,6 +43,7 @@ def simulated(generator, errors, *, num_seeds=3, spread=0.15):
 def test_an_exact_power_law_is_recovered_with_no_doubt(resampling):
     values = [np.full((2, 1, NUM_ITEMS), 2 * x**-0.25) for x in X]
     fit = fitted(PARAMETERS, ERROR, way(resampling, values), resampling)
+    assert fit.off == ""
     assert fit.slope.mean == pytest.approx(0.25, abs=1e-6)
     assert fit.slope.error == pytest.approx(0, abs=1e-5)
     assert fit.factor == pytest.approx(2, rel=1e-4)
@@ -68,6 +69,17 @@ def test_a_floor_is_recovered_where_four_rungs_show_it(resampling):
     assert three.note == "3 rungs: a floor needs 4 or more"
 
 
+def test_a_rung_that_no_law_explains_is_named(resampling):
+    errors = 2 * X**-0.25
+    errors[3] *= 1.5
+    values = simulated(np.random.default_rng(1), errors, spread=0.02)
+    fit = fitted(PARAMETERS, ERROR, way(resampling, values), resampling)
+    assert "above it" in fit.off or "below it" in fit.off
+    assert fit.floor is None
+    straight = simulated(np.random.default_rng(1), 2 * X**-0.25, spread=0.02)
+    assert fitted(PARAMETERS, ERROR, way(resampling, straight), resampling).off == ""
+
+
 @pytest.mark.parametrize("num_seeds", [2, 3])
 def test_intervals_of_an_exponent_cover(num_seeds):
     generator, hits, num = np.random.default_rng(num_seeds), 0, 250
@@ -82,7 +94,8 @@ def test_intervals_of_an_exponent_cover(num_seeds):
     assert hits < num
 
 
-def test_equal_exponents_are_rarely_told_apart():
+def test_equal_exponents_are_rarely_told_apart(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels collects each time: slow in a test
     generator, misses, num = np.random.default_rng(9), 0, 100
     resampling = Resampling(NUM_ITEMS, num_replicates=200)
     for _ in range(num):
@@ -119,7 +132,7 @@ def test_seeds_alone_agree_with_welch(resampling):
     values = [np.array(v).reshape(3, 1, 1) for v in ([0.80, 0.83, 0.81], [0.70, 0.78, 0.71])]
     resampling = Resampling(1, num_replicates=50_000)
     worlds = resampling.apart([resampling.worlds(one) for one in values])
-    found = resampling.smooth(lambda y: y[:, 0] - y[:, 1], values, worlds)
+    (found,) = resampling.smooth(lambda y: (y[:, 0] - y[:, 1])[:, None], values, worlds)
     welch = stats.ttest_ind(*(one.ravel() for one in values), equal_var=False)
     expected = welch.confidence_interval(0.95)
     assert found.freedom == pytest.approx(welch.df, rel=1e-4)
@@ -133,6 +146,19 @@ def test_one_value_per_rung_has_no_interval(resampling):
     assert fit.slope.mean == pytest.approx(0.25, abs=1e-6)
     assert np.isnan(fit.slope.low)
     assert gain(fit.slope) == "44 % fewer errors (no interval)"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ((0.10, 0.05, 0.15), "21 % [11, 29] fewer errors"),
+        ((-0.10, -0.15, -0.05), "26 % [12, 41] more errors"),
+        ((-0.001, -0.05, 0.05),
+         "no change that can be told from none (0 % [-12, 11] fewer errors)"),
+    ],
+)  # fmt: skip
+def test_an_exponent_is_said_in_errors_at_ten_times_as_much(bounds, words):
+    assert gain(Interval(*bounds, 0.02, 9.0)) == words
 
 
 def test_two_rungs_are_drawn_and_not_fitted(resampling):
@@ -160,4 +186,3 @@ def test_a_line_is_of_the_most_rungs_that_differ_in_one_quantity_alone():
 
 def test_an_axis_without_verdicts_has_a_plain_headline():
     assert headline(FLOPS, []) == "More training FLOPs: too few rungs or ways to compare"
-    assert callable(climbs)

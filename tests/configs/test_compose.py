@@ -1,10 +1,13 @@
 """Every yaml composes; every choice of every group can be made, and its target exists."""
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
@@ -16,7 +19,18 @@ from trivium.types import DataSpec
 
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
-from _compose import cell_choices, compared, composed, kind, needs_of, read_grid, rest
+import repro
+from _compose import (
+    cell_choices,
+    climbed,
+    compared,
+    composed,
+    kind,
+    needs_of,
+    objectives,
+    read_grid,
+    rest,
+)
 from repro import with_cells
 
 CONF = Path("conf").resolve()
@@ -133,7 +147,7 @@ def test_every_experiment_s_parts_can_be_built_and_fit(path):
     instantiate(values["schedule"])
 
 
-@pytest.mark.parametrize("name", ["default", "all"])
+@pytest.mark.parametrize("name", ["default", "all", "scaling"])
 def test_a_grid_is_well_formed(name):
     grid = read_grid(name)
     for cell in grid["cells"]:
@@ -164,6 +178,69 @@ def test_the_grid_of_everything_is_rewritten_with_other_cells_and_nothing_else()
     del before["cells"], after["cells"]
     assert before == after
     assert with_cells(text, read_grid("all")["cells"]) == text
+
+
+def test_a_ladder_holds_every_way_on_every_rung():
+    grid = read_grid("scaling")
+    text = (CONF / "pipeline" / "scaling.yaml").read_text()
+    assert with_cells(text, climbed(grid)) == text
+    assert len(grid["datasets"]) == 1  # as its dvc.yaml has it
+    assert compared(grid)["folders"] == [grid["folder"]]
+    assert compared(grid)["rungs"] == list(grid["rungs"])
+    first = grid["ways"][0]
+    found = {
+        rung: prune(composed("pretrain", cell_choices(f"{first}-{rung}", grid)))
+        for rung in grid["rungs"]
+    }
+    assert len({json.dumps(values) for values in found.values()}) == len(found)  # all differ
+    sizes = {values["encoder"]["width"] for values in found.values()}
+    shares = {values["data_fraction"] for values in found.values()}
+    budgets = {values["budget"]["samples"] for values in found.values()}
+    assert min(len(sizes), len(shares), len(budgets)) >= 3
+    assert min(shares) * 54_000 >= found["middle"]["trainer"]["batch_size"]
+    known = objectives()
+    paradigms = {known[way.partition("-")[2]].split("/")[0] for way in grid["ways"]}
+    assert paradigms == {"supervised", "unsupervised", "self_supervised"}
+
+
+def test_a_grid_that_is_no_ladder_compares_as_before():
+    assert compared(read_grid("all"))["rungs"] == []
+    assert compared(read_grid("all"))["folders"] == ["outputs", "outputs/all"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "cell"),
+    [("scaling", "fashion_mnist-simclr-width_7"), ("scaling", "fashion_mnist-simclr"),
+     ("default", "fashion_mnist-simclr-middle")],
+)  # fmt: skip
+def test_an_unknown_rung_is_one_clear_error(grid, cell):
+    with pytest.raises(ValueError, match="names the rung"):
+        cell_choices(cell, read_grid(grid))
+
+
+def test_the_stages_of_a_ladder_are_those_of_every_other_grid():
+    found = {
+        name: yaml.safe_load((CONF.parent / "pipelines" / name / "dvc.yaml").read_text())["stages"]
+        for name in ("all", "scaling")
+    }
+    renamed = json.loads(json.dumps(found["all"]).replace("outputs/all", "outputs/scaling"))
+    renamed["resolve"]["cmd"] = renamed["resolve"]["cmd"].replace("py all", "py scaling")
+    renamed["bind"]["deps"][1] = "outputs/stores/${datasets[0]}"
+    renamed["compare"]["deps"].remove("outputs/probes")  # a ladder has no base to compare with
+    assert renamed == found["scaling"]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "words"),
+    [("DEFAULT", ["a"]), ("ALL", ["a", "all"]), ("SCALING", ["scaling"])],
+)
+def test_only_stages_of_the_pipeline_and_its_base_are_done_side_by_side(
+    pipeline, words, monkeypatch
+):
+    stages = {"a": "probe@x", "all": f"{repro.ALL}:probe@x", "scaling": f"{repro.SCALING}:probe@x"}
+    done = SimpleNamespace(returncode=0, stdout=json.dumps(dict.fromkeys(stages.values())))
+    monkeypatch.setattr(repro, "dvc", lambda *_, **__: done)
+    assert repro.changed(getattr(repro, pipeline)) == [stages[word] for word in words]
 
 
 def test_of_several_modalities_an_encoder_of_each_learns_alone_at_the_same_price():

@@ -22,6 +22,18 @@ overrides:
     budget.steps=4, trainer.batch_size=64, monitor.num_items=40, monitor.pictures=false,
     monitor.sentinels.action=warn]
 """
+LADDER = """
+base: default
+folder: outputs/scaling
+datasets: [synthetic]
+seeds: [0]
+ways: [synthetic-autoencoder]
+rungs:
+  half: [data_fraction=0.5]
+  all: []
+cells:
+  - to-be-filled_in
+"""
 STAGE = re.compile(r"Running stage '([^']+)'")
 
 
@@ -149,3 +161,17 @@ def test_an_edit_repeats_what_it_touches(project):
         "pretrain@synthetic-autoencoder-0",
         "pretrain@synthetic-autoencoder-1",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_ladder_is_climbed_and_nothing_else(tmp_path):
+    project = Project(tmp_path)
+    project.edit("conf/pipeline/scaling.yaml", ".*", LADDER, whole=True)
+    printed = project.run("pipelines/repro.py", "scaling", "2")
+    assert "== 2 cells to do, 2 at a time" in printed
+    assert (tmp_path / "outputs/scaling/report/index.html").is_file()
+    runs = sorted(path.name for path in (tmp_path / "outputs/scaling/runs").iterdir())
+    assert runs == ["synthetic-autoencoder-all-0", "synthetic-autoencoder-half-0"]
+    assert not (tmp_path / "outputs/runs").exists()  # the default grid was left alone
+    assert STAGE.findall(project.dvc("repro", "pipelines/scaling/dvc.yaml")) == []

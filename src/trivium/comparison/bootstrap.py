@@ -150,28 +150,28 @@ class Resampling:
 
     def smooth(
         self,
-        function: Callable[[Float[np.ndarray, "world cell"]], Float[np.ndarray, " world"]],
+        function: Callable[[Float[np.ndarray, "world cell"]], Float[np.ndarray, "world value"]],
         values: Sequence[Float[np.ndarray, "seed draw item"]],
         worlds: Float[np.ndarray, "replicate cell"],
         *,
         level: float = 0.95,
-    ) -> Interval:
-        """A smooth function of the means of several cells (see `apart`), with its interval.
+    ) -> tuple[Interval, ...]:
+        """Smooth functions of the means of several cells (see `apart`), with their intervals.
 
-        The degrees of freedom are those of its linear part at the means (the delta method).
+        The degrees of freedom are those of their linear part at the means (the delta method).
         """
         means = np.array([one.mean(dtype=np.float64) for one in values])
-        mean = float(function(means[None])[0])
+        found = function(means[None])[0]
         if max(max(one.shape) for one in values) == 1:
-            return Interval(mean, np.nan, np.nan, np.nan, 0.0)
+            return tuple(Interval(float(mean), np.nan, np.nan, np.nan, 0.0) for mean in found)
         steps = np.diag(1e-4 * np.abs(means))
-        slopes = (function(means + steps) - function(means - steps)) / (2 * steps.diagonal())
-        levels = [slope * _means(one, 0) for slope, one in zip(slopes, values, strict=True)]
-        for axis in (1, 2):
-            parts = [s * _means(one, axis) for s, one in zip(slopes, values, strict=True)]
-            levels.append(np.sum(np.broadcast_arrays(*parts), axis=0))
-        error = float(function(worlds).std(ddof=1))
-        return _interval(mean, error, _freedom(levels), level)
+        rises = function(means + steps) - function(means - steps)
+        slopes = rises / (2 * steps.diagonal()[:, None])
+        errors = function(worlds).std(axis=0, ddof=1)
+        return tuple(
+            _interval(float(mean), float(error), _freedom(_linear(slope, values)), level)
+            for mean, error, slope in zip(found, errors, slopes.T, strict=True)
+        )
 
     def _level(self, num: int, stream: int) -> Float[np.ndarray, "replicate level"]:
         if (num, stream) not in self._levels:
@@ -191,6 +191,16 @@ def _means(values: Float[np.ndarray, "seed draw item"], axis: int) -> Float[np.n
     others = tuple(other for other in range(3) if other != axis)
     means: Float[np.ndarray, " level"] = values.mean(axis=others, dtype=np.float64)
     return means
+
+
+def _linear(slopes: np.ndarray, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The levels of a sum of means: seeds of each cell, label draws and test items of all."""
+    pairs = list(zip(slopes, values, strict=True))
+    levels = [slope * _means(one, 0) for slope, one in pairs]
+    for axis in (1, 2):
+        parts = [slope * _means(one, axis) for slope, one in pairs]
+        levels.append(np.sum(np.broadcast_arrays(*parts), axis=0))
+    return levels
 
 
 def _freedom(levels: Sequence[Float[np.ndarray, "..."]]) -> float:

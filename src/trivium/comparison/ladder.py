@@ -1,6 +1,7 @@
 """The page of a ladder: how the error of each way of learning falls as its work grows."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from trivium.comparison.palette import NAMES, Shades, shades
 from trivium.comparison.records import Entry, read_entries
 from trivium.comparison.report import write
 from trivium.comparison.runs import read_runs
-from trivium.comparison.scaling import Fit, Ladder, ladders
+from trivium.comparison.scaling import FEWEST_FLOORED, Fit, Ladder, ladders
 from trivium.comparison.tables import label
 
 
@@ -85,6 +86,7 @@ def render(found: Sequence[Ladder], *, protocol: str, commit: str) -> str:
         names=NAMES,
         ways=sorted(ways),
         num_seeds=max(seeds),
+        fewest=FEWEST_FLOORED,
         protocol=protocol,
         commit=commit,
     )  # fmt: skip
@@ -119,9 +121,26 @@ def panels(
         type="log", title=found[0][1][0].axis.words, dtick=1, exponentformat="power",
         minor={"ticks": "outside", "dtick": "D1"}, showexponent="all",
     )  # fmt: skip
-    figure.update_yaxes(type="log", dtick="D2")
+    for column, (_, fits) in enumerate(found, start=1):
+        drawn = found if shared else [("", fits)]
+        heights = [scale * p.mean for _, those in drawn for fit in those for p in fit.points]
+        figure.update_yaxes(type="log", tickvals=ticks(min(heights), max(heights)), col=column)
     figure.update_yaxes(title=unit, col=1)
-    return styled(figure, height=430 if shared else 320)
+    made = styled(figure, height=440 if shared else 320)
+    made["layout"]["legend"]["y"] = -0.24
+    return made
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values for a logarithmic axis: evenly apart within a decade, else 1, 2 and 5."""
+    low, high = low / 1.1, high * 1.1
+    if high / low > 10:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        return [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    rough = (high - low) / 5
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * digit for digit in (1, 2, 5, 10) if size * digit >= rough)
+    return [round(step * k, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _traces(fit: Fit, name: str, colour: str, symbol: str, scale: float) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """How the error of each way of learning falls as its encoder, its computation and its data grow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -43,7 +43,8 @@ class Fit(NamedTuple):
 
     `slope` is the exponent b of the pure power law a x^-b, None with fewer than 3 rungs; `exponent`
     and `floor` are b and c of a x^-b + c, None where c cannot be identified, as `note` says;
-    `misfit` is the greatest relative deviation of a rung from the law that is drawn.
+    `misfit` is the greatest relative deviation of a rung from the law that is drawn, `off` says of
+    which rung it is more than chance.
     """
 
     axis: Axis
@@ -55,6 +56,7 @@ class Fit(NamedTuple):
     floor: Interval | None
     factor: float
     misfit: float
+    off: str
     note: str
     band: Band | None
 
@@ -139,20 +141,59 @@ def fitted(axis: Axis, measure: Measure, way: Way, resampling: Resampling) -> Fi
         Point(rung, at, *resampling.interval(value, rung.worlds[measure])[:3])
         for rung, at, value in zip(rungs, x, values, strict=True)
     )
-    fit = Fit(axis, measure, way, points, None, None, None, np.nan, np.nan, "", None)
+    fit = Fit(axis, measure, way, points, None, None, None, np.nan, np.nan, "", "", None)
     if len(rungs) < FEWEST:
         note = f"{len(rungs)} rungs: a line needs {FEWEST} or more"
         return fit._replace(note=note)
-    slope = resampling.smooth(lambda y: pure(x, y).exponent, values, worlds)
+    (slope,) = resampling.smooth(lambda y: pure(x, y).exponent[:, None], values, worlds)
     found, note = _floor(x, values, worlds, resampling)
     law = floored if found else pure
     exponent, floor = found or (None, None)
     means = np.array([[point.mean for point in points]])
-    misfit = np.abs(law(x, means).at(x)[0] / means[0] - 1).max()
+    misfit = means[0] / law(x, means).at(x)[0] - 1
+    stray = _off(x, law, values, worlds, resampling)
+    off = "" if stray is None else _said(rungs[stray], misfit[stray])
     freedom = (exponent or slope).freedom
-    band = _band(x, law(x, means), law(x, worlds), freedom)
-    factor = float(law(x, means).factor[0])
-    return Fit(axis, measure, way, points, slope, exponent, floor, factor, misfit, note, band)
+    return fit._replace(
+        slope=slope,
+        exponent=exponent,
+        floor=floor,
+        factor=float(law(x, means).factor[0]),
+        misfit=float(np.abs(misfit).max()),
+        off=off,
+        note=note,
+        band=_band(x, law(x, means), law(x, worlds), freedom),
+    )
+
+
+def _said(rung: Rung, misfit: float) -> str:
+    where = "above" if misfit > 0 else "below"
+    return f"{rung.name.replace('_', ' ')} is {abs(misfit):.0%} {where} it".replace("%", " %")
+
+
+def _off(
+    x: np.ndarray,
+    law: Callable[[np.ndarray, np.ndarray], Law],
+    values: list[np.ndarray],
+    worlds: np.ndarray,
+    resampling: Resampling,
+) -> int | None:
+    """The rung that is farthest off the law, if it is by more than chance (Bonferroni)."""
+
+    def deviation(y: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.log(y) - np.log(law(x, y).at(x))
+        return found
+
+    each = resampling.smooth(deviation, values, worlds)
+    chances = [len(x) * probability(one) for one in each]
+    return int(np.argmin(chances)) if min(chances) < 0.05 else None
+
+
+def probability(found: Interval) -> float:
+    """P of Student's t that a value is 0; 1 where nothing varied."""
+    if not found.error > 0:
+        return 1.0
+    return float(2 * stats.t.sf(abs(found.mean) / found.error, found.freedom))
 
 
 def _resampled(
@@ -169,13 +210,19 @@ def _floor(
 ) -> tuple[tuple[Interval, Interval] | None, str]:
     if len(x) < FEWEST_FLOORED:
         return None, f"{len(x)} rungs: a floor needs {FEWEST_FLOORED} or more"
-    floors = floored(x, worlds).floor
-    if np.quantile(floors, 0.025) <= 1e-3 * worlds.mean():
+
+    def both(y: np.ndarray) -> np.ndarray:
+        law = floored(x, y)
+        return np.stack([law.exponent, law.floor], axis=-1)
+
+    exponent, floor = resampling.smooth(both, values, worlds)
+    if np.quantile(both(worlds)[:, 1], 0.025) <= 1e-3 * worlds.mean():
         return None, "no floor can be told from 0"
-    exponent = resampling.smooth(lambda y: floored(x, y).exponent, values, worlds)
-    if not 0 < exponent.error < exponent.mean:
+    if not (exponent.low > 0 and floor.low > 0):
         return None, "the floor is too unsure"
-    return (exponent, resampling.smooth(lambda y: floored(x, y).floor, values, worlds)), ""
+    if _off(x, floored, values, worlds, resampling) is not None:
+        return None, "a floor does not explain the rungs"
+    return (exponent, floor), ""
 
 
 def _band(x: np.ndarray, law: Law, resampled: Law, freedom: float) -> Band:
@@ -201,11 +248,12 @@ def _contest(first: Fit, second: Fit, resampling: Resampling) -> Contest:
     rungs = [point.rung for fit in (first, second) for point in fit.points]
     one, two = (np.array([point.x for point in fit.points]) for fit in (first, second))
     values, worlds = _resampled(rungs, first.measure, resampling)
-    difference = resampling.smooth(
-        lambda y: pure(one, y[:, : len(one)]).exponent - pure(two, y[:, len(one) :]).exponent,
-        values,
-        worlds,
-    )
-    ratio = abs(difference.mean) / difference.error if difference.error else np.inf
-    p = float(2 * stats.t.sf(ratio, difference.freedom))
+
+    def difference_of(y: np.ndarray) -> np.ndarray:
+        exponents = pure(one, y[:, : len(one)]).exponent, pure(two, y[:, len(one) :]).exponent
+        apart: np.ndarray = exponents[0] - exponents[1]
+        return apart[:, None]
+
+    (difference,) = resampling.smooth(difference_of, values, worlds)
+    p = probability(difference)
     return Contest(first, second, difference, p, p)

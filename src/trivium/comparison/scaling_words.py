@@ -37,6 +37,8 @@ def climbs(ladder: Ladder) -> tuple[Climb, ...]:
 
 def headline(axis: Axis, contests: Sequence[Contest]) -> str:
     """Who gains most from more of it, by the errors with the most labels, if that can be told."""
+    if not contests:
+        return f"More {axis.words}: too few rungs or ways to compare"
     last = [one for one in contests if one.first.measure == contests[-1].first.measure]
     names = dict.fromkeys(fit.way.objective for one in last for fit in (one.first, one.second))
     for name in names:
@@ -48,8 +50,6 @@ def headline(axis: Axis, contests: Sequence[Contest]) -> str:
         ]
         if all(faster):
             return f"More {axis.words}: {label(name)} gains most"
-    if not last:
-        return f"More {axis.words}: too few rungs or ways to compare"
     if any(one.verdict != "not distinguishable" for one in last):
         return f"More {axis.words}: some ways gain more than others, none more than all"
     return f"More {axis.words}: no way demonstrably gains more than another"
@@ -60,10 +60,14 @@ def _gains(fits: Sequence[Fit]) -> list[str]:
     found = []
     for way in dict.fromkeys((fit.way.paradigm, fit.way.objective) for fit in fits):
         mine = [f for f in fits if (f.way.paradigm, f.way.objective) == way and f.measure.is_error]
-        told = [f"{gain(fit.slope)} {_labels(fit.measure)}" for fit in mine if fit.slope]
+        told = [
+            f"{gain(fit.slope)} {_labels(fit.measure)}"
+            + (f" (though not by a power law: {fit.off})" if fit.off else "")
+            for fit in mine
+            if fit.slope
+        ]
         if told:
-            words = f"Ten times the {mine[0].axis.words}"
-            found.append(f"{words}, {label(way[1])}: {'; '.join(told)}.")
+            found.append(f"{label(way[1])}: {'; '.join(told)}.")
         elif mine:
             found.append(f"{label(way[1])}: {mine[0].note}, so nothing is fitted.")
     return found
@@ -71,15 +75,15 @@ def _gains(fits: Sequence[Fit]) -> list[str]:
 
 def gain(slope: Interval) -> str:
     """What ten times as much does to the errors, by the exponent of a power law."""
-    mean, low, high = (100 * (1 - 10.0**-value) for value in slope[:3])
-    if np.isnan(low):
-        return f"{abs(mean):.0f} % {'fewer' if mean > 0 else 'more'} errors (no interval)"
-    bounds = f"[{low:.0f}, {high:.0f}]"
-    if low > 0:
-        return f"{mean:.0f} % {bounds} fewer errors"
-    if high < 0:
-        return f"{-mean:.0f} % [{-high:.0f}, {-low:.0f}] more errors"
-    return f"no change that can be told from none ({mean:.0f} % {bounds} fewer errors)"
+    if np.isnan(slope.low):
+        mean = round(100 * (1 - 10.0**-slope.mean))
+        return f"{abs(mean)} % {'fewer' if mean > 0 else 'more'} errors (no interval)"
+    mean, low, high = (round(100 * (1 - 10.0**-value)) for value in slope[:3])
+    if slope.low > 0:
+        return f"{mean} % [{low}, {high}] fewer errors"
+    if slope.high < 0:
+        return f"{-mean} % [{-high}, {-low}] more errors"
+    return f"no change that can be told from none ({mean} % [{low}, {high}] fewer errors)"
 
 
 def _labels(measure: Measure) -> str:
@@ -93,18 +97,20 @@ def _verdicts(contests: Sequence[Contest]) -> list[str]:
     found = []
     for measure in dict.fromkeys(one.first.measure for one in contests):
         mine = [one for one in contests if one.first.measure == measure]
-        words = [
-            f"{label(one.first.way.objective)} {one.verdict} than {label(one.second.way.objective)}"
-            for one in mine
-            if one.verdict != "not distinguishable"
-        ]
+        faster: dict[str, list[str]] = {}
+        for one in mine:
+            sides = [label(fit.way.objective) for fit in (one.first, one.second)]
+            if one.verdict != "not distinguishable":
+                winner, loser = sides if one.verdict == "falls faster" else sides[::-1]
+                faster.setdefault(winner, []).append(loser)
+        words = [f"{name} falls faster than {' and '.join(faster[name])}" for name in faster]
         tied = [
             f"{label(one.first.way.objective)} and {label(one.second.way.objective)}"
             for one in mine
             if one.verdict == "not distinguishable"
         ]
         words += ["not distinguishable: " + ", ".join(tied)] if tied else []
-        found.append(f"The exponents {_labels(measure)}: {'; '.join(words)}.")
+        found.append(f"Exponents {_labels(measure)}: {'; '.join(words)}.")
     return found
 
 
@@ -131,7 +137,7 @@ def markdown(ladder: Ladder) -> str:
     """The sentences and the exponents in Markdown."""
     lines = []
     for climb in climbs(ladder):
-        lines += [f"### {climb.headline}", ""]
+        lines += [f"### {climb.headline}", "", f"With ten times the {climb.axis.words}:", ""]
         lines += [f"- {sentence}" for sentence in climb.sentences]
         lines += ["", "| measure | objective | rungs | exponent b | floor |", "|-|-|-|-|-|"]
         lines += [
@@ -160,6 +166,7 @@ def row(fit: Fit) -> dict[str, object]:
         "exponent": _interval(fit.exponent),
         "floor": _interval(fit.floor),
         "factor": _known(fit.factor),
+        "off": fit.off,
         "note": fit.note,
     }  # fmt: skip
 
