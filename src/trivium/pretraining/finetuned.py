@@ -40,7 +40,7 @@ class Examination(NamedTuple):
         return train(self.how, lr, self.encoder, self.store, items, task=self.task, label=label)
 
     def choose(
-        self, items: Int64[np.ndarray, " item"], validation: Int64[np.ndarray, " item"], what: str
+        self, items: Int64[np.ndarray, " item"], validation: Int64[np.ndarray, " held"], what: str
     ) -> Chosen:
         """Try every learning rate; one at which the training breaks down has lost.
 
