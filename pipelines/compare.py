@@ -20,6 +20,7 @@ def main(config: DictConfig) -> None:
     if values["cells"] is None and values["runs"] is None:
         values |= compared(read_grid(values["grid"]))
     from trivium.comparison.ladder import write_ladder
+    from trivium.comparison.printing import print_figures
     from trivium.comparison.report import write_report
     from trivium.tracking.lifecycle import reap
     from trivium.tracking.provenance import commit
@@ -31,6 +32,7 @@ def main(config: DictConfig) -> None:
         write_ladder(found, folder, commit=commit())
     else:
         write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
+        print_figures(folder / "figures")
     print(f"The report is in {folder / 'index.html'}")
 
 

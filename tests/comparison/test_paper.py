@@ -180,7 +180,7 @@ def test_the_figures_are_those_of_the_page(grid, tmp_path):
     found = re.search(r'(?s)<script type="application/json" id="figures">(.*?)</script>', page)
     embedded = json.loads(found[1])
     paths = {path.stem: path for path in (tmp_path / "figures").iterdir()}
-    assert len(paths) == len(embedded) == 7
+    assert len(paths) == len(embedded) == 11
     for name, figure in embedded.items():
         path = paths["shapes-label-image-" + name.partition("-")[2]]
         assert json.loads(path.read_text()) == figure

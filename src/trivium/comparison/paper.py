@@ -1,8 +1,6 @@
 """The tables and figures of the report as a paper takes them in: CSV, LaTeX and Plotly JSON.
 
-Plotly draws SVG and PNG in a browser only (by Kaleido, which is not installed with this package).
-So a figure is written as the JSON that the page embeds, from which
-`plotly.io.read_json(path).write_image("figure.svg")` draws it where Kaleido and a browser are.
+`printing` draws the figures as SVG and PNG beside their JSON.
 """
 
 import csv
@@ -12,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from trivium.comparison.content import Report, Section
-from trivium.comparison.figures import compact
+from trivium.comparison.figures import compact, standing
 from trivium.comparison.scoring import MAIN
 from trivium.comparison.tables import LEGEND, STUB, Entry, Row, filled, heading, stub
 
@@ -63,8 +61,8 @@ def for_paper(report: Report) -> dict[str, str]:
     """Texts by their paths in the report's folder.
 
     `tables/NAME.csv` and `tables/NAME.tex` of each table of cells, `figures/NAME.json` of each
-    figure. NAME is made of dataset, task, modality and what is shown, and of [a-z0-9_-] alone;
-    names that would be the same are numbered from 2 on.
+    figure, from which `printing` makes pictures. NAME is made of dataset, task, modality and what
+    is shown, and of [a-z0-9_-] alone; names that would be the same are numbered from 2 on.
     """
     files: dict[str, str] = {}
     for section in report.sections:
@@ -74,6 +72,8 @@ def for_paper(report: Report) -> dict[str, str]:
         for shown, figure in section.drawn.items():
             name = _free(f"figures/{_name(section, shown)}", ".json", files)
             files[f"{name}.json"] = compact(figure)
+    if overall := standing(report.standings):
+        files["figures/standing.json"] = compact(overall)
     return files
 
 
