@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from recomputed import check_cells, check_text, recomputed
+
 ROOT = Path(__file__).resolve().parents[2]
 # Several commands one after the other: what they import is imported once.
 DRIVER = """
@@ -236,6 +238,19 @@ def test_the_report_has_them_all(ran):
     objectives = {record["objective"] for record in found if record["task"] == "image to text"}
     assert objectives == {"clip", "ridge"}
     assert "does learning together help" in (report / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_every_number_of_the_report_follows_from_the_predictions(ran):
+    folders = [path.parent for path in (ran[0] / "probes").rglob("probe.json")]
+    truth = recomputed(folders)
+    cells = json.loads((ran[0] / "report" / "comparison.json").read_text())["cells"]
+    assert check_cells(truth, cells) > 100
+    seen = set(check_text(truth, (ran[0] / "report" / "report.md").read_text()))
+    left = {key for key in truth if key not in seen}
+    # Of variations and of what is withheld the tables show accuracy alone, at one share of labels.
+    assert all(key[-1] == "macro_f1" or "/" in key[6] + key[-1] for key in left)
+    assert len(seen) > 100
 
 
 @pytest.mark.slow
