@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from trivium.comparison.ladder import write_ladder
+from trivium.comparison.ladder import ticks, write_ladder
 
 from .fabricated import fabricate
 
@@ -53,6 +53,15 @@ def test_the_page_says_what_more_buys_and_asks_nothing_of_any_network(written):
     for name, figure in figures.items():
         assert f'data-figure="{name}"' in html
         assert {axis["type"] for key, axis in figure["layout"].items() if "axis" in key} == {"log"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "values"),
+    [((20, 31), [20, 25, 30]), ((0.2, 0.52), [0.2, 0.3, 0.4, 0.5]), ((2, 90), [2, 5, 10, 20, 50])],
+)
+def test_ticks_are_round_and_inside(bounds, values):
+    assert set(values) <= set(ticks(*bounds))
+    assert len(ticks(*bounds)) < 13
 
 
 def test_the_json_holds_every_fit(written):

@@ -123,8 +123,10 @@ def panels(
     )  # fmt: skip
     for column, (_, fits) in enumerate(found, start=1):
         drawn = found if shared else [("", fits)]
-        heights = [scale * p.mean for _, those in drawn for fit in those for p in fit.points]
-        figure.update_yaxes(type="log", tickvals=ticks(min(heights), max(heights)), col=column)
+        points = [point for _, those in drawn for fit in those for point in fit.points]
+        low = min(p.low if p.low > 0 else p.mean for p in points)
+        high = max(p.mean if math.isnan(p.high) else p.high for p in points)
+        figure.update_yaxes(type="log", tickvals=ticks(scale * low, scale * high), col=column)
     figure.update_yaxes(title=unit, col=1)
     made = styled(figure, height=440 if shared else 320)
     made["layout"]["legend"]["y"] = -0.24

@@ -130,7 +130,7 @@ def floor_of(fit: Fit) -> str:
         return fit.note
     scale, form = (100.0, "%.1f") if fit.measure.is_error else (1.0, "%.3g")
     unit = " %" if fit.measure.is_error else ""
-    return f"{bounded(fit.floor, form, scale)}{unit}; above it b = {bounded(fit.exponent)}"
+    return f"{bounded(fit.floor, form, scale)}{unit}, above it b = {bounded(fit.exponent)}"
 
 
 def markdown(ladder: Ladder) -> str:
