@@ -38,9 +38,12 @@ def composed(name: str, overrides: list[str]) -> dict[str, Any]:
 
 
 def read_grid(name: str) -> dict[str, Any]:
-    """A grid of `conf/pipeline`; what it leaves open is as in the grid that it names as `base`."""
+    """A grid of `conf/pipeline`; what it leaves open is as in the grid that it names as `base`.
+
+    But it fine-tunes only what it names itself.
+    """
     grid: Any = OmegaConf.to_container(OmegaConf.load(CONF / "pipeline" / f"{name}.yaml"))
-    return {**read_grid(grid["base"]), **grid} if "base" in grid else dict(grid)
+    return {**read_grid(grid["base"]), "finetuned": [], **grid} if "base" in grid else dict(grid)
 
 
 def compared(grid: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ seeds: [0, 1]
 cells:
   - synthetic-cross_entropy
   - synthetic-autoencoder
+finetuned: [synthetic-cross_entropy]
 overrides:
   synthetic: [encoder.width=16, encoder.depth=1, encoder.num_heads=2, encoder.patch=8, budget=steps,
     budget.steps=4, trainer.batch_size=64, monitor.num_items=40, monitor.pictures=false,
@@ -52,6 +53,7 @@ class Project:
                 shutil.copy(source, place / name)
         self.edit("conf/pipeline/default.yaml", ".*", GRID, whole=True)
         self.edit("conf/probe/default.yaml", "num_draws: 5", "num_draws: 2")
+        self.edit("conf/finetune.yaml", r"flops: 1.35e\+11", "flops: 1e+8")
         self.edit(
             "conf/data/synthetic.yaml",
             "num_train: 8000\nnum_test: 2000",
@@ -107,6 +109,7 @@ def project(tmp_path_factory):
 
 
 CELLS = ("synthetic-cross_entropy", "synthetic-autoencoder")
+TUNED = {f"finetune@synthetic-cross_entropy-{seed}" for seed in (0, 1)}
 RUNS = [f"{cell}-{seed}" for cell in CELLS for seed in (0, 1)]
 
 
@@ -115,6 +118,7 @@ RUNS = [f"{cell}-{seed}" for cell in CELLS for seed in (0, 1)]
 def test_an_edit_repeats_what_it_touches(project):
     everything = {"prepare@synthetic", "bind", "control@synthetic", "compare"}
     everything |= {f"{stage}@{run}" for stage in ("pretrain", "probe") for run in RUNS}
+    everything |= TUNED
     # The first time with two cells at once, as `make repro` does it.
     ran = set(STAGE.findall(printed := project.run("pipelines/repro.py", "2")))
     for names in re.findall(r"== \d+/\d+ (.+) done", printed):
@@ -140,6 +144,10 @@ def test_an_edit_repeats_what_it_touches(project):
     # The probe: no training.
     project.edit("conf/probe/default.yaml", "num_bins: 15", "num_bins: 10")
     assert project.repro() == {*(f"probe@{run}" for run in RUNS), "control@synthetic", "compare"}
+
+    # Fine-tuning: no probe.
+    project.edit("conf/finetune.yaml", "layer_decay: 0.75", "layer_decay: 0.5")
+    assert project.repro() == {*TUNED, "compare"}
 
     # A dropped seed: only the comparison; and back again.
     project.edit("conf/pipeline/default.yaml", r"seeds: \[0, 1\]", "seeds: [0]")

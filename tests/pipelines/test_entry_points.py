@@ -1,46 +1,19 @@
 """The commands of the README as a user types them: help, errors, and one small chain."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from commands import ROOT, SMALL, TEXTS, run
+
 sys.path.insert(0, str(ROOT / "pipelines"))
 
-from _compose import composed  # noqa: E402
-
-SMALL = [
-    "data=synthetic",
-    "encoder.width=16",
-    "encoder.depth=1",
-    "encoder.num_heads=2",
-    "encoder.patch=8",
-    "trainer.batch_size=64",
-    "trainer.precision=32-true",
-    "monitor.num_items=60",
-    "monitor.sentinels.action=warn",
-]
+from _compose import composed
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """An empty folder to run in, with a tracking store of its own."""
-    return tmp_path_factory.mktemp("project")
-
-
-def run(place, *words, options=()):
-    environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    script, *rest = words
-    command = [sys.executable, *options, str(ROOT / "pipelines" / script), *rest]
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
-
-
-@pytest.mark.parametrize("script", ["prepare", "pretrain", "probe", "compare", "tune"])
+@pytest.mark.parametrize("script", ["prepare", "pretrain", "probe", "finetune", "compare", "tune"])
 def test_help_helps_and_imports_nothing_heavy(place, script):
     done = run(place, f"{script}.py", "--help", options=("-X", "importtime"))
     assert done.returncode == 0, done.stderr
@@ -117,18 +90,6 @@ def test_prepare_pretrain_probe_and_sweep(place):
     probed = client.search_runs([experiment.experiment_id], "metrics.`probe/linear_accuracy` > 0")
     assert len(probed) == 1
     assert "train/loss" in probed[0].data.metrics
-
-
-TEXTS = [
-    "data=synthetic_text",
-    "encoder=text_nano",
-    "encoder.width=16",
-    "encoder.depth=1",
-    "budget=steps",
-    "budget.steps=6",
-    "monitor.num_items=60",
-    "monitor.sentinels.action=warn",
-]
 
 
 @pytest.mark.slow

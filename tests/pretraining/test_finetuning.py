@@ -105,9 +105,7 @@ def test_it_beats_chance_on_generated_pictures(how, encoder, store):
     targets = found.predictions["labels"]
     assert np.array_equal(targets, store.labels("shape")[store.split("test")])
     (accuracy,) = (
-        r["value"]
-        for r in found.records
-        if (r["split"], r["metric"]) == ("test", "accuracy")
+        r["value"] for r in found.records if (r["split"], r["metric"]) == ("test", "accuracy")
     )
     assert accuracy == (found.predictions["finetune/1.0/0"] == targets).mean()
     most = np.bincount(targets).max() / len(targets)
