@@ -24,7 +24,7 @@ addEventListener("load", () => {
     const plots = [...document.querySelectorAll("[data-figure]")];
     root.dataset.plots = plots.length;
     root.dataset.traced = plots.filter((plot) =>
-      plot.querySelector(".scatterlayer .trace, .barlayer .trace")).length;
+      plot.querySelector(".scatterlayer .trace, .barlayer .trace, .heatmaplayer .hm")).length;
     root.dataset.step = strip.querySelector("output").textContent;
     root.dataset.shown = strip.querySelectorAll("img:not([hidden])").length;
     root.dataset.requests = performance.getEntriesByType("resource")
@@ -51,7 +51,7 @@ def test_in_a_browser(grid, tmp_path):
     assert "CONSOLE" not in done.stderr, re.findall(r".*CONSOLE.*", done.stderr)
     root = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<html[^>]*>", done.stdout)[0]))
     assert root["ready"] == "yes"
-    assert int(root["plots"]) == int(root["traced"]) == 7
+    assert int(root["plots"]) == int(root["traced"]) == 8
     assert (root["step"], root["shown"]) == ("0", "1")
     assert root["requests"] == "0"
     assert root["overflow"] == "false"

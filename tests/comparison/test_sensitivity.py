@@ -1,6 +1,7 @@
 """Varied probes in the report: apart from the tables, and compared by the ranking they give."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import stats
 
 from trivium.comparison.content import assemble
 from trivium.comparison.report import write_report
-from trivium.comparison.sensitivity import markdown, shown
+from trivium.comparison.sensitivity import markdown, sensitive, shown
 
 from .fabricated import fabricate
 
@@ -102,6 +103,14 @@ def test_the_report_says_it(entries, tmp_path, report):
     page = (tmp_path / "index.html").read_text()
     assert report.sections[0].sensitivity.agreements[0].sentence in page
     assert '"1-layers"' in page
+
+
+def test_variations_at_labels_that_the_protocol_does_not_know_are_left_out(report):
+    every = report.scores
+    varied = [one for one in every if one.cell.fraction == 0.1 and one.cell.probe == "knn"]
+    varied = [replace(one, cell=one.cell._replace(probe="linear/one scale")) for one in varied]
+    assert sensitive(every, varied) is not None
+    assert sensitive([one for one in every if one.cell.fraction != 0.1], varied) is None
 
 
 def test_names_are_those_of_the_variation():

@@ -274,7 +274,7 @@ def styled(figure: Any, *, height: int) -> Figure:
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK[0]},
         margin={"l": 56, "r": 12, "t": 32, "b": 48},
-        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0, "x": 0, "yanchor": "bottom"},
         hoverlabel={"font": {"family": FONT}},
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK[0]})

@@ -82,7 +82,10 @@ Way = tuple[str, str, str]
 
 
 def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensitivity | None:
-    """What the varied probes of one place found, beside the protocol's at the same labels."""
+    """What the varied probes of one place found, beside the protocol's at the same labels.
+
+    None where no way has both.
+    """
     if not variations:
         return None
     share = variations[0].cell.fraction
@@ -97,6 +100,8 @@ def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensiti
         cell = one.cell
         by_way[cell.paradigm, cell.objective, cell.encoder][cell.probe] = one
     by_way = {way: mine for way, mine in by_way.items() if REFERENCE in mine and len(mine) > 2}
+    if not by_way:
+        return None
     names = list(dict.fromkeys(name for mine in by_way.values() for name in mine))
     columns = tuple(sorted(names, key=_place))
     several = len({encoder for paradigm, _, encoder in by_way if paradigm != "control"}) > 1
