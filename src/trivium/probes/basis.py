@@ -38,8 +38,8 @@ class Basis:
             scale = np.full_like(scale, np.sqrt(np.mean(scale**2)) or 1.0)
         scale = np.where(constant, 1.0, scale)
         standard = torch.from_numpy(np.where(constant, 0.0, (features - mean) / scale))
-        variances, axes = torch.linalg.eigh(standard.mT @ standard / len(standard))
-        used = variances > RANK * variances[-1].clamp_min(RANK)
+        variances, axes = _principal(standard)
+        used = variances > RANK * variances.max().clamp_min(RANK)
         return cls(mean, scale, axes[:, used].numpy(), variances[used].numpy())
 
     def whiten(self, features: Float[np.ndarray, "item channel"]) -> torch.Tensor:
@@ -63,3 +63,17 @@ class Basis:
         intercept = weights[:, -1:] + (raw @ (self.mean - other.mean))[:, None]
         turned = ((raw * self.scale) @ self.axes) * np.sqrt(self.variances)
         return torch.from_numpy(np.concatenate([turned, intercept], 1).reshape(1, -1))
+
+
+def _principal(standard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Variances and axes [channel, axis] of centred features.
+
+    Few items of many channels span few axes: there a decomposition of the items is cheaper than
+    one of the channels' covariance.
+    """
+    num_items, num_channels = standard.shape
+    if num_items >= num_channels:
+        variances, axes = torch.linalg.eigh(standard.mT @ standard / num_items)
+        return variances, axes
+    _, singular, axes = torch.linalg.svd(standard, full_matrices=False)
+    return singular**2 / num_items, axes.mT
