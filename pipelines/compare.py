@@ -54,7 +54,10 @@ def entries(values: dict[str, Any]) -> list[Any]:
         probe, run = folder / "probes" / name, folder / "runs" / name if trained else None
         # Of several modalities there is a folder of each evaluation.
         for each in sorted(path.parent for path in probe.glob("*/probe.json")) or [probe]:
-            run_id = find_run({"checkpoint": read_evaluation(each).checkpoint})
+            # Seeds that change nothing give the same checkpoint.
+            evaluation = read_evaluation(each)
+            tags = {"checkpoint": evaluation.checkpoint, "seed": evaluation.facts["seed"]}
+            run_id = find_run(tags)
             found.append(Entry(cell, seed, each, run, run_id, variant=parts_of(cell)[2]))
         tuned = folder / "finetuned" / name
         if cell in (values["finetuned"] or ()) and tuned.is_dir():

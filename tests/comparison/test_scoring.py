@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from trivium.comparison.scoring import macro_f1_influence, score_of
+from trivium.comparison.scoring import is_share, macro_f1_influence, score_of
 from trivium.probes.retrieval import Ranks, measures
 
 
@@ -47,3 +47,12 @@ def test_pseudo_values_give_macro_f1s_sampling_error():
     brute = np.std([f1_score(y, p, average="macro") for p, y in (sample() for _ in range(300))])
     error = np.mean([macro_f1_influence(*sample()).std() / 20 for _ in range(20)])
     assert error == pytest.approx(brute, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("accuracy", True), ("ece", True), ("recall@5/Welsh", True), ("chance@1", True),
+     ("median_rank", False), ("rankme", False), ("num_candidates", False)],
+)  # fmt: skip
+def test_shares_are_told_from_other_numbers(metric, expected):
+    assert is_share(metric) is expected

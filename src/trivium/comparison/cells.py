@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 
 from trivium.comparison.bootstrap import Interval, Resampling
 from trivium.comparison.records import PARADIGMS, Facts, Measured, Prediction, Record
-from trivium.comparison.scoring import MAIN, RETRIEVAL, score_of
+from trivium.comparison.scoring import MAIN, RETRIEVAL, is_share, score_of
 from trivium.comparison.units import num_units, pooled
 from trivium.types import MODALITIES
 
@@ -178,7 +178,7 @@ def _scores(
     resampling = resamplings[num_units(labels, groups)]
     worlds = resampling.worlds(values)
     interval = resampling.interval(values, worlds)
-    if score_of(cell.metric):
+    if is_share(cell.metric):
         interval = interval._replace(low=max(interval.low, 0.0), high=min(interval.high, 1.0))
     records = [record for _, record in members]
     return Scores(

@@ -116,8 +116,8 @@ def losses(runs: Sequence[Run], colours: Shades) -> Figure | None:
         place = divmod(keys.index(key), columns)
         curves = run.curves or {}
         trace = go.Scatter(
-            x=curves["flops"], y=curves["terms"]["loss"], mode="lines", showlegend=False,
-            line={"color": colours[key][0], "width": 1.6}, opacity=0.85,
+            x=_short(curves["flops"]), y=_short(curves["terms"]["loss"]), mode="lines",
+            showlegend=False, line={"color": colours[key][0], "width": 1.6}, opacity=0.85,
             hovertemplate=f"seed {run.facts.seed}: %{{y:.4g}}<br>%{{x:.3s}} FLOPs<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, row=place[0] + 1, col=place[1] + 1)
@@ -143,3 +143,8 @@ def seconds_at(run: Run, steps: Sequence[Any]) -> list[float] | None:
     if seconds is None or not total:
         return None
     return [float(seconds) * flops / total for flops in spent]
+
+
+def _short(values: Sequence[float]) -> list[float]:
+    """Five digits of each: no eye sees more, and the page has many."""
+    return [float(f"{value:.5g}") for value in values]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from trivium.comparison.runs import Picture, Run
 
-BUDGET = 5_000_000
+BUDGET = 3_000_000
 """Bytes of pictures that a page may carry over all sections (a third more as base64)."""
 QUALITY = 80
 """Of WebP, in [0, 100]."""

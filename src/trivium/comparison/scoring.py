@@ -30,6 +30,11 @@ def score_of(metric: str) -> Score | None:
     return SCORES.get(name)
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of something: between 0 and 1, and shown in percent."""
+    return metric in ("accuracy", "macro_f1", "ece") or metric.startswith(("recall", "chance"))
+
+
 def correctness(
     predicted: Integer[np.ndarray, " item"], labels: Integer[np.ndarray, " item"]
 ) -> Float[np.ndarray, " item"]:

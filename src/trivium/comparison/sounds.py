@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from trivium.comparison.runs import Picture, Run
 
-BUDGET = 2_000_000
+BUDGET = 1_500_000
 """Bytes of sounds that a page may carry over all sections (a third more as base64)."""
 ORDER = ("input", "masked", "corrupted", "filled", "reconstruction", "sample")
 """Rows that are played first, in this order; then come all others by name."""

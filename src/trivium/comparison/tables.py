@@ -7,7 +7,7 @@ from typing import NamedTuple
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.pairwise import Comparison, Verdict
 from trivium.comparison.records import SEEDLESS
-from trivium.comparison.scoring import MAIN
+from trivium.comparison.scoring import MAIN, is_share
 
 LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
@@ -132,9 +132,7 @@ def percent(value: float) -> str:
 
 def figure(value: float, metric: str) -> str:
     """A metric's value: in percent if it is a share, else to four digits."""
-    shares = ("accuracy", "macro_f1", "ece")
-    is_share = metric in shares or metric.startswith(("recall", "chance"))
-    return percent(value) if is_share else f"{value:.4g}"
+    return percent(value) if is_share(metric) else f"{value:.4g}"
 
 
 def fraction(value: float) -> str:
