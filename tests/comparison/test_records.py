@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from trivium.comparison.records import Entry, Prediction, read_entries
+from trivium.comparison.arrays import Prediction
+from trivium.comparison.records import Entry, read_entries
 
 from .fabricated import fabricate
 

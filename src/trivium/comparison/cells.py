@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
+from trivium.comparison.arrays import Prediction
 from trivium.comparison.bootstrap import Interval, Resampling
-from trivium.comparison.records import PARADIGMS, Facts, Measured, Prediction, Record
+from trivium.comparison.records import PARADIGMS, Facts, Measured, Record
 from trivium.comparison.scoring import MAIN, RETRIEVAL, is_share, score_of
 from trivium.comparison.units import num_units, pooled
 from trivium.types import MODALITIES

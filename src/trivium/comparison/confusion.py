@@ -9,10 +9,11 @@ from jaxtyping import Float, Integer
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from trivium.colours import LIGHT
+from trivium.comparison.arrays import Prediction
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.figures import Figure, styled
 from trivium.comparison.palette import GRID, NAMES
-from trivium.comparison.records import Measured, Prediction
+from trivium.comparison.records import Measured
 from trivium.comparison.speakers import speakers
 from trivium.comparison.tables import fraction, label, percent
 from trivium.data.meta import Meta

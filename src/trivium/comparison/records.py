@@ -1,7 +1,6 @@
 """What the probe folders say: one record per measured number, with its per-item predictions."""
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from trivium.comparison.arrays import Prediction, read_arrays, read_features
 from trivium.comparison.joined import joined
 
 
@@ -68,14 +68,6 @@ class Record(NamedTuple):
     commit: str | None
 
 
-class Prediction(NamedTuple):
-    """Which fitted probe predicted: its name, label fraction and label draw."""
-
-    probe: str
-    fraction: float
-    draw: int
-
-
 @dataclass(frozen=True)
 class Measured:
     """One probe folder: facts, records, and the predicted class of every test item.
@@ -122,15 +114,6 @@ class Measured:
         return chosen
 
 
-class Arrays(NamedTuple):
-    """The content of `predictions.npz`."""
-
-    predictions: dict[Prediction, Integer[np.ndarray, " item"]]
-    labels: Integer[np.ndarray, " item"]
-    groups: Integer[np.ndarray, " item"] | None
-    strata: Integer[np.ndarray, " item"] | None
-
-
 PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
 VARIED = "/"
 """What stands between the name of a probe and how it was varied."""
@@ -166,8 +149,8 @@ def _read(entry: Entry) -> Measured:
             f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
             "records as trivium.probes.protocol writes them; run the probe stage again."
         ) from error
-    arrays = _arrays(entry.probe_folder / "predictions.npz")
-    features = _features(entry.probe_folder / "features.npy")
+    arrays = read_arrays(entry.probe_folder / "predictions.npz")
+    features = read_features(entry.probe_folder / "features.npy")
     return _apart(Measured(entry, protocol, facts, records, *arrays, features))
 
 
@@ -235,51 +218,6 @@ def _record(row: Mapping[str, Any], facts: Facts, entry: Entry) -> Record:
         run_id=entry.run_id,
         commit=entry.commit,
     )
-
-
-def _arrays(path: Path) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist: run the probe stage of this cell.") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
-    if "labels" not in found:
-        raise ValueError(f"{path} has no array 'labels': run the probe stage again.")
-    labels, groups, strata = (found.pop(name, None) for name in ("labels", "groups", "strata"))
-    predictions = {_parse(name, path): array for name, array in found.items()}
-    for key, array in predictions.items():
-        if array.shape != labels.shape:
-            raise ValueError(
-                f"{path}: {'/'.join(map(str, key))} predicts {len(array)} items, but there are "
-                f"{len(labels)} labels: run the probe stage again."
-            )
-    for name, array in (("groups", groups), ("strata", strata)):
-        if array is not None and array.shape != labels.shape:
-            raise ValueError(
-                f"{path}: {name} are of {len(array)} items, but there are {len(labels)} labels: "
-                "run the probe stage again."
-            )
-    return Arrays(predictions, labels, groups, strata)
-
-
-def _features(path: Path) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    try:
-        features: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): run the probe stage again.") from error
-    return features
-
-
-def _parse(name: str, path: Path) -> Prediction:
-    try:
-        probe, fraction, draw = name.rsplit("/", 2)
-        return Prediction(probe, float(fraction), int(draw))
-    except ValueError as error:
-        raise ValueError(f"{path}: array {name!r}, expected 'probe/fraction/draw'.") from error
 
 
 def _check_protocol(measured: Sequence[Measured]) -> None:
