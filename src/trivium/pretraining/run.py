@@ -1,6 +1,7 @@
 """One pretraining run from its parts to its folder."""
 
 import importlib.metadata
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -217,7 +218,8 @@ def finish(
             {f"cost/{k}": v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step
         )
         if watch.film:
-            folder.write_json("looks.json", watch.film)
+            film = json.dumps(watch.film, separators=(",", ":"), allow_nan=False)
+            folder.write_text("looks.json", film + "\n")
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
         writer.log_metrics({"validation/linear_accuracy": accuracy}, step)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
 from trivium.objectives.gather import gather
+from trivium.objectives.penalty import active_units
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 NUM_TRAVERSALS = 3
@@ -79,9 +80,8 @@ class VAE(Objective):
         reconstruction = negative_log_likelihood(stem, distance, valid)
         kl = gather(divergence(mu, log_variance).mean(0, keepdim=True)).mean(0)
         loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
-        active = (mu.detach().var(0, correction=0) > 0.01).float().sum()
         terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach().sum()}
-        return {"loss": loss, **terms, "active_units": active}
+        return {"loss": loss, **terms, "active_units": active_units(mu)}
 
     def posterior(self, view: View) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each [batch, latent], and which tokens hold data."""
