@@ -26,7 +26,7 @@ def test_what_may_be_learnt_from_is_the_train_split_and_the_rest_is_as_it_was(st
     items, _ = store.fraction(0.2, 0, "shape")
     labelled = Labelled(store, items)
     assert np.array_equal(labelled.split("train"), items)
-    assert np.array_equal(labelled.training_share(1.0, 0, "shape"), items)
+    assert np.array_equal(labelled.share("train", 1.0, 0, "shape"), items)
     for name in ("validation", "test"):
         assert np.array_equal(labelled.split(name), store.split(name))
     assert np.array_equal(labelled.labels("shape"), store.labels("shape"))
