@@ -57,7 +57,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
         evaluation = evaluate(features, store, protocol, known, checkpoint=digest, task=task)
         if task == main:
             evaluation = label_free(values, evaluation, encoder, store, features)
-            evaluation = sensitivity(values, evaluation, encoder, store, features)
+            evaluation = sensitivity(values, evaluation, encoder, store, features, protocol)
         where = folder / task if len(tasks) > 1 else folder
         write_evaluation(evaluation, where)
         own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
@@ -71,7 +71,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
 
 
 def sensitivity(
-    values: dict[str, Any], evaluation: Any, encoder: Any, store: Any, features: Any
+    values: dict[str, Any], evaluation: Any, encoder: Any, store: Any, features: Any, protocol: Any
 ) -> Any:
     """The evaluation with varied probes; raw texts have no dense features."""
     import numpy as np
@@ -84,7 +84,7 @@ def sensitivity(
     layers = None
     if encoder is not None and encoder.contextual:
         layers = embed_layers(encoder, store, np.arange(store.num_items))
-    protocol, settings = instantiate(values["probe"]), instantiate(values["sensitivity"])
+    settings = instantiate(values["sensitivity"])
     return with_sensitivity(evaluation, features, layers, store, protocol, settings)
 
 

@@ -1,14 +1,11 @@
 """Fine-tuning: a pretrained encoder and a linear head learn from labels, at a stated price."""
 
 import copy
-import logging
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
 from torch.nn import functional as F
@@ -28,6 +25,7 @@ from trivium.pretraining.module import SupervisedPretraining, ViewsRecipe
 from trivium.pretraining.optimisers import OptimiserFactory
 from trivium.pretraining.price import Price
 from trivium.pretraining.settings import TrainerSettings
+from trivium.pretraining.training import run_trainer
 from trivium.types import DataSpec, Encoder
 
 NUM_CHECKS = 20
@@ -161,29 +159,9 @@ def fit(
 ) -> int:
     """Train to the end of the budget; the number of steps. Errors as `train`."""
     every = 10 if module.num_steps is None else max(1, module.num_steps // NUM_CHECKS)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_steps=-1 if module.num_steps is None else module.num_steps,
-        max_epochs=-1,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=[
-            Cost(stream=data.stream, batch_size=data.batch_size),
-            Recorder(every=every, price=price, samples_per_step=data.batch_size, writer=None),
-            ProgressBar(label=label, batch_size=data.batch_size),
-        ],
-        use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        inference_mode=False,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You have overridden `on_after_batch_transfer`")
-        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")
-        trainer.fit(module, datamodule=data)
-    return int(trainer.global_step)
+    callbacks = [
+        Cost(stream=data.stream, batch_size=data.batch_size),
+        Recorder(every=every, price=price, samples_per_step=data.batch_size, writer=None),
+        ProgressBar(label=label, batch_size=data.batch_size),
+    ]
+    return run_trainer(module, data, settings, callbacks)

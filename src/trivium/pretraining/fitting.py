@@ -1,7 +1,5 @@
 """Training itself: Lightning's trainer with everything that watches it."""
 
-import logging
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from trivium.pretraining.data import StoreData
 from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.module import Pretraining
 from trivium.pretraining.price import Price
+from trivium.pretraining.training import run_trainer
 from trivium.tracking.lifecycle import install_sigterm
 from trivium.tracking.writer import RunWriter
 
@@ -85,36 +84,20 @@ def fit(
         watchers.append(language)
     if monitor.pictures:
         watchers.append(Pictures(folder=folder.path / "pictures", probe=probe, writer=writer))
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_steps=-1 if module.num_steps is None else module.num_steps,
-        max_epochs=-1,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=[*watchers, resumable],
-        plugins=[AtomicCheckpointIO()],
-        use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        inference_mode=False,
-    )
     install_sigterm(writer)
-    checkpoint = folder.checkpoint if folder.resumable else None
-    with warnings.catch_warnings():
-        # Views are made by the module, on purpose; and Lightning uses a deprecated torch function.
-        warnings.filterwarnings("ignore", "You have overridden `on_after_batch_transfer`")
-        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    num_steps = run_trainer(
+        module,
+        data,
+        settings,
+        [*watchers, resumable],
+        plugins=[AtomicCheckpointIO()],
+        checkpoint=folder.checkpoint if folder.resumable else None,
+    )
     curves = {**recorder.curves(), "monitor": probe.history}
     if language is not None:
         curves["language"] = language.curves()
     return Watch(
-        num_steps=trainer.global_step,
+        num_steps=num_steps,
         final={name: values[-1] for name, values in recorder.terms.items() if values},
         curves=curves,
         language=None if language is None else language.last(),
