@@ -1,10 +1,11 @@
 """`dvc repro` with as many cells at a time as there are cores: repro.py [all|scaling] [JOBS].
 
-DVC runs one stage after another. Here the shared stages run first; then those pretraining,
-probing and fine-tuning stages that DVC finds changed, several at once (each computes on one core,
-so the results do not depend on how many run); then `dvc repro` for the rest, which has the last
-word on what is up to date. On a machine with one accelerator give JOBS as 1. `all` adds the grid of
-`pipelines/all/dvc.yaml`; `scaling` is the ladder of `pipelines/scaling/dvc.yaml` alone.
+DVC runs one stage after another. Here the shared stages run first, the datasets side by side; then
+those pretraining, probing and fine-tuning stages that DVC finds changed, several at once (each
+computes on one core, so the results do not depend on how many run); then `dvc repro` for the rest,
+which has the last word on what is up to date. On a machine with one accelerator give JOBS as 1.
+`all` adds the grid of `pipelines/all/dvc.yaml`; `scaling` is the ladder of
+`pipelines/scaling/dvc.yaml` alone.
 """
 
 import json
@@ -12,13 +13,13 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
 DEFAULT, ALL, SCALING = "dvc.yaml", "pipelines/all/dvc.yaml", "pipelines/scaling/dvc.yaml"
 SHARED = {
-    DEFAULT: ("resolve", "prepare", "bind"),
-    ALL: ("resolve", "prepare", "bind", f"{ALL}:resolve", f"{ALL}:bind"),
+    DEFAULT: ("prepare", "bind"),
+    ALL: ("prepare", "bind", f"{ALL}:resolve", f"{ALL}:bind"),
     SCALING: (f"{SCALING}:resolve", f"{SCALING}:bind"),
 }
 OF = {DEFAULT: {DEFAULT}, ALL: {DEFAULT, ALL}, SCALING: {SCALING}}
@@ -29,13 +30,7 @@ Chain = tuple[str, ...]
 def dvc(*words: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Run DVC of this interpreter's environment."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        command,
-        text=True,
-        stdout=subprocess.PIPE if capture else None,
-        env=os.environ | {"PATH": path, "TRIVIUM_PROGRESS": "lines"},
-    )
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE if capture else None)
 
 
 def num_cores() -> int:
@@ -45,13 +40,15 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def changed(pipeline: str) -> list[str]:
+def changed(pipeline: str, *targets: str) -> list[str]:
     """The stages of this pipeline (and of its base) whose files are not as the lock says.
+
+    Of `targets` alone where some are given.
 
     Not `dvc repro --dry`: it stops at the first stage whose input is yet to be made, as in a fresh
     clone that has a lock and no outputs.
     """
-    done = dvc("status", "--json", capture=True)
+    done = dvc("status", "--json", *targets, capture=True)
     if done.returncode:
         sys.exit(done.returncode)
     names = json.loads(done.stdout or "{}")
@@ -107,16 +104,25 @@ def cell(name: str) -> str:
     return name.rpartition("@")[2].rpartition("-")[0]
 
 
-def run_chain(chain: Chain) -> bool:
-    """Run its stages one after another; whether all went well."""
-    return not dvc("repro", "--quiet", "--single-item", *chain).returncode
+def prepare_all(jobs: int) -> None:
+    """Compose the cells, and prepare several datasets at once."""
+    if dvc("repro", "resolve").returncode:
+        sys.exit(1)
+    todo = [(name,) for name in changed(DEFAULT, "prepare")]
+    if todo:
+        print(f"== {len(todo)} datasets to prepare, {jobs} at a time", flush=True)
+        run_all(todo, jobs)
 
 
 def run_all(todo: list[Chain], jobs: int) -> None:
-    """Run chains, several at once; the first failure ends the program."""
+    """Run chains, several at once, each one's stages in turn; a failure ends the program."""
+    from _warm import reproduce, workers
+
     started = time.monotonic()
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(run_chain, chain): chain for chain in todo}
+    with workers(jobs) as pool:
+        waiting = {
+            pool.submit(reproduce, "--quiet", "--single-item", *chain): chain for chain in todo
+        }
         for number, done in enumerate(as_completed(waiting), 1):
             name = " and ".join(waiting[done])
             if not done.result():
@@ -137,6 +143,10 @@ def main() -> None:
     if pipeline != DEFAULT:
         name_cells(pipeline)
     jobs = next((int(word) for word in words if word.isdecimal()), num_cores())
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["TRIVIUM_PROGRESS"] = "lines"
+    if jobs > 1 and pipeline != SCALING:
+        prepare_all(jobs)
     if dvc("repro", *SHARED[pipeline]).returncode:
         sys.exit(1)
     from _compose import read_grid
@@ -144,7 +154,7 @@ def main() -> None:
     finetuned = read_grid("default")["finetuned"]
     todo = chains(changed(pipeline), finetuned) if jobs > 1 else []
     if todo:
-        print(f"== {len(todo)} cells to do, {jobs} at a time", flush=True)
+        print(f"== {len(todo)} chains to do, {jobs} at a time", flush=True)
         run_all(todo, jobs)
     sys.exit(dvc("repro", pipeline).returncode)
 

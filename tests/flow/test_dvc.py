@@ -158,7 +158,7 @@ def test_an_edit_repeats_what_it_touches(project):
     # A fresh clone has the lock and no outputs: all cells are seen, and DVC's cache has them.
     shutil.rmtree(project.place / "outputs")
     printed = project.run("pipelines/repro.py", "2")
-    assert f"== {len(RUNS) + 1} cells to do, 2 at a time" in printed
+    assert f"== {len(RUNS) + 1} chains to do, 2 at a time" in printed
     assert (project.place / "outputs/report/index.html").is_file()
 
     # The code of one objective: its own cells.
@@ -177,7 +177,7 @@ def test_a_ladder_is_climbed_and_nothing_else(tmp_path):
     project = Project(tmp_path)
     project.edit("conf/pipeline/scaling.yaml", ".*", LADDER, whole=True)
     printed = project.run("pipelines/repro.py", "scaling", "2")
-    assert "== 2 cells to do, 2 at a time" in printed
+    assert "== 2 chains to do, 2 at a time" in printed
     assert (tmp_path / "outputs/scaling/report/index.html").is_file()
     runs = sorted(path.name for path in (tmp_path / "outputs/scaling/runs").iterdir())
     assert runs == ["synthetic-autoencoder-all-0", "synthetic-autoencoder-half-0"]

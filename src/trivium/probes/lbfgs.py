@@ -52,6 +52,12 @@ class Solution:
         count = torch.zeros_like(values, dtype=torch.int64)
         return cls(start.clone(), values, values.clone(), count > 0, count)
 
+    def take(self, rows: Int64[Tensor, " some"], found: "Solution") -> None:
+        """Let some problems go on to where another solve, which began at their points, ended."""
+        self.points[rows], self.values[rows] = found.points, found.values
+        self.decrement[rows], self.converged[rows] = found.decrement, found.converged
+        self.num_iterations[rows] += found.num_iterations
+
 
 def minimise(
     objective: Objective,

@@ -21,6 +21,8 @@ from trivium.probes.softmax import SoftmaxRegression
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 COARSE = 1e-4
 MARGIN = 0.1
+WAVE = 3
+"""Penalties that are solved together before it is known whether larger ones are worth trying."""
 
 Labelled = tuple[Shaped[np.ndarray, "_ channel"], Shaped[np.ndarray, "..."]]
 
@@ -35,8 +37,10 @@ class LinearProbe:
     For each penalty C it minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is
     free), all C in one batched L-BFGS. With a validation set, C is the one of the lowest mean
     validation cross-entropy (the smaller one in a tie), and the probe is fitted again on both sets
-    together. Every C is then first solved to a coarse tolerance (1e-4); those whose cross-entropy
-    is more than a tenth above the best have lost, and only the contenders are solved to the end.
+    together. The C are then first solved to a coarse tolerance (1e-4), three at a time from the
+    smallest, until the last of three has a cross-entropy more than a tenth above the best: larger
+    ones overfit even more and are not tried. Those within a tenth of the best are the contenders;
+    they alone are solved to the end.
 
     Args:
         penalties: Values of C, ascending.
@@ -54,10 +58,12 @@ class LinearProbe:
         mean_: Mean [channel] of the features that it was fitted on.
         scale_: Standard deviation [channel]; 1 where a channel is constant.
         classes_: Sorted labels.
-        validation_scores_: Mean validation cross-entropy of each C (nats); or empty.
-        validation_accuracy_: Validation accuracy of each C; or empty.
+        validation_scores_: Mean validation cross-entropy of each C (nats), infinite where it was
+            not tried; or empty.
+        validation_accuracy_: Validation accuracy of each C, NaN where it was not tried; or empty.
         contenders_: Whether each C was solved to the end; without validation all are.
-        path_coef_: Weights [penalty, class, channel] of each C before the second fit.
+        path_coef_: Weights [penalty, class, channel] of each C before the second fit, zero where it
+            was not tried.
         path_intercept_: [penalty, class].
         objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, before the second fit.
         num_iterations_: L-BFGS iterations of each C, before the second fit.
@@ -135,14 +141,26 @@ class LinearProbe:
         train: Labelled,
         held_out: Labelled,
     ) -> None:
-        coarse = max(COARSE, self.tolerance)
-        solution = minimise(
-            problem, solution.points, tolerance=coarse, max_iterations=self.max_iterations
-        )
-        scores, _ = _scores(basis, basis.weights(solution.points, len(self.classes_)), held_out)
+        scores = np.full(len(self.penalties), np.inf)
+        for rows in np.split(np.arange(len(scores)), range(WAVE, len(scores), WAVE)):
+            wave = torch.from_numpy(rows)
+            found = minimise(
+                problem.restricted(wave),
+                solution.points[wave],
+                tolerance=max(COARSE, self.tolerance),
+                max_iterations=self.max_iterations,
+            )
+            solution.take(wave, found)
+            path = basis.weights(found.points, len(self.classes_))
+            scores[rows], _ = _scores(basis, path, held_out)
+            if scores[rows[-1]] > (1 + MARGIN) * scores.min():
+                break
         self.contenders_ = scores <= (1 + MARGIN) * scores.min()
         path = self._finish(basis, problem, solution)
-        self.validation_scores_, self.validation_accuracy_ = _scores(basis, path, held_out)
+        tried = np.isfinite(scores)
+        entropies, accuracies = _scores(basis, path, held_out)
+        self.validation_scores_ = np.where(tried, entropies, np.inf)
+        self.validation_accuracy_ = np.where(tried, accuracies, np.nan)
         eligible = np.where(self.contenders_, self.validation_scores_, np.inf)
         best = int(np.argmin(eligible))
         both = (np.concatenate([train[0], held_out[0]]), np.concatenate([train[1], held_out[1]]))
@@ -165,8 +183,7 @@ class LinearProbe:
         rows = torch.from_numpy(np.flatnonzero(self.contenders_))
         penalties = [self.penalties[row] for row in rows]
         fine = self._converge(problem.restricted(rows), solution.points[rows], penalties)
-        solution.points[rows], solution.values[rows] = fine.points, fine.values
-        solution.num_iterations[rows] += fine.num_iterations
+        solution.take(rows, fine)
         scale = np.array(self.penalties) * len(problem.labels)
         self.objective_ = solution.values.numpy() * scale
         self.num_iterations_ = solution.num_iterations.numpy()

@@ -23,10 +23,11 @@ from trivium.probes.sparse import SparseLinearProbe
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Version that every result carries; a change that moves a number raises it.
 
 2: retrieval among limited candidates is the mean over five draws of one item of each group.
+3: the linear probe tries no larger C once the validation cross-entropy is a tenth above the best.
 """
 
 PROBES = ("linear", "knn")
