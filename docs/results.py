@@ -8,9 +8,9 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def main() -> None:
-    source, readme = ROOT / "outputs" / "all" / "report" / "results.md", ROOT / "README.md"
+    source, readme = ROOT / "outputs" / "report" / "results.md", ROOT / "README.md"
     if not source.is_file():
-        sys.exit(f"there is no {source.relative_to(ROOT)}: run `make repro-all` first")
+        sys.exit(f"there is no {source.relative_to(ROOT)}: run `make repro` first")
     text = readme.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]

@@ -61,7 +61,7 @@ def reproduce(*words: str) -> bool:
     return not main(["--wait-for-lock", "repro", *words])
 
 
-def _forked(executable: str | None, command: str, **settings: Any) -> None:
+def _forked(_executable: str | None, command: str, **settings: Any) -> None:
     """Instead of a shell: fork, and run the script there."""
     from dvc.stage.exceptions import StageCmdFailedError
 

@@ -108,7 +108,7 @@ def prepare_all(jobs: int) -> None:
     """Compose the cells, and prepare several datasets at once."""
     if dvc("repro", "resolve").returncode:
         sys.exit(1)
-    todo = [(name,) for name in changed(DEFAULT, "prepare")]
+    todo: list[Chain] = [(name,) for name in changed(DEFAULT, "prepare")]
     if todo:
         print(f"== {len(todo)} datasets to prepare, {jobs} at a time", flush=True)
         run_all(todo, jobs)
@@ -125,9 +125,9 @@ def run_all(todo: list[Chain], jobs: int) -> None:
         }
         for number, done in enumerate(as_completed(waiting), 1):
             name = " and ".join(waiting[done])
-            if not done.result():
+            if done.exception() or not done.result():
                 pool.shutdown(cancel_futures=True)
-                sys.exit(f"error: {name} failed; what is above says why")
+                sys.exit(f"error: {name} failed; {done.exception() or 'what is above says why'}")
             minutes = (time.monotonic() - started) / 60
             left = minutes / number * (len(todo) - number)
             print(

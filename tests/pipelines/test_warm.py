@@ -8,8 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path("pipelines").resolve()))
 
-from _warm import PRELOADED, _forked
 from dvc.stage.exceptions import StageCmdFailedError
+
+from _warm import PRELOADED, _forked
 
 ALONE = """
 import importlib, threading

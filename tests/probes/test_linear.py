@@ -179,15 +179,20 @@ def test_larger_penalties_are_not_tried_once_they_overfit():
     probe = LinearProbe().fit(features, labels, validation=held_out)
     tried = np.isfinite(probe.validation_scores_)
     last = int(np.flatnonzero(tried)[-1])
-    assert not tried.all() and tried[: last + 1].all() and (last + 1) % 3 == 0
+    assert not tried.all()
+    assert tried[: last + 1].all()
+    assert (last + 1) % 3 == 0
     assert probe.validation_scores_[last] > 1.1 * probe.validation_scores_.min()
     np.testing.assert_array_equal(np.isnan(probe.validation_accuracy_), ~tried)
     assert not probe.contenders_[~tried].any()
     alone = LinearProbe([probe.C_]).fit(features, labels, validation=held_out)
-    np.testing.assert_allclose(probe.predict_proba(features), alone.predict_proba(features), atol=1e-3)
+    np.testing.assert_allclose(
+        probe.predict_proba(features), alone.predict_proba(features), atol=1e-3
+    )
 
 
 def test_one_penalty_is_chosen_without_choice():
     features, labels = blobs(60, 5, 3)
     probe = LinearProbe([0.1]).fit(features, labels, validation=(features, labels))
-    assert probe.C_ == 0.1 and probe.validation_scores_.shape == (1,)
+    assert probe.C_ == 0.1
+    assert probe.validation_scores_.shape == (1,)
