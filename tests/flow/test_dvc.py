@@ -53,7 +53,7 @@ class Project:
                 shutil.copy(source, place / name)
         self.edit("conf/pipeline/default.yaml", ".*", GRID, whole=True)
         self.edit("conf/probe/default.yaml", "num_draws: 5", "num_draws: 2")
-        self.edit("conf/finetune.yaml", r"flops: 1.35e\+11", "flops: 1e+8")
+        self.edit("conf/finetune.yaml", r"flops: 5.0e\+10", "flops: 1e+8")
         self.edit(
             "conf/data/synthetic.yaml",
             "num_train: 8000\nnum_test: 2000",
