@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 FUSED = "fused"
 
@@ -45,6 +45,8 @@ def trained(
             fused, store, protocol, known, checkpoint=digest, task=task, variants=variants
         )
         yield FUSED, label_free(values, found, None, store, fused)
+    for one, features in of_towers.items():
+        yield from linear_retrieval(values, one, features, store, facts, digest)
     if facts["joint"]:
         joint = {one: in_joint(encoder, one, features) for one, features in of_towers.items()}
         most = values["candidates"]
@@ -74,10 +76,34 @@ def raw(
             found = evaluate(table, part, protocol, known, checkpoint=digest, task=task)
             yield one, label_free(values, found, None, part, table)
     tables = {one: table for one, (table, _) in features.items()}
+    for one, (table, name) in features.items():
+        known = {**facts, "encoder": name}
+        yield from linear_retrieval(values, one, table, store, known, digest)
     for found in evaluate_controls(
         tables, store, facts, checkpoint=digest, candidates=values["candidates"]
     ):
         yield f"{found.facts['objective']} {found.facts['task']}", found
+
+
+def linear_retrieval(
+    values: dict[str, Any], modality: str, features: Any, store: Any, facts: Any, digest: str
+) -> Iterator[tuple[str, Any]]:
+    """Texts searched by the features of another modality, and the reverse."""
+    from trivium import tfidf
+    from trivium.probes.linear_retrieval import evaluate_linear_retrieval
+
+    if modality == "text" or "text" not in store.parts:
+        return
+    for found in evaluate_linear_retrieval(
+        features,
+        tfidf.features(store.part("text")),
+        store,
+        facts,
+        modality=cast(Any, modality),
+        checkpoint=digest,
+        candidates=values["candidates"],
+    ):
+        yield f"linear {found.facts['task']}", found
 
 
 def with_examples(found: Any, joint: Any, store: Any, most: int | None) -> Any:

@@ -31,16 +31,21 @@ def main(config: DictConfig) -> None:
     from trivium.data.catalogue import prepare
 
     torch.set_num_threads(values["num_threads"])
-    store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
-    store = store if values["part"] is None else store.part(values["part"])
+    whole = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
+    store = whole if values["part"] is None else whole.part(values["part"])
     if store.parts and (source is None or "+" in read_facts(source)["modality"]):
         several(values, source, store)
     else:
-        alone(values, source, store)
+        alone(values, source, store, whole)
 
 
-def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
-    """Measure an encoder of one modality; of more tasks than one there is a folder of each."""
+def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -> None:
+    """Measure an encoder of one modality; of more tasks than one there is a folder of each.
+
+    `whole` are the data that the store is a part of; where they have texts, other modalities search
+    them as well, and each evaluation has a folder of its own.
+    """
+    import _several
     from trivium.embedding import load_encoder
     from trivium.probes.protocol import evaluate, write_evaluation
 
@@ -52,6 +57,13 @@ def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
     if facts["dataset"] != store.meta.name:
         label += f"-on-{store.meta.name}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
+    read = (
+        []
+        if store is whole
+        else [
+            *_several.linear_retrieval(values, store.meta.modality, features, whole, facts, digest)
+        ]
+    )
     for task in tasks:
         known = {**facts, "task": task}
         evaluation = evaluate(features, store, protocol, known, checkpoint=digest, task=task)
@@ -59,6 +71,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
             evaluation = label_free(values, evaluation, encoder, store, features)
             evaluation = sensitivity(values, evaluation, encoder, store, features, protocol)
         where = folder / task if len(tasks) > 1 else folder
+        where = where / store.meta.modality if read else where
         write_evaluation(evaluation, where)
         own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
         track(evaluation, store, where, "" if own else f"/{store.meta.name}-{task}")
@@ -68,6 +81,24 @@ def alone(values: dict[str, Any], source: Path | None, store: Any) -> None:
                     f"{label}, {task}: {one['probe']} probe, {one['fraction']:.0%} of labels: "
                     f"test accuracy {one['value']:.4f}"
                 )
+
+    for name, evaluation in read:
+        keep(evaluation, whole, folder, name, label)
+
+
+def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str) -> None:
+    """Write, track and tell one of several evaluations, in a folder of its own."""
+    from trivium.probes.protocol import write_evaluation
+
+    write_evaluation(evaluation, folder / name)
+    track(evaluation, store, folder / name, f"/{name}")
+    for record in evaluation.records:
+        if (
+            record["split"] == "test"
+            and record["metric"] in ("accuracy", "recall@5")
+            and record["fraction"] == 1.0
+        ):
+            print(f"{label}, {name}: {record['probe']}, {record['metric']} {record['value']:.4f}")
 
 
 def sensitivity(
@@ -81,10 +112,12 @@ def sensitivity(
 
     if not isinstance(features, np.ndarray):
         return evaluation
-    layers = None
+    settings, layers = instantiate(values["sensitivity"]), None
     if encoder is not None and encoder.contextual:
-        layers = embed_layers(encoder, store, np.arange(store.num_items))
-    settings = instantiate(values["sensitivity"])
+        items = settings.items(store, evaluation.facts["task"])
+        found = embed_layers(encoder, store, items)
+        layers = np.zeros((store.num_items, *found.shape[1:]), found.dtype)
+        layers[items] = found
     return with_sensitivity(evaluation, features, layers, store, protocol, settings)
 
 
@@ -116,7 +149,6 @@ def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
     """Measure each modality, all of them together, and retrieval: a folder of each evaluation."""
     import _several
     from trivium.encoders.checkpoint import checkpoint_hash, read_facts
-    from trivium.probes.protocol import write_evaluation
 
     protocol = instantiate(values["probe"])
     if source is None:
@@ -132,17 +164,7 @@ def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
         label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
     for name, evaluation in made:
-        write_evaluation(evaluation, folder / name)
-        track(evaluation, store, folder / name, f"/{name}")
-        for record in evaluation.records:
-            if (
-                record["split"] == "test"
-                and record["metric"] in ("accuracy", "recall@5")
-                and record["fraction"] == 1.0
-            ):
-                print(
-                    f"{label}, {name}: {record['probe']}, {record['metric']} {record['value']:.4f}"
-                )
+        keep(evaluation, store, folder, name, label)
 
 
 def facts_name(evaluation: Any) -> str:

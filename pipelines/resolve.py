@@ -24,8 +24,11 @@ PROBES = [
     *(f"trivium.probes.{name}" for name in ("protocol", "label_free", "sensitivity")),
     "trivium.embedding",
 ]
-SEVERAL = [f"trivium.probes.{name}" for name in ("pairs", "pair_controls", "zero_shot", "examples")]
-"""What measures samples of several modalities besides."""
+SEVERAL = [
+    f"trivium.probes.{name}"
+    for name in ("pairs", "pair_controls", "linear_retrieval", "zero_shot", "examples")
+]
+"""What measures samples of several modalities besides, and one of their modalities alone."""
 HEADER = "# Written by pipelines/resolve.py from conf/; edit that instead.\n"
 
 
@@ -68,7 +71,7 @@ def probe_cell(dataset: str, grid: dict[str, Any]) -> str:
     values["label_free"]["views"] = {one: views[one] for one in views if one in seen}
     values["more_tasks"] = (grid.get("more_tasks") or {}).get(dataset) or []
     modules = [*PROBES, *(RAW[one] for one in modalities), *targets(values["label_free"])]
-    if len(modalities) > 1:
+    if len(modalities) > 1 or "." in dataset:
         modules += SEVERAL
     return text(values, modules)
 

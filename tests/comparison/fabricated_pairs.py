@@ -31,7 +31,14 @@ GRID = {
     },
 }  # fmt: skip
 # How often the right one is among the first five, by language.
-FOUND = {"clip": (0.8, 0.2), "untrained": (0.05, 0.05), "duration": (0.3, 0.2), "ridge": (0.4, 0.3)}
+FOUND = {
+    "clip": (0.8, 0.2), "untrained": (0.05, 0.05), "duration": (0.3, 0.2), "ridge": (0.4, 0.3),
+}  # fmt: skip
+# The same by a linear map of features of images.
+READ = {
+    "clip": (0.9, 0.9), "simclr": (0.4, 0.4), "cross_entropy": (0.4, 0.4),
+    "untrained": (0.2, 0.2), "raw": (0.3, 0.3),
+}  # fmt: skip
 
 
 def fabricate_pairs(root: Path, *, num_seeds: int = 3) -> list[Entry]:
@@ -45,6 +52,10 @@ def fabricate_pairs(root: Path, *, num_seeds: int = 3) -> list[Entry]:
             found = {m: _classified(facts | {"modality": m}, s) for m, s in skills.items()}
             if objective in FOUND and SEVERAL in skills:
                 found |= {way: _retrieved(facts, way) for way in WAYS}
+            if "image" in skills:
+                found |= {
+                    f"linear {way}": _retrieved(facts | {"modality": "image"}, way) for way in WAYS
+                }
             entries += _written(root / "probes" / name, found, seed, run)
     found = {
         modality: _classified(_facts("raw", "control", encoder, 0) | {"modality": modality}, skill)
@@ -54,6 +65,8 @@ def fabricate_pairs(root: Path, *, num_seeds: int = 3) -> list[Entry]:
         )
     }
     for way in WAYS:
+        facts = _facts("raw", "control", "raw", 0) | {"modality": "image"}
+        found[f"linear {way}"] = _retrieved(facts, way)
         for objective in ("ridge", "duration"):
             facts = _facts(objective, "control", objective, 0)
             found[f"{objective} {way}"] = _retrieved(facts, way)
@@ -109,13 +122,14 @@ def _classified(facts: dict, skill: tuple[float, float]) -> Evaluation:
 def _retrieved(facts: dict, way: str) -> Evaluation:
     luck = np.random.default_rng([facts["seed"], *map(ord, facts["objective"] + way)])
     strata = np.repeat(np.arange(len(LANGUAGES)), list(LANGUAGES.values())).astype(np.int16)
-    level = np.array(FOUND[facts["objective"]])[strata]
+    is_linear = facts["modality"] == "image"
+    level = np.array((READ if is_linear else FOUND)[facts["objective"]])[strata]
     near = luck.random(len(strata)) < level
     ranks = np.where(near, luck.integers(0, 5, len(strata)), luck.integers(5, 60, len(strata)))
     measured = {f"recall@{k}": np.mean(ranks < k) for k in (1, 5, 10)}
     measured |= {"median_rank": np.median(ranks + 1)}
     measured |= {f"chance@{k}": k / 60 for k in (1, 5, 10)} | {"num_candidates": 60.0}
-    if facts["encoder"] == "towers_nano":
+    if facts["encoder"] == "towers_nano" and not is_linear:
         measured["modality_gap"] = 0.4
     for number, name in enumerate(LANGUAGES):
         measured[f"recall@5/{name}"] = np.mean(ranks[strata == number] < 5)

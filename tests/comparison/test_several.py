@@ -39,7 +39,8 @@ def folder(entries, tmp_path_factory):
 def test_sections_are_by_modality_with_retrieval_last(sections):
     assert list(sections) == [
         ("group", "image"), ("group", "text"), ("group", SEVERAL),
-        ("image to text", SEVERAL), ("text to image", SEVERAL),
+        ("image to text", "image"), ("image to text", SEVERAL),
+        ("text to image", "image"), ("text to image", SEVERAL),
     ]  # fmt: skip
 
 
@@ -97,7 +98,8 @@ def test_what_is_withheld_has_its_own_table(sections):
 
 
 def test_the_answer_about_each_sense(report, sections):
-    (found,) = report.sections[0].together
+    found, *linear = report.sections[0].together
+    assert [one.task for one in linear] == ["image to text", "text to image"]
     assert all(not one.together for one in report.sections[1:])
     best = {(o.modality, o.fraction): o for o in found.pairings if o.paradigm == "any"}
     verdicts = {key: one.comparison.verdict for key, one in best.items()}
@@ -112,6 +114,22 @@ def test_the_answer_about_each_sense(report, sections):
         if row.paradigm != "control"
     }
     assert few.comparison.difference == pytest.approx(means["clip"] - means["simclr"], abs=1e-6)
+
+
+def test_a_linear_map_reads_encoders_alone_and_towers(report, sections):
+    section = sections["image to text", "image"]
+    rows = {(row.objective, row.encoder) for row in section.retrieval.rows}
+    assert rows == {
+        ("simclr", "vit_nano"), ("clip", "towers_nano"), ("cross_entropy", "towers_nano"),
+        ("untrained", "vit_nano"), ("untrained", "towers_nano"), ("raw", "raw"),
+    }  # fmt: skip
+    assert section.title == "image to text, linear"
+    assert "Ridge regression between the frozen image features" in section.retrieval.note
+    assert "Ridge" not in sections["image to text", SEVERAL].retrieval.note
+    assert "(image to text, linear): self-supervised learning wins" in section.headline
+    (sentence,) = report.sections[0].together[1].sentences
+    assert "helps the image encoder in recall@5: +" in sentence
+    assert "labels" not in sentence
 
 
 def test_retrieval_says_candidates_chance_and_rank(sections):
@@ -146,6 +164,7 @@ def test_all_files_name_the_sections(folder):
     results, markdown = ((folder / name).read_text() for name in ("results.md", "report.md"))
     assert f"**{DATASET}** (group, image), linear probe, test accuracy in %:" in results
     assert f"**{DATASET}** (image to text), retrieval, test recall in %:" in results
+    assert f"**{DATASET}** (image to text, linear), retrieval, test recall in %:" in results
     assert "## tiny_pairs: group (image+text)" in markdown
     for text in (results, markdown):
         assert "Learning with text helps the image encoder with 1 % of the labels" in text
@@ -166,7 +185,7 @@ def test_the_page_can_read_its_figures(folder, sections):
 
 
 def test_rank_is_that_of_the_encoders_own_section(folder):
-    text, _, _ = (folder / "results.md").read_text().partition("(image to text)")
+    text, _, _ = (folder / "results.md").read_text().partition("retrieval, test recall")
     parts = re.split(r"\*\*tiny_pairs\*\* \((.*?)\), linear probe", text)
     rows = {
         (title, line.split("|")[2].strip()): line.split("|")[-3].strip()

@@ -155,6 +155,8 @@ def one_process():
 @pytest.mark.parametrize("what", ["terms", "gradient"])
 def test_two_ranks_learn_what_one_process_learns(two_ranks, one_process, objective, what):
     expected = one_process[f"{objective}_{what}"]
-    assert np.abs(expected).max() > 0.01
+    largest = np.abs(expected).max()
+    assert largest > 0.01
+    near = 2e-6 * max(largest, 1)  # sums in float32, in another order on every machine
     for rank in two_ranks:
-        np.testing.assert_allclose(rank[f"{objective}_{what}"], expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(rank[f"{objective}_{what}"], expected, rtol=1e-4, atol=near)

@@ -58,6 +58,7 @@ CLIP, CROSS_ENTROPY = "objective=self_supervised/clip", "objective=supervised/cr
 CROSS_ATTENTION = "encoder.fusion=cross_attention"
 MODALITIES = ("image", "text", "audio")
 DIRECTIONS = [f"{one} to {other}" for one in MODALITIES for other in MODALITIES if one != other]
+LINEAR = [f"linear {direction}" for direction in DIRECTIONS if "text" in direction]
 
 
 def begin(tower, checkpoint):
@@ -171,7 +172,7 @@ def names(folder):
 @pytest.mark.slow
 def test_towers_the_fusion_and_every_direction_are_probed(ran):
     folder = ran[0] / "probes" / "synthetic_pairs-clip-0"
-    assert names(folder) == {*MODALITIES, "fused", *DIRECTIONS}
+    assert names(folder) == {*MODALITIES, "fused", *DIRECTIONS, *LINEAR}
     probes = {record["probe"] for record in records(folder / "fused")}
     for one in MODALITIES:
         assert {f"linear without {one}", f"knn without {one}"} <= probes
@@ -195,14 +196,16 @@ def test_towers_the_fusion_and_every_direction_are_probed(ran):
 @pytest.mark.slow
 def test_a_supervised_fusion_is_probed_without_a_joint_space(ran):
     folder = ran[0] / "probes" / "synthetic_pairs-cross_entropy-0"
-    assert names(folder) == {*MODALITIES, "fused"}
+    assert names(folder) == {*MODALITIES, "fused", *LINEAR}
 
 
 @pytest.mark.slow
 def test_one_part_alone_is_as_any_data_of_its_modality(ran):
     folder = ran[0] / "probes" / "synthetic_pairs.image-simclr-0"
-    facts = json.loads((folder / "probe.json").read_text())["facts"]
-    assert (facts["modality"], facts["encoder"]) == ("image", "vit_nano")
+    assert names(folder) == {"image", "linear image to text", "linear text to image"}
+    for name in names(folder):
+        facts = json.loads((folder / name / "probe.json").read_text())["facts"]
+        assert (facts["modality"], facts["encoder"]) == ("image", "vit_nano")
 
 
 @pytest.mark.slow
@@ -223,7 +226,10 @@ def test_raw_inputs_have_their_own_probes_and_retrieval(ran):
     folder = ran[0] / "probes" / "synthetic_pairs-raw"
     ridge = {f"ridge {direction}" for direction in DIRECTIONS}
     durations = {"duration text to audio", "duration audio to text"}
-    assert names(folder) == {*MODALITIES, *ridge, *durations}
+    assert names(folder) == {*MODALITIES, *ridge, *durations, *LINEAR}
+    for direction in LINEAR:  # of raw features it is the control of ridge regression
+        control = direction.replace("linear", "ridge")
+        assert records(folder / direction) == records(folder / control)
     found = {r["metric"]: r["value"] for r in records(folder / "ridge text to audio")}
     assert found["recall@5"] > 2 * found["chance@5"]
 
@@ -235,8 +241,14 @@ def test_the_report_has_them_all(ran):
     found = json.loads((report / "comparison.json").read_text())["records"]
     tasks = {record["task"] for record in found}
     assert {"shape", *DIRECTIONS} <= tasks
-    objectives = {record["objective"] for record in found if record["task"] == "image to text"}
-    assert objectives == {"clip", "ridge"}
+    objectives = {
+        (record["objective"], record["modality"])
+        for record in found
+        if record["task"] == "image to text"
+    }
+    several = "image+text+audio"
+    linear = {(one, "image") for one in ("clip", "cross_entropy", "simclr", "raw")}
+    assert objectives == {("clip", several), ("ridge", several), *linear}
     assert "does learning together help" in (report / "results.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The controls are those of `ridge_control` and `duration_control`, under the protocol."""
+"""The controls are those of `ridge_retrieval` and `duration_control`, under the protocol."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from pair_store import PairStore
 from trivium.probes.duration_control import DurationControl
 from trivium.probes.pair_controls import evaluate_controls
 from trivium.probes.pairs import evaluate_scores
-from trivium.probes.ridge_control import RidgeControl
+from trivium.probes.ridge_retrieval import RidgeRetrieval
 
 NUM_ITEMS = 60
 FACTS = {"dataset": "pairs", "objective": "raw", "seed": 0}
@@ -31,7 +31,7 @@ def test_every_control_has_every_direction_that_it_can():
     assert [name for name, _ in names[:6]] == ["ridge"] * 6
     assert len(set(names)) == 8
     expected = []
-    for control in (RidgeControl(features, shop, most=15), DurationControl(shop, durations)):
+    for control in (RidgeRetrieval(features, shop, most=15), DurationControl(shop, durations)):
         expected += evaluate_scores(control, shop, FACTS, checkpoint="raw", candidates=15)
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.records == theirs.records

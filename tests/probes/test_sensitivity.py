@@ -72,6 +72,17 @@ def test_unit_length_ignores_how_long_features_are(shop):
     np.testing.assert_allclose(unit_rows(features), unit_rows(long), atol=1e-6)
 
 
+def test_layers_of_other_items_are_not_asked_for(shop):
+    features, store = shop
+    items = Sensitivity().items(store, "label")
+    assert 0 < len(items) < len(features)
+    layers = np.full((len(features), 1, features.shape[1]), np.nan, np.float32)
+    layers[items, 0] = features[items]
+    _, found = varied(shop, layers)
+    _, known = varied(shop, features[:, None])
+    assert found.records == known.records
+
+
 @pytest.mark.parametrize("wrong", [{"fraction": 0.0}, {"fraction": 1.5}, {"num_draws": 0}])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=r"fraction must lie in \(0, 1\]"):

@@ -90,7 +90,7 @@ class Section(NamedTuple):
         """Task and modality in brackets, as headings of a dataset of several modalities name it."""
         if not self.is_several:
             return self.task
-        return self.task if self.retrieval else f"{self.task}, {self.modality}"
+        return _direction(self.task, self.retrieval) or f"{self.task}, {self.modality}"
 
 
 class Report(NamedTuple):
@@ -229,7 +229,7 @@ def _section(
         *place,
         is_several,
         is_home,
-        headline(found, _name(place, is_several, bool(retrieval))),
+        headline(found, _name(place, is_several, retrieval)),
         found,
         shown,
         tuple(pairs),
@@ -252,11 +252,18 @@ def _section(
     )
 
 
-def _name(place: Place, is_several: bool, is_retrieval: bool) -> str:
+def _name(place: Place, is_several: bool, retrieval: Retrieval | None) -> str:
     """How a headline calls a section."""
     if not is_several:
         return place.dataset
-    return f"{place.dataset} ({place.task if is_retrieval else place.modality})"
+    return f"{place.dataset} ({_direction(place.task, retrieval) or place.modality})"
+
+
+def _direction(task: str, retrieval: Retrieval | None) -> str:
+    """How a direction of retrieval is called; "" where there is none."""
+    if retrieval is None:
+        return ""
+    return f"{task}, linear" if retrieval.read_from else task
 
 
 def _efficiency(

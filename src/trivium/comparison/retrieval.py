@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trivium.comparison.answer import written
 from trivium.comparison.bootstrap import Resampling
-from trivium.comparison.cells import Scores
+from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.pairwise import Comparison, holm, paired
 from trivium.comparison.scoring import RETRIEVAL, score_of
 from trivium.comparison.tables import Entry, Row, grid, label, percent, points, tables
@@ -19,6 +19,12 @@ MAIN = "recall@5"
 """What is shown of each stratum."""
 DURATION = "duration"
 """The control that knows only how long a sound and a text are."""
+
+
+LINEAR = (
+    "Ridge regression between the frozen {} features and the tf-idf of the texts, fitted on train, "
+    "its penalty chosen on validation: no encoder needs to have seen a text. "
+)
 
 
 class Strata(NamedTuple):
@@ -53,7 +59,8 @@ class Strata(NamedTuple):
 class Retrieval(NamedTuple):
     """One direction: `columns` are metrics; `chance` is of recall, by metric.
 
-    `num_draws` are those of one item of each group.
+    `num_draws` are those of one item of each group; `read_from` is the modality whose features a
+    linear map reads, "" where towers meet in a joint space.
     """
 
     columns: tuple[str, ...]
@@ -62,6 +69,7 @@ class Retrieval(NamedTuple):
     num_draws: int
     chance: dict[str, float]
     strata: Strata | None
+    read_from: str = ""
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -75,9 +83,10 @@ class Retrieval(NamedTuple):
         if self.num_draws > 1:
             own += f" (mean of {self.num_draws} draws of one item of each group)"
         found = ", ".join(f"{percent(value)} % ({name})" for name, value in self.chance.items())
+        how = LINEAR.format(self.read_from) if self.read_from else ""
         return (
-            f"Each query is compared with {self.num_candidates:.4g} candidates{own}; chance finds "
-            f"{found}."
+            f"{how}Each query is compared with {self.num_candidates:.4g} candidates{own}; chance "
+            f"finds {found}."
         )
 
 
@@ -103,7 +112,13 @@ def retrieved(
         max(len(one.draws) for one in mine),
         chance,
         _strata(mine, resamplings),
+        read_from(mine[0].cell),
     )
+
+
+def read_from(cell: Cell) -> str:
+    """The modality whose features a linear map reads; "" where towers meet in a joint space."""
+    return "" if "+" in cell.modality else cell.modality
 
 
 def markdown(found: Retrieval) -> str:

@@ -9,6 +9,7 @@ from trivium.comparison.cells import Scores
 from trivium.comparison.pairwise import Comparison, Verdict
 from trivium.comparison.palette import NAMES
 from trivium.comparison.records import PARADIGMS
+from trivium.comparison.scoring import RETRIEVAL
 from trivium.comparison.tables import beats, fraction, label, percent, points, senses
 
 QUESTION = "Does learning together help each sense alone?"
@@ -29,6 +30,13 @@ class Pairing(NamedTuple):
     alone: Scores
     tower: Scores
     comparison: Comparison
+
+    @property
+    def column(self) -> str:
+        """What was measured, for the eye: with which share of labels, or recall of retrieval."""
+        if self.tower.cell.probe == RETRIEVAL:
+            return self.tower.cell.metric
+        return f"{fraction(self.fraction)} of the labels"
 
 
 class Together(NamedTuple):
@@ -70,11 +78,11 @@ def markdown(found: Together) -> str:
     lines = [f"- {sentence}" for sentence in found.sentences]
     lines += [
         "",
-        "| modality | labels | paradigm | alone | with others | difference | verdict |",
+        "| modality | measured | paradigm | alone | with others | difference | verdict |",
         "|-|-|-|-|-|-|-|",
     ]
     lines += [
-        f"| {one.modality} | {fraction(one.fraction)} | {paradigm(one)} "
+        f"| {one.modality} | {one.column} | {paradigm(one)} "
         f"| {named(one.alone)} | {named(one.tower)} | {points(one.comparison)} "
         f"| {one.comparison.verdict} |"
         for one in found.pairings
@@ -134,8 +142,9 @@ def _sentence(pairings: Sequence[Pairing]) -> str:
 
 
 def _detail(one: Pairing) -> str:
+    by = "in" if one.tower.cell.probe == RETRIEVAL else "with"
     return (
-        f"with {fraction(one.fraction)} of the labels: {points(one.comparison)} "
+        f"{by} {one.column}: {points(one.comparison)} "
         f"({named(one.tower)} against {named(one.alone)})"
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from trivium.probes.duration_control import DurationControl
 from trivium.probes.evaluation import Evaluation
 from trivium.probes.pairs import Scores, evaluate_scores
-from trivium.probes.ridge_control import Features, RidgeControl
+from trivium.probes.ridge_retrieval import Features, RidgeRetrieval
 from trivium.probes.search import PairStore
 from trivium.types import Modality, parts_of
 
@@ -23,7 +23,7 @@ def evaluate_controls(
     """`evaluate_scores` of ridge regression, and of durations where there are texts and audio.
 
     Args:
-        features: Raw ones by modality, of every row of its part; see `RidgeControl`.
+        features: Raw ones by modality, of every row of its part; see `RidgeRetrieval`.
         store: Items, splits, strata and groups; the part of audio tells its `lengths`.
         facts: Kept, but for the objective (`ridge` or `duration`), the task and the modality.
         checkpoint: What stands for the hash of one.
@@ -31,7 +31,7 @@ def evaluate_controls(
         seed: Of their choice.
     """
     controls: dict[str, Scores] = {
-        "ridge": RidgeControl(features, store, most=candidates, seed=seed)
+        "ridge": RidgeRetrieval(features, store, most=candidates, seed=seed)
     }
     if {"text", "audio"} <= set(parts_of(store.meta.modality)):
         controls["duration"] = DurationControl(store, store.part("audio").lengths("wave"))

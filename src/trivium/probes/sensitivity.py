@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from trivium.probes.evaluation import Evaluation, Record, record
 from trivium.probes.inputs import unit_rows
@@ -33,6 +33,11 @@ class Sensitivity:
                 f"{self.fraction} and {self.num_draws}"
             )
 
+    def items(self, store: LabelledStore, task: str) -> Int64[np.ndarray, " item"]:
+        """Whose features are asked for: of the label draws and of test."""
+        drawn = [part for n in self.draws() for part in store.fraction(self.fraction, n, task)]
+        return np.unique(np.concatenate([np.asarray(store.split("test")), *drawn]))
+
     def draws(self) -> range:
         """Numbers of the label draws."""
         return range(self.num_draws if self.fraction < 1 else 1)
@@ -55,7 +60,8 @@ def with_sensitivity(
     Args:
         evaluation: What the protocol measured; its task is asked.
         features: Of every item.
-        layers: Of every item and layer; None where an encoder has none.
+        layers: Of every item and layer, those of `Sensitivity.items` filled; None where an encoder
+            has none.
         store: Splits, labels and label fractions.
         protocol: Its penalties and tolerance.
         settings: What is varied.

@@ -7,7 +7,7 @@ from scipy import sparse
 from pair_store import PairStore
 from trivium.probes.pairs import evaluate_scores
 from trivium.probes.retrieval import rank
-from trivium.probes.ridge_control import RidgeControl, prepare
+from trivium.probes.ridge_retrieval import RidgeRetrieval, prepare
 from trivium.probes.search import drawn, search
 
 NUM_ITEMS = 240
@@ -31,7 +31,7 @@ def linear(noise=0.3):
 def test_it_is_ridge_regression_of_standardised_features(first, second):
     shop, features = linear()
     wanted = search(shop, first, second)
-    found = RidgeControl(features, shop, [3.0])(wanted)
+    found = RidgeRetrieval(features, shop, [3.0])(wanted)
     given, told = features[first][shop.rows(first)], features[second][shop.rows(second)]
     train, test = np.array(shop.split("train")), np.array(shop.split("test"))
     given, told = ((x - x[train].mean(0)) / x[train].std(0) for x in (given, told))
@@ -47,7 +47,7 @@ def test_it_is_ridge_regression_of_standardised_features(first, second):
 
 def test_pairs_that_belong_together_are_found():
     shop, features = linear()
-    for one in evaluate_scores(RidgeControl(features, shop), shop, {}, checkpoint=""):
+    for one in evaluate_scores(RidgeRetrieval(features, shop), shop, {}, checkpoint=""):
         recall, chance = (record["value"] for record in one.records[1:6:4])
         assert chance == pytest.approx(5 / 60)
         assert recall > 0.8
@@ -57,18 +57,18 @@ def test_validation_chooses_alpha_and_the_larger_of_equals():
     shop, features = linear(noise=1.5)
     alphas = [1e-2, 1.0, 10.0, 1e6]
     wanted, held_out = (search(shop, "image", "audio", split=s) for s in ("test", "validation"))
-    control = RidgeControl(features, shop, alphas[::-1])
+    control = RidgeRetrieval(features, shop, alphas[::-1])
     found = control(wanted)
     recalls = []
     for alpha in alphas:
-        ranks = rank(RidgeControl(features, shop, [alpha])(held_out), held_out.right)
+        ranks = rank(RidgeRetrieval(features, shop, [alpha])(held_out), held_out.right)
         recalls.append((ranks.ranks < 5).mean())
     best = max(
         alpha for alpha, recall in zip(alphas, recalls, strict=True) if recall == max(recalls)
     )
     assert min(recalls) < max(recalls)
     assert control.alphas_ == {"image to audio": best}
-    np.testing.assert_array_equal(found, RidgeControl(features, shop, [best])(wanted))
+    np.testing.assert_array_equal(found, RidgeRetrieval(features, shop, [best])(wanted))
 
 
 def test_sparse_features_are_reduced_and_dense_ones_standardised():
@@ -86,8 +86,8 @@ def test_sparse_features_are_reduced_and_dense_ones_standardised():
 
 
 def test_very_wide_features_are_reduced(monkeypatch):
-    monkeypatch.setattr("trivium.probes.ridge_control.MOST_DENSE", 10)
-    monkeypatch.setattr("trivium.probes.ridge_control.NUM_DIRECTIONS", 4)
+    monkeypatch.setattr("trivium.probes.ridge_retrieval.MOST_DENSE", 10)
+    monkeypatch.setattr("trivium.probes.ridge_retrieval.NUM_DIRECTIONS", 4)
     features = np.random.default_rng(4).normal(size=(50, 12)) * 0.7 ** np.arange(12) + 2
     train = np.arange(30)
     standard = (features - features[train].mean(0)) / features[train].std(0)
@@ -107,7 +107,7 @@ def test_words_find_pictures():
     rows = {"image": np.arange(NUM_ITEMS), "text": np.arange(NUM_ITEMS)}
     shop = PairStore(rows, SPLITS, texts=[f"pixel {one}" for one in named])
     features = {"image": pixels, "text": words}
-    for one in evaluate_scores(RidgeControl(features, shop), shop, {}, checkpoint=""):
+    for one in evaluate_scores(RidgeRetrieval(features, shop), shop, {}, checkpoint=""):
         assert one.records[1]["value"] > 0.9
 
 
@@ -117,7 +117,7 @@ def test_alpha_is_chosen_over_all_draws_and_once():
         {one: shop.rows(one) for one in features}, SPLITS, groups=np.arange(NUM_ITEMS) // 3
     )
     alphas = [1e-2, 10.0, 1e3, 1e6]
-    control = RidgeControl(features, shop, alphas, most=12)
+    control = RidgeRetrieval(features, shop, alphas, most=12)
     first, second = drawn(shop, "image", "audio", most=12)[:2]
     control(first)
     model = control.models_["image to audio"]
@@ -127,7 +127,7 @@ def test_alpha_is_chosen_over_all_draws_and_once():
     assert len(held_out) == 5
     recalls = []
     for alpha in alphas:
-        one = RidgeControl(features, shop, [alpha], most=12)
+        one = RidgeRetrieval(features, shop, [alpha], most=12)
         found = [(rank(one(search), search.right).ranks < 5).mean() for search in held_out]
         recalls.append(np.mean(found))
     assert control.alphas_["image to audio"] == alphas[int(np.argmax(recalls))]

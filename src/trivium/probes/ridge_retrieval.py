@@ -1,4 +1,4 @@
-"""A control of retrieval: what a linear map of the raw features of one modality predicts."""
+"""Retrieval by what a linear map of the features of one modality predicts of another."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
@@ -24,9 +24,10 @@ MOST_DENSE = 4096
 Features: TypeAlias = Float[np.ndarray, "_ _"] | SparseFeatures
 
 
-class RidgeControl:
-    """Ridge regression from the raw features of one modality to those of another.
+class RidgeRetrieval:
+    """Ridge regression from the features of one modality to those of another.
 
+    Of raw features it is a control of retrieval; of frozen ones a linear probe.
     Features are standardised by the train rows; sparse ones are not, but are reduced to 256
     singular directions, as are those of more than 4,096 channels. Candidates are sorted by the
     cosine of their features to the prediction. Each direction is fitted for itself, with the alpha
@@ -34,7 +35,7 @@ class RidgeControl:
     returns the similarities.
 
     Args:
-        features: By modality, of every row of its part: pixels, statistics of log-mels, tf-idf.
+        features: By modality, of every row of its part.
         store: Whose items are the pairs.
         alphas: Strengths of the penalty.
         most: Validation items of each stratum at most, as candidates are limited in the test.
