@@ -69,6 +69,21 @@ def test_no_table_and_no_comparison_knows_of_them(report):
     assert any(record["probe"] == "linear/layer 0" for record in report.records)
 
 
+def test_an_encoder_is_named_where_other_tables_of_the_place_name_it(report):
+    variations = [
+        replace(one, cell=one.cell._replace(probe="linear/layer 0"))
+        for one in report.scores
+        if (one.cell.probe, one.cell.metric, one.cell.split, one.cell.fraction)
+        == ("linear", "accuracy", "test", 0.1)
+    ]
+    first = report.scores[0]
+    tower = replace(first, cell=first.cell._replace(encoder="towers"))  # has no variations
+    alone = {row.label for row in sensitive(report.scores, variations).rows}
+    beside = {row.label for row in sensitive([*report.scores, tower], variations).rows}
+    assert len(alone) == len(LEVELS)
+    assert beside == {f"{name} · {first.cell.encoder}" for name in alone}
+
+
 def test_columns_are_the_protocol_s_then_scalings_then_layers(report):
     found = report.sections[0].sensitivity
     assert found.fraction == 0.1

@@ -13,7 +13,7 @@ from scipy import stats
 from trivium.comparison.cells import Cell, Scores
 from trivium.comparison.records import Measured
 from trivium.comparison.runs import Run
-from trivium.comparison.tables import Entry, Row, grid, label
+from trivium.comparison.tables import Entry, Row, grid, label, named, trained
 from trivium.probes.inputs import CollapsedError
 from trivium.probes.label_free import PROBE
 from trivium.probes.similarity import cka, gram
@@ -113,8 +113,8 @@ def diagnosed(
     by_way: dict[tuple[str, str, str], dict[str, Scores]] = defaultdict(dict)
     for one in found:
         by_way[_way(one.cell)][one.cell.metric] = one
-    several = len({encoder for paradigm, _, encoder in by_way if paradigm != "control"}) > 1
-    rows = tuple(_row(way, mine, metrics, several=several) for way, mine in by_way.items())
+    encoders = trained(scores)
+    rows = tuple(_row(way, mine, metrics, encoders) for way, mine in by_way.items())
     probe, accuracy = _accuracy(scores)
     correlated = [_foretold(metric, by_way, accuracy) for metric in metrics]
     return Diagnosis(
@@ -169,14 +169,17 @@ def _way(cell: Cell) -> tuple[str, str, str]:
 
 
 def _row(
-    way: tuple[str, str, str], mine: dict[str, Scores], metrics: Sequence[str], *, several: bool
+    way: tuple[str, str, str],
+    mine: dict[str, Scores],
+    metrics: Sequence[str],
+    encoders: frozenset[str],
 ) -> Row:
     entries = tuple(
         Entry(mine[metric], best=False, tied=False) if metric in mine else None
         for metric in metrics
     )
     _, objective, encoder = way
-    shown = label(objective) + (f" · {encoder}" if several and objective != "raw" else "")
+    shown = named(objective, encoder, encoders)
     return Row(*way, shown, max(len(one.seeds) for one in mine.values()), entries)
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from trivium.comparison.cells import Scores
 from trivium.comparison.records import VARIED
-from trivium.comparison.tables import Entry, Row, fraction, grid, label
+from trivium.comparison.tables import Entry, Row, fraction, grid, label, named, trained
 
 QUESTION = "Does the ranking hang on the probe?"
 REFERENCE, OTHER = "linear", "knn"
@@ -104,12 +104,12 @@ def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensiti
         return None
     names = list(dict.fromkeys(name for mine in by_way.values() for name in mine))
     columns = tuple(sorted(names, key=_place))
-    several = len({encoder for paradigm, _, encoder in by_way if paradigm != "control"}) > 1
+    encoders = trained(scores)  # of all ways of the place, as its other tables name them
     found = (agreement(name, by_way) for name in columns if name != REFERENCE)
     return Sensitivity(
         share,
         columns,
-        tuple(_row(way, mine, columns, several=several) for way, mine in by_way.items()),
+        tuple(_row(way, mine, columns, encoders) for way, mine in by_way.items()),
         tuple(one for one in found if one),
     )
 
@@ -172,10 +172,11 @@ def _place(name: str) -> tuple[int, str]:
     return (len(order) + name.startswith(LAYER), name)
 
 
-def _row(way: Way, mine: dict[str, Scores], columns: Sequence[str], *, several: bool) -> Row:
+def _row(
+    way: Way, mine: dict[str, Scores], columns: Sequence[str], encoders: frozenset[str]
+) -> Row:
     entries = tuple(
         Entry(mine[name], best=False, tied=False) if name in mine else None for name in columns
     )
     _, objective, encoder = way
-    named = label(objective) + (f" · {encoder}" if several and objective != "raw" else "")
-    return Row(*way, named, len(mine[REFERENCE].seeds), entries)
+    return Row(*way, named(objective, encoder, encoders), len(mine[REFERENCE].seeds), entries)

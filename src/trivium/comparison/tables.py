@@ -1,7 +1,7 @@
 """Tables of cells: rows are objectives, columns are probes and label fractions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from trivium.comparison.cells import Cell, Scores
@@ -145,6 +145,17 @@ def share(probe: str, value: float) -> str:
     return "no labels" if probe == ZERO_SHOT else fraction(value)
 
 
+def trained(scores: Iterable[Scores]) -> frozenset[str]:
+    """The encoders that something was trained on."""
+    return frozenset(one.cell.encoder for one in scores if one.cell.paradigm != "control")
+
+
+def named(objective: str, encoder: str, encoders: frozenset[str]) -> str:
+    """An objective for the eye, with its encoder where there are several of them."""
+    both = len(encoders) > 1 and objective not in SEEDLESS
+    return label(objective) + (f" · {encoder}" if both else "")
+
+
 def label(name: str) -> str:
     """An objective's, probe's or metric's name for the eye."""
     named = {
@@ -270,7 +281,7 @@ def _table(
         )
         for column in columns
     }
-    encoders = {one.cell.encoder for one in members if one.cell.paradigm != "control"}
+    encoders = trained(members)
     names = dict.fromkeys((o.cell.paradigm, o.cell.objective, o.cell.encoder) for o in members)
     rows = []
     for paradigm, objective, encoder in names:
@@ -279,9 +290,7 @@ def _table(
             None if one is None else _entry(one, best[column], verdicts)
             for one, column in zip(mine, columns, strict=True)
         )
-        shown = label(objective)
-        if len(encoders) > 1 and objective not in SEEDLESS:
-            shown += f" · {encoder}"
+        shown = named(objective, encoder, encoders)
         num_seeds = max(len(one.seeds) for one in mine if one)
         rows.append(Row(paradigm, objective, encoder, shown, num_seeds, entries))
     return Table(*key, columns, tuple(rows))
