@@ -90,7 +90,8 @@ class Section(NamedTuple):
         """Task and modality in brackets, as headings of a dataset of several modalities name it."""
         if not self.is_several:
             return self.task
-        return _direction(self.task, self.retrieval) or f"{self.task}, {self.modality}"
+        named = self.retrieval and self.retrieval.called(self.task)
+        return named or f"{self.task}, {self.modality}"
 
 
 class Report(NamedTuple):
@@ -256,14 +257,7 @@ def _name(place: Place, is_several: bool, retrieval: Retrieval | None) -> str:
     """How a headline calls a section."""
     if not is_several:
         return place.dataset
-    return f"{place.dataset} ({_direction(place.task, retrieval) or place.modality})"
-
-
-def _direction(task: str, retrieval: Retrieval | None) -> str:
-    """How a direction of retrieval is called; "" where there is none."""
-    if retrieval is None:
-        return ""
-    return f"{task}, linear" if retrieval.read_from else task
+    return f"{place.dataset} ({retrieval.called(place.task) if retrieval else place.modality})"
 
 
 def _efficiency(

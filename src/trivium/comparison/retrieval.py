@@ -71,6 +71,10 @@ class Retrieval(NamedTuple):
     strata: Strata | None
     read_from: str = ""
 
+    def called(self, task: str) -> str:
+        """A direction by its name, for the eye."""
+        return f"{task}, linear" if self.read_from else task
+
     @property
     def heads(self) -> tuple[str, ...]:
         """The head of each column, for the eye."""

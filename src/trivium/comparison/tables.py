@@ -22,10 +22,7 @@ ZERO_SHOT = "zero-shot"
 
 
 class Entry(NamedTuple):
-    """A table entry; `best` has its column's highest score, `tied` cannot be told from it.
-
-    Only of the metric that the answers are about: accuracy, or recall@5.
-    """
+    """Of accuracy or recall@5, `best` is the highest of its column, `tied` not told from it."""
 
     scores: Scores
     best: bool
