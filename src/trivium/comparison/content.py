@@ -54,9 +54,8 @@ class Place(NamedTuple):
 class Section(NamedTuple):
     """Everything that the page says about one task of one dataset, by one or more modalities.
 
-    `runs` are those whose encoder is of this modality. `is_home` tells whether what they left to
-    look at stands here: in the first section of a dataset and modality. `is_several` are the
-    datasets of several modalities. `together` stands before the first section of its dataset.
+    `runs` are of encoders of this modality; what they left to look at stands in the first section
+    of a dataset and modality (`is_home`), `together` in the first of a dataset.
     """
 
     dataset: str
