@@ -40,15 +40,16 @@ def entries(values: dict[str, Any]) -> list[Any]:
     """Every cell and seed of the grid, its fine-tuning if there is, and every raw input."""
     from trivium.comparison.records import Entry
     from trivium.probes.protocol import read_evaluation
+    from trivium.tracking import names
     from trivium.tracking.lifecycle import find_run
 
     folders = [Path(folder) for folder in values["folders"]]
-    names = [(f"{dataset}-raw", 0, f"{dataset}-raw", False) for dataset in values["datasets"]]
-    names += [
+    places = [(f"{dataset}-raw", 0, f"{dataset}-raw", False) for dataset in values["datasets"]]
+    places += [
         (cell, seed, f"{cell}-{seed}", True) for cell in values["cells"] for seed in values["seeds"]
     ]
     found = []
-    for cell, seed, name, trained in names:
+    for cell, seed, name, trained in places:
         known = [folder for folder in folders if (folder / "probes" / name).is_dir()]
         folder = known[0] if known else folders[0]
         probe, run = folder / "probes" / name, folder / "runs" / name if trained else None
@@ -56,7 +57,7 @@ def entries(values: dict[str, Any]) -> list[Any]:
         for each in sorted(path.parent for path in probe.glob("*/probe.json")) or [probe]:
             # Seeds that change nothing give the same checkpoint.
             evaluation = read_evaluation(each)
-            tags = {"checkpoint": evaluation.checkpoint, "seed": evaluation.facts["seed"]}
+            tags = {names.CHECKPOINT: evaluation.checkpoint, names.SEED: evaluation.facts["seed"]}
             run_id = find_run(tags)
             found.append(Entry(cell, seed, each, run, run_id, variant=parts_of(cell)[2]))
         tuned = folder / "finetuned" / name

@@ -1,6 +1,5 @@
 """Fine-tune a pretrained encoder: python pipelines/finetune.py checkpoint=DIR data=NAME."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from omegaconf import DictConfig
 
 from _house import clear_errors, start
 from pretrain import optimiser, try_optimiser, views_of
-from probe import FACTS, RAW, check_tokenizer, track
+from probe import FACTS, RAW, check_tokenizer, home, track
 from trivium.config import plain, prune, register
 
 register()
@@ -38,14 +37,13 @@ def main(config: DictConfig) -> None:
     digest, task = checkpoint_hash(source), store.task(values["task"])
     known = {key: facts[key] for key in FACTS} | {"task": task}
     evaluation = finetune(how, encoder, store, protocol, known, checkpoint=digest, task=task)
-    own = (store.meta.name, task) == (facts["dataset"], facts["task"])
+    own = home(source, store, task)
     label = "-".join(str(facts[key]) for key in ("dataset", "objective", "seed"))
-    label += "" if own else f"-on-{store.meta.name}-{task}"
+    label += "" if own[:2] == (store.meta.name, task) else f"-on-{store.meta.name}-{task}"
     folder = Path(values["finetune_dir"] or f"outputs/finetuned/{label}-{digest[:8]}")
     write_evaluation(evaluation, folder)
     # In the tracker its files lie below those of the probes of that task, not over them.
-    below = replace(evaluation, facts={**evaluation.facts, "task": f"{task}/finetune"})
-    track(below, store, folder, "" if own else f"/{store.meta.name}-{task}")
+    track(evaluation, store, folder, own, below=["finetune"])
     for one in evaluation.records:
         if (one["split"], one["metric"]) == ("test", "accuracy"):
             print(

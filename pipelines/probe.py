@@ -1,7 +1,8 @@
 """Probe a frozen encoder: python pipelines/probe.py checkpoint=DIR data=NAME."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 from hydra.utils import instantiate
@@ -12,6 +13,14 @@ from trivium.config import plain, register
 
 register()
 RAW = "raw"
+
+
+class Home(NamedTuple):
+    """What an encoder learnt from, and for how many optimiser steps."""
+
+    dataset: str
+    task: str | None
+    num_steps: int
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="probe")
@@ -73,8 +82,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
         where = folder / task if len(tasks) > 1 else folder
         where = where / store.meta.modality if read else where
         write_evaluation(evaluation, where)
-        own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
-        track(evaluation, store, where, "" if own else f"/{store.meta.name}-{task}")
+        track(evaluation, store, where, home(source, store, main))
         for one in evaluation.records:
             if one["split"] == "test" and one["metric"] == "accuracy" and one["draw"] == 0:
                 print(
@@ -83,15 +91,15 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
                 )
 
     for name, evaluation in read:
-        keep(evaluation, whole, folder, name, label)
+        keep(evaluation, whole, folder, name, label, home(source, whole, main))
 
 
-def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str) -> None:
+def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str, own: Home) -> None:
     """Write, track and tell one of several evaluations, in a folder of its own."""
     from trivium.probes.protocol import write_evaluation
 
     write_evaluation(evaluation, folder / name)
-    track(evaluation, store, folder / name, f"/{name}")
+    track(evaluation, store, folder / name, own, [name])
     for record in evaluation.records:
         if (
             record["split"] == "test"
@@ -163,8 +171,9 @@ def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
         digest = checkpoint_hash(source)
         label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
     folder = Path(values["probe_dir"] or f"outputs/probes/{label}-{digest[:8]}")
+    own = home(source, store, store.task(values["task"]) if store.meta.tasks else None)
     for name, evaluation in made:
-        keep(evaluation, store, folder, name, label)
+        keep(evaluation, store, folder, name, label, own)
 
 
 def facts_name(evaluation: Any) -> str:
@@ -240,41 +249,55 @@ def check_tokenizer(facts: dict[str, Any], store: Any, source: Path) -> None:
         )
 
 
-def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:
+def home(source: Path | None, store: Any, task: str | None) -> Home:
+    """That of an encoder; the raw input is at home wherever it is probed."""
+    from trivium.encoders.checkpoint import read_facts
+
+    if source is None:
+        return Home(store.meta.name, task, 0)
+    facts = read_facts(source)
+    return Home(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
+
+
+def track(
+    evaluation: Any,
+    store: Any,
+    folder: Path,
+    own: Home,
+    one_of: Sequence[str] = (),
+    below: Sequence[str] = (),
+) -> None:
     """Add the results to the encoder's run in MLflow, or to a run of their own.
 
-    `where` keeps the results on another dataset or task apart from the encoder's own.
+    They stand at the encoder's last step. Names set apart those on another dataset or task than
+    its own, and those of one of several evaluations, `one_of`; its files lie in the folder of its
+    task, or `below` it.
     """
-    from trivium.colours import run_colour
+    from trivium.tracking import names
     from trivium.tracking.lifecycle import find_run, reopen, start_run
 
-    run_id = find_run({"checkpoint": evaluation.checkpoint})
+    run_id = find_run({names.CHECKPOINT: evaluation.checkpoint})
     if run_id is None:
-        tags = {
-            key: evaluation.facts[key]
-            for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed")
+        tags = names.encoder_tags(evaluation.facts) | {
+            names.PROTOCOL: evaluation.protocol,
+            names.CHECKPOINT: evaluation.checkpoint,
+            names.KIND: names.Kind.PROBE,
         }
-        tags |= {
-            "protocol": evaluation.protocol,
-            "checkpoint": evaluation.checkpoint,
-            "kind": "probe",
-        }
-        tags["mlflow.runColor"] = run_colour(str(tags["paradigm"]), str(tags["objective"]))
         writer = start_run(facts_name(evaluation), tags, {})
     else:
         writer = reopen(run_id)
     with writer:
         writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
-        for (group, percent), metrics in evaluation.summary().items():
-            writer.log_metrics(
-                {
-                    f"{group}{where}/{name}".replace("@", " at "): value
-                    for name, value in metrics.items()
-                },
-                percent,
-            )
-        own = f"/{folder.name}" if store.parts else ""  # several evaluations may share a task
-        writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}{own}")
+        task = str(evaluation.facts["task"])
+        # A direction of retrieval is no task that an encoder could have learnt.
+        known = own.task if task in store.meta.tasks else task
+        at_home = (own.dataset, known) == (store.meta.name, task)
+        where = [*([] if at_home else [names.elsewhere(store.meta.name, task)]), *one_of]
+        results = evaluation.summary().items()
+        found = {names.probe(*measure, *where): value for measure, value in results}
+        writer.log_metrics(found, own.num_steps)
+        more = [*below, *([folder.name] if store.parts else [])]  # several may share a task
+        writer.log_artifacts(folder, to=names.evaluation_files(store.meta.name, task, *more))
 
 
 if __name__ == "__main__":

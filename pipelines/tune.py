@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from _compose import cell_choices, composed, modality_of, read_grid
 from _house import clear_errors, start
 from trivium.config import register
+from trivium.tracking import names
 
 register()
 
@@ -34,8 +35,8 @@ def main(config: DictConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     trials = Trials(config, search)
     lock = FileLock(folder / f"{method}.lock", timeout=0)
-    tags = {"kind": "sweep", "sweep.metric": METRIC}
-    parameters = {"search": search, "sweep": OmegaConf.to_container(sweep)}
+    tags = {names.KIND: names.Kind.SWEEP, names.SWEEP_METRIC: METRIC}
+    parameters = {names.SEARCH: search, names.TUNING: OmegaConf.to_container(sweep)}
     label, experiment = f"tune {method}", config.tracking.experiment
     with lock, start_run(label, tags, parameters, experiment=experiment) as run:
         study = open_study(folder / f"{method}.db", method, trials.defaults())
@@ -57,7 +58,7 @@ def main(config: DictConfig) -> None:
             run.log_metrics(Table(run.run_id, METRIC).metrics(), step=0)
 
 
-METRIC = "validation/linear_accuracy"
+METRIC = names.SELECTION_ACCURACY
 NUM_RANDOM = 4
 """Trials before the sampler (TPE, NeurIPS 2011) models what it has seen."""
 
