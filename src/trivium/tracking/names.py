@@ -58,11 +58,11 @@ def share(fraction: float) -> str:
     return f"{100 * fraction:.10g}pct"
 
 
-def probe(probe: str, metric: str, split: str, fraction: float | None, *where: str) -> str:
+def probe(name: str, metric: str, split: str, fraction: float | None, *where: str) -> str:
     """The metric of a result under the protocol: `probe/linear/test_accuracy_1pct`.
 
     Args:
-        probe: The probe's name.
+        name: The probe's name.
         metric: What was measured.
         split: Of which items.
         fraction: The share of labels that was learnt from; None without labels.
@@ -71,7 +71,7 @@ def probe(probe: str, metric: str, split: str, fraction: float | None, *where: s
     """
     base, slash, stratum = metric.partition("/")
     known = "" if fraction is None else f"_{share(fraction)}"
-    return legal("/".join(["probe", *where, probe, f"{split}_{base}{known}{slash}{stratum}"]))
+    return legal("/".join(["probe", *where, name, f"{split}_{base}{known}{slash}{stratum}"]))
 
 
 def elsewhere(dataset: str, task: str) -> str:
