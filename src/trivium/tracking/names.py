@@ -133,7 +133,7 @@ OVERRIDES = "sweep.overrides"
 SEARCH, TUNING = "search", "tune"
 """Parameters of a run of `tune.py`: the space, and the settings of the search."""
 ASIDE = (
-    "seed", "run_dir", "stores", "code", "overwrite", "cell", "method", "trainer.num_threads",
+    "seed", "run_dir", "stores", "grid", "overwrite", "cell", "method", "trainer.num_threads",
     "tracking",
 )  # fmt: skip
 """Parameters that set no way of learning apart: a seed, and where and how a run was run."""
