@@ -42,9 +42,8 @@ class Owner(NamedTuple):
         """Whether it still runs."""
         try:
             process = psutil.Process(self.pid)
-            return (
-                process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
-            )
+            same = bool(process.create_time() == self.started)
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
