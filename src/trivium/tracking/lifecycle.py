@@ -155,6 +155,7 @@ def install_sigterm(writer: RunWriter) -> None:
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut this short
         writer.finish("KILLED", timeout=SIGTERM_SECONDS)
         sys.exit(128 + signal.SIGTERM)
 
