@@ -19,7 +19,6 @@ from trivium.probes.inputs import SparseFeatures
 from trivium.probes.knn import KNNProbe
 from trivium.probes.linear import PENALTIES, LinearProbe
 from trivium.probes.metrics import NUM_BINS, measure
-from trivium.probes.sparse import SparseLinearProbe
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
 
@@ -32,7 +31,7 @@ PROTOCOL = "3"
 
 PROBES = ("linear", "knn")
 
-Probe: TypeAlias = LinearProbe | SparseLinearProbe | KNNProbe
+Probe: TypeAlias = LinearProbe | KNNProbe
 
 
 @runtime_checkable
@@ -95,18 +94,14 @@ class Protocol:
             for draw in range(self.num_draws if fraction < 1 else 1):
                 yield fraction, draw
 
-    def build(self, probe: str, *, sparse: bool = False) -> Probe:
-        """A new probe of that name, for dense or for sparse features."""
+    def build(self, probe: str) -> Probe:
+        """A new probe of that name."""
         if probe == "knn":
             return KNNProbe(self.neighbours, temperature=self.temperature)
-        if sparse:
-            return SparseLinearProbe(
-                self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations
-            )
         return self.linear()
 
     def linear(self, *, common_scale: bool = False) -> LinearProbe:
-        """A new linear probe of dense features."""
+        """A new linear probe."""
         return LinearProbe(
             self.penalties,
             tolerance=self.tolerance,
@@ -218,7 +213,7 @@ def _fit(
             f"{missing.tolist()}: every class needs one"
         )
     held_out = (table[validation], labels[validation])
-    learnt = protocol.build(probe, sparse=not isinstance(table, np.ndarray))
+    learnt = protocol.build(probe)
     learnt.fit(table[train], labels[train], validation=held_out)
     return _Fitted(probe, fraction, draw, learnt, len(validation))
 
