@@ -87,6 +87,7 @@ class Cell:
         from trivium.pretraining.callbacks.cost import Cost
         from trivium.pretraining.callbacks.recorder import Recorder
         from trivium.pretraining.price import Price
+        from trivium.pretraining.training import process_environment
         from trivium.tracking.lifecycle import start_run
 
         clock = Clock()
@@ -102,6 +103,7 @@ class Cell:
                 max_epochs=-1,
                 gradient_clip_val=self.settings.gradient_clip,
                 callbacks=[cost, recorder, clock.callback()],
+                plugins=[process_environment()],
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,

@@ -3,14 +3,14 @@
 import getpass
 import os
 import socket
-import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import psutil
 
-from trivium.tracking.location import project_root
+from trivium import hardware
+from trivium.tracking import names
+from trivium.tracking.environment import libraries, revision
 
 CLOCK_SECONDS = 2.0
 
@@ -19,22 +19,27 @@ def provenance() -> dict[str, str]:
     """Tags that say which process of which code wrote a run.
 
     `host`, `pid` and `process_started` (seconds since 1970) identify the process for good: a
-    process id alone is reused. `git_commit` is "unknown" outside of a git repository, and
-    `git_dirty` tells whether tracked files differed from that commit.
+    process id alone is reused. `git_commit` and `git_dirty` (whether tracked files differed from
+    that commit) are "unknown" outside of a git repository; `torch` is its version and `cpu` the
+    class of the CPU.
     """
     started = psutil.Process().create_time()
-    tags = {"host": socket.gethostname(), "pid": str(os.getpid()), "process_started": f"{started}"}
-    revision, dirty = _git(project_root())
-    tags |= {"git_commit": revision, "git_dirty": dirty, "mlflow.user": _user()}
-    tags |= {"mlflow.source.name": Path(sys.argv[0]).name, "mlflow.source.type": "LOCAL"}
-    if revision != "unknown":
-        tags["mlflow.source.git.commit"] = revision
+    tags = {names.HOST: socket.gethostname(), names.PROCESS: str(os.getpid())}
+    tags[names.PROCESS_STARTED] = f"{started}"
+    code = revision()
+    dirty = "unknown" if code.dirty is None else str(code.dirty).lower()
+    tags |= {names.COMMIT: code.commit or "unknown", names.DIRTY: dirty}
+    tags |= {names.TORCH: libraries().get("torch", "unknown"), names.CPU: hardware.cpu_class()}
+    tags |= {names.SOURCE: Path(sys.argv[0]).name, names.SOURCE_TYPE: "LOCAL"}
+    tags[names.USER] = _user()
+    if code.commit:
+        tags[names.SOURCE_COMMIT] = code.commit
     return tags
 
 
 def commit() -> str:
     """The project's git commit, or "unknown" outside of a repository."""
-    return _git(project_root())[0]
+    return revision().commit or "unknown"
 
 
 def is_dead(tags: dict[str, str]) -> bool | None:
@@ -43,13 +48,13 @@ def is_dead(tags: dict[str, str]) -> bool | None:
     Args:
         tags: a run's tags as `provenance` wrote them.
     """
-    if tags.get("host") != socket.gethostname() or "pid" not in tags:
+    if tags.get(names.HOST) != socket.gethostname() or names.PROCESS not in tags:
         return None
     try:
-        process = psutil.Process(int(tags["pid"]))
+        process = psutil.Process(int(tags[names.PROCESS]))
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
-        started = float(tags.get("process_started", process.create_time()))
+        started = float(tags.get(names.PROCESS_STARTED, process.create_time()))
         return bool(abs(process.create_time() - started) > CLOCK_SECONDS)
     except psutil.NoSuchProcess:
         return True
@@ -60,20 +65,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-
-
-@cache
-def _git(root: Path) -> tuple[str, str]:
-    try:
-        commit = _run_git(root, "rev-parse", "HEAD")
-        changes = _run_git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown", "unknown"
-    return commit, str(bool(changes)).lower()
-
-
-def _run_git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=True
-    )
-    return done.stdout.strip()
