@@ -68,17 +68,17 @@ def check_any(
     return check_sparse(features, width)
 
 
-def check_penalties(penalties: Sequence[float], tolerance: float) -> tuple[float, ...]:
-    """The penalties of a linear probe as floats.
+def check_C(C: Sequence[float], tolerance: float) -> tuple[float, ...]:  # noqa: N802, N803
+    """The values of C of a linear probe as floats.
 
     Raises:
-        ValueError: penalties that are not positive and ascending, or a tolerance of zero.
+        ValueError: values that are not positive and ascending, or a tolerance of zero.
     """
-    if not penalties or min(penalties) <= 0 or list(penalties) != sorted(set(penalties)):
-        raise ValueError(f"penalties must be positive and ascending, got {list(penalties)}")
+    if not C or min(C) <= 0 or list(C) != sorted(set(C)):
+        raise ValueError(f"C must be positive and ascending, got {list(C)}")
     if tolerance <= 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
-    return tuple(float(penalty) for penalty in penalties)
+    return tuple(float(value) for value in C)
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np.ndarray, " label"]:

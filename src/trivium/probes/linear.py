@@ -14,13 +14,13 @@ from trivium.probes.inputs import (
     SparseFeatures,
     check_any,
     check_labels,
-    check_penalties,
+    check_C,
     class_indices,
     training_classes,
 )
 from trivium.probes.solver import RANK, SoftmaxRegression, Solution
 
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
+VALUES_OF_C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 COARSE, MARGIN = 1e-4, 0.1
 EXACT_SIZE = 400_000
 """Feature values up to which all products run in float64: small sets cost little."""
@@ -47,7 +47,7 @@ class LinearProbe:
     unit length already.
 
     Args:
-        penalties: Values of C, ascending.
+        C: Values to choose from, ascending.
         tolerance: Estimated relative distance of the objective to its minimum.
         max_iterations: Limit for each solve.
         common_scale: Whether features are centred and all scaled by one number, instead of each
@@ -72,13 +72,13 @@ class LinearProbe:
 
     def __init__(
         self,
-        penalties: Sequence[float] = PENALTIES,
+        C: Sequence[float] = VALUES_OF_C,
         *,
-        tolerance: float = 2.5e-7,
+        tolerance: float = 5e-8,
         max_iterations: int = 2000,
         common_scale: bool = False,
     ) -> None:
-        self.penalties = check_penalties(penalties, tolerance)
+        self.C = check_C(C, tolerance)
         self.tolerance = tolerance
         self.max_iterations = max_iterations
         self.common_scale = common_scale
@@ -100,7 +100,7 @@ class LinearProbe:
         labels = check_labels(labels, features.shape[0])
         self.classes_ = training_classes(labels)
         index = class_indices(labels, self.classes_)
-        count = len(self.penalties)
+        count = len(self.C)
         self.contenders_ = np.ones(count, bool)
         self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
         self.objective_, self.num_iterations_ = np.full(count, np.inf), np.zeros(count, int)
@@ -145,7 +145,7 @@ class LinearProbe:
         targets: Int64[np.ndarray, " item"],
     ) -> tuple[int, Float[np.ndarray, "class weight"]]:
         """The row of the best C, and its weights for features as they are."""
-        scores = np.full(len(self.penalties), np.inf)
+        scores = np.full(len(self.C), np.inf)
         accuracies, natural = np.full(len(scores), np.nan), []
         for row in range(len(scores)):
             coarse = self._solve(problem, row, self._path[-1], max(COARSE, self.tolerance))
@@ -172,7 +172,7 @@ class LinearProbe:
         *,
         keep: bool = True,
     ) -> Solution:
-        scale = self.penalties[row] * problem.num_items
+        scale = self.C[row] * problem.num_items
         solution = problem.minimise(
             start, 1 / scale, tolerance=tolerance, max_iterations=self.max_iterations
         )
@@ -183,7 +183,7 @@ class LinearProbe:
             self.converged_ = False
             warnings.warn(
                 f"the linear probe did not reach its tolerance of {self.tolerance:g} for C = "
-                f"{self.penalties[row]:g} (estimated relative distance "
+                f"{self.C[row]:g} (estimated relative distance "
                 f"{solution.decrement:.1e}): raise max_iterations above {self.max_iterations}",
                 ConvergenceWarning,
                 stacklevel=3,
@@ -191,7 +191,7 @@ class LinearProbe:
         return solution
 
     def _keep(self, basis: "Basis", chosen: int, point: np.ndarray) -> None:
-        self.C_, self.mean_, self.scale_ = self.penalties[chosen], basis.mean, basis.scale
+        self.C_, self.mean_, self.scale_ = self.C[chosen], basis.mean, basis.scale
         self._weights = basis.weights(point, len(self.classes_))
         self.coef_ = self._weights[:, :-1] * basis.scale
         self.intercept_ = self._weights[:, -1] + self._weights[:, :-1] @ basis.mean

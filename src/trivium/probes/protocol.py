@@ -17,7 +17,7 @@ from trivium.probes.evaluation import (
 )
 from trivium.probes.inputs import SparseFeatures
 from trivium.probes.knn import KNNProbe
-from trivium.probes.linear import PENALTIES, LinearProbe
+from trivium.probes.linear import VALUES_OF_C, LinearProbe
 from trivium.probes.metrics import NUM_BINS, measure
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
@@ -59,7 +59,7 @@ class Protocol:
         fractions: Label fractions in (0, 1].
         num_draws: Label draws of each fraction below 1.0 (at 1.0 there is one).
         probes: `linear` and `knn`, or one of them.
-        penalties: Values of C of the linear probe.
+        C: Values to choose from of the linear probe.
         tolerance: Its relative distance to the minimum of the objective.
         max_iterations: Its limit.
         neighbours: Values of k of the kNN probe.
@@ -70,15 +70,15 @@ class Protocol:
     fractions: Sequence[float] = (0.01, 0.1, 1.0)
     num_draws: int = 5
     probes: Sequence[str] = PROBES
-    penalties: Sequence[float] = PENALTIES
-    tolerance: float = 2.5e-7
+    C: Sequence[float] = VALUES_OF_C
+    tolerance: float = 5e-8
     max_iterations: int = 2000
     neighbours: Sequence[int] = (1, 5, 20, 200)
     temperature: float = 0.07
     num_bins: int = NUM_BINS
 
     def __post_init__(self) -> None:
-        for name in ("fractions", "probes", "penalties", "neighbours"):
+        for name in ("fractions", "probes", "C", "neighbours"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise ValueError(f"fractions must lie in (0, 1], got {self.fractions}")
@@ -103,7 +103,7 @@ class Protocol:
     def linear(self, *, common_scale: bool = False) -> LinearProbe:
         """A new linear probe."""
         return LinearProbe(
-            self.penalties,
+            self.C,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
             common_scale=common_scale,
@@ -130,7 +130,7 @@ class _Fitted:
         """What the chosen hyperparameter reached on validation, before the second fit."""
         if isinstance(self.learnt, KNNProbe):
             return {"accuracy": float(self.learnt.validation_scores_.max())}
-        best = self.learnt.penalties.index(self.learnt.C_)
+        best = self.learnt.C.index(self.learnt.C_)
         return {
             "accuracy": float(self.learnt.validation_accuracy_[best]),
             "cross_entropy": float(self.learnt.validation_scores_[best]),
