@@ -13,18 +13,18 @@ from scipy import sparse
 from trivium.probes.inputs import (
     SparseFeatures,
     check_any,
+    check_c,
     check_labels,
-    check_C,
     class_indices,
+    stacked,
     training_classes,
 )
-from trivium.probes.solver import RANK, SoftmaxRegression, Solution
+from trivium.probes.solver import RANK, SoftmaxRegression, Vector, principal
 
 VALUES_OF_C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
-COARSE, MARGIN = 1e-4, 0.1
+COARSE, MARGIN, CLOSE, ROWS = 1e-4, 0.1, 0.03, 4096
 EXACT_SIZE = 400_000
 """Feature values up to which all products run in float64: small sets cost little."""
-ROWS = 4096
 
 Features: TypeAlias = Shaped[np.ndarray, "_ channel"] | SparseFeatures
 Labelled: TypeAlias = tuple[Features, Shaped[np.ndarray, "..."]]
@@ -37,14 +37,13 @@ class ConvergenceWarning(UserWarning):
 class LinearProbe:
     """Multinomial logistic regression with L2, on standardised dense features or sparse ones.
 
-    For each C it minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is free),
-    each from the solution before. With a validation set, C is the one of the lowest mean
-    validation cross-entropy (the smaller one in a tie), and the probe is fitted again on both sets
-    together. The C are then first solved to a coarse tolerance (1e-4), from the smallest, until
-    one has a cross-entropy more than a tenth above the best: larger ones overfit even more and are
-    not tried. Those within a tenth of the best are the contenders; they alone are solved to the
-    end. Sparse features are not standardised: that would fill the matrix, and rows of tf-idf have
-    unit length already.
+    It minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is free) for one C after
+    another, from the smallest, each from the minimum before. With a validation set, C is the one
+    of the lowest mean validation cross-entropy (the smaller one in a tie), and the probe is fitted
+    again on both sets together. The C are then first solved to a tolerance of 1e-4, until one has a
+    cross-entropy more than a tenth above the best: larger ones overfit even more and are not tried.
+    Only those within 3 % of the best are candidates and are solved to the end. Sparse features
+    are not standardised: that would fill the matrix, and rows of tf-idf have unit length already.
 
     Args:
         C: Values to choose from, ascending.
@@ -63,24 +62,21 @@ class LinearProbe:
         validation_scores_: Mean validation cross-entropy of each C (nats), infinite where it was
             not tried; or empty.
         validation_accuracy_: Validation accuracy of each C, NaN where it was not tried; or empty.
-        contenders_: Whether each C was solved to the end; without validation all are.
-        objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, before the second fit.
-        num_iterations_: L-BFGS iterations of each C, before the second fit.
-        converged_: Whether all contenders and the second fit reached the tolerance; if not, a
-            warning was given.
+        objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, before the second fit; infinite
+            where it was not tried.
+        converged_: Whether all solves reached the tolerance; if not, a warning was given.
     """
 
     def __init__(
         self,
-        C: Sequence[float] = VALUES_OF_C,
+        C: Sequence[float] = VALUES_OF_C,  # noqa: N803
         *,
         tolerance: float = 5e-8,
         max_iterations: int = 2000,
         common_scale: bool = False,
     ) -> None:
-        self.C = check_C(C, tolerance)
-        self.tolerance = tolerance
-        self.max_iterations = max_iterations
+        self.C = check_c(C, tolerance)
+        self.tolerance, self.max_iterations = tolerance, max_iterations
         self.common_scale = common_scale
 
     def fit(
@@ -97,31 +93,38 @@ class LinearProbe:
                 classes, or a validation label that no training item has.
         """
         features = check_any(features)
-        labels = check_labels(labels, features.shape[0])
-        self.classes_ = training_classes(labels)
-        index = class_indices(labels, self.classes_)
-        count = len(self.C)
-        self.contenders_ = np.ones(count, bool)
-        self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
-        self.objective_, self.num_iterations_ = np.full(count, np.inf), np.zeros(count, int)
-        self.converged_ = True
+        self.classes_ = training_classes(check_labels(labels, features.shape[0]))
+        index, count = class_indices(np.asarray(labels), self.classes_), len(self.C)
+        held_out, targets = features[:0], index[:0]
+        if validation is not None:
+            held_out = check_any(validation[0], features.shape[1])
+            targets = check_labels(validation[1], held_out.shape[0])
+            targets = class_indices(targets, self.classes_)
+        scores, accuracies = np.full(count, np.inf), np.full(count, np.nan)
+        self.objective_, self.converged_, candidates = scores.copy(), True, np.arange(count)
         basis = Basis.of(features, common=self.common_scale)
         problem = basis.problem(features, index, len(self.classes_))
-        self._path: list[np.ndarray] = [np.zeros(len(problem.penalty))]
-        if validation is None:
-            for row in range(count):
-                self._path.append(self._solve(problem, row, self._path[-1], self.tolerance).weights)
-            self._keep(basis, -1, self._path[-1])
-            return self
-        held_out = check_any(validation[0], features.shape[1])
-        targets = check_labels(validation[1], held_out.shape[0])
-        targets = class_indices(targets, self.classes_)
-        best, weights = self._select(basis, problem, held_out, targets)
-        both = _stacked(features, held_out)
-        joint = Basis.of(both, common=self.common_scale)
-        problem = joint.problem(both, np.concatenate([index, targets]), len(self.classes_))
-        second = self._solve(problem, best, joint.point(weights), self.tolerance, keep=False)
-        self._keep(joint, best, second.weights)
+        path = np.zeros((count + 1, len(problem.penalty)))
+        for tolerance in [max(COARSE, self.tolerance)] * len(targets[:1]) + [self.tolerance]:
+            for row in candidates:
+                start = path[row + np.isfinite(self.objective_[row])]
+                path[row + 1], value = self._solve(problem, start, row, tolerance)
+                self.objective_[row] = value
+                self._keep(basis, row, path[row + 1])
+                if validation is not None:
+                    scores[row], accuracies[row] = self._measured(held_out, targets)
+                    if scores[row] > (1 + MARGIN) * scores.min():
+                        break
+            candidates = np.flatnonzero(scores <= (1 + CLOSE) * scores.min())
+        self.validation_scores_ = scores[: count * (validation is not None)]
+        self.validation_accuracy_ = accuracies[: len(self.validation_scores_)]
+        if validation is not None:
+            best = candidates[int(np.argmin(scores[candidates]))]
+            both, start = stacked(features, held_out), basis.weights(path[best + 1])
+            basis = Basis.of(both, common=self.common_scale)
+            problem = basis.problem(both, np.concatenate([index, targets]), len(self.classes_))
+            point, _ = self._solve(problem, basis.point(start), best, self.tolerance)
+            self._keep(basis, best, point)
         return self
 
     def predict(self, features: Features) -> np.ndarray:
@@ -137,64 +140,35 @@ class LinearProbe:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
 
-    def _select(
-        self,
-        basis: "Basis",
-        problem: SoftmaxRegression,
-        held_out: Features,
-        targets: Int64[np.ndarray, " item"],
-    ) -> tuple[int, Float[np.ndarray, "class weight"]]:
-        """The row of the best C, and its weights for features as they are."""
-        scores = np.full(len(self.C), np.inf)
-        accuracies, natural = np.full(len(scores), np.nan), []
-        for row in range(len(scores)):
-            coarse = self._solve(problem, row, self._path[-1], max(COARSE, self.tolerance))
-            self._path.append(coarse.weights)
-            natural.append(basis.weights(coarse.weights, len(self.classes_)))
-            scores[row], accuracies[row] = _score(natural[row], held_out, targets)
-            if scores[row] > (1 + MARGIN) * scores.min():
-                break
-        self.contenders_ = scores <= (1 + MARGIN) * scores.min()
-        for row in np.flatnonzero(self.contenders_).tolist():
-            fine = self._solve(problem, row, self._path[row + 1], self.tolerance)
-            natural[row] = basis.weights(fine.weights, len(self.classes_))
-            scores[row], accuracies[row] = _score(natural[row], held_out, targets)
-        self.validation_scores_, self.validation_accuracy_ = scores, accuracies
-        best = int(np.argmin(np.where(self.contenders_, scores, np.inf)))
-        return best, natural[best]
-
     def _solve(
-        self,
-        problem: SoftmaxRegression,
-        row: int,
-        start: np.ndarray,
-        tolerance: float,
-        *,
-        keep: bool = True,
-    ) -> Solution:
-        scale = self.C[row] * problem.num_items
-        solution = problem.minimise(
-            start, 1 / scale, tolerance=tolerance, max_iterations=self.max_iterations
-        )
-        if keep:
-            self.objective_[row] = solution.value * scale
-            self.num_iterations_[row] += solution.num_iterations
-        if not solution.converged:
+        self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
+    ) -> tuple[Vector, float]:
+        scale, limit = self.C[row] * problem.num_items, self.max_iterations
+        found = problem.minimise(start, 1 / scale, tolerance=tolerance, max_iterations=limit)
+        if not found.converged:
             self.converged_ = False
             warnings.warn(
-                f"the linear probe did not reach its tolerance of {self.tolerance:g} for C = "
-                f"{self.C[row]:g} (estimated relative distance "
-                f"{solution.decrement:.1e}): raise max_iterations above {self.max_iterations}",
+                f"the linear probe did not reach its tolerance of {tolerance:g} for C = "
+                f"{self.C[row]:g} (estimated relative distance {found.distance:.1e}): raise "
+                f"max_iterations above {limit}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        return solution
+        return found.weights, found.value * scale
 
-    def _keep(self, basis: "Basis", chosen: int, point: np.ndarray) -> None:
-        self.C_, self.mean_, self.scale_ = self.C[chosen], basis.mean, basis.scale
-        self._weights = basis.weights(point, len(self.classes_))
+    def _keep(self, basis: "Basis", row: int, point: Vector) -> None:
+        self.C_, self.mean_, self.scale_ = self.C[row], basis.mean, basis.scale
+        self._weights = basis.weights(point)
         self.coef_ = self._weights[:, :-1] * basis.scale
         self.intercept_ = self._weights[:, -1] + self._weights[:, :-1] @ basis.mean
+
+    def _measured(
+        self, features: Features, targets: Int64[np.ndarray, " item"]
+    ) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy."""
+        logits = torch.from_numpy(self._logits(features))
+        entropy = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets))
+        return float(entropy), float(np.mean(logits.argmax(1).numpy() == targets))
 
     def _logits(self, features: Features) -> Float[np.ndarray, "item class"]:
         features = check_any(features, len(self.mean_))
@@ -204,123 +178,74 @@ class LinearProbe:
 
 @dataclass(frozen=True)
 class Basis:
-    """The coordinates in which a probe is solved, an exact reformulation.
+    """The coordinates in which a probe is solved: an exact reformulation.
 
-    A rotation leaves an L2 penalty as it is, and a scaling divides it. So up to `RANK` channels,
-    or twice as many as items, standardised features are turned onto their principal axes and
-    scaled to variance one: their Hessian is close to the identity over the channels. Of more
-    channels the axes cost too much. Sparse features are scaled to a mean square of one; a channel
-    that no item uses has weight zero at the minimum, so leaving it out changes nothing.
-
-    `forward` and `back` are [used channel, axis], or [used channel] where nothing is turned.
+    A rotation leaves an L2 penalty as it is, a scaling divides it. So standardised features are
+    turned onto their principal axes and scaled to variance one, where their Hessian is close to
+    the identity over the channels; but not more than 192 channels of many items, where this costs
+    too much. Sparse features are scaled to a mean square of one. A channel that is constant (of
+    sparse ones: zero) has weight zero at the minimum and is left out. `forward` leads from the
+    channels in use to the axes, `back` is its inverse, transposed.
     """
 
     mean: Float[np.ndarray, " channel"]
     scale: Float[np.ndarray, " channel"]
     used: Int64[np.ndarray, " used"]
-    forward: Float[np.ndarray, "..."]
-    back: Float[np.ndarray, "..."]
+    forward: Float[np.ndarray, "used axis"] | sparse.dia_array
+    back: Float[np.ndarray, "used axis"] | sparse.dia_array
     penalty: Float[np.ndarray, " axis_and_one"]
 
     @classmethod
     def of(cls, features: Features, *, common: bool = False) -> "Basis":
-        """The basis of some features.
-
-        With a `common` scale, the root mean square of all standard deviations, channels keep
-        their sizes relative to each other; else each has a standard deviation of one.
-        """
-        if not isinstance(features, np.ndarray):
+        """The basis of some features; with a `common` scale, the root mean square of all."""
+        if isinstance(features, np.ndarray):
+            mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+            constant = scale <= 1e-7 * np.abs(mean) + 1e-30
+            if common:
+                scale = np.full_like(scale, np.sqrt(np.mean(scale**2)) or 1.0)
+            scale[constant] = 1.0
+            used, variances = np.flatnonzero(~constant), np.ones(int((~constant).sum()))
+            if len(used) <= RANK or len(used) >= 2 * len(features):
+                standard = torch.from_numpy(((features - mean) / scale)[:, used])
+                axes, variances, _ = principal(standard)
+                kept = variances > 1e-12 * variances.max(initial=1e-12)
+                axes, variances = axes[:, kept], variances[kept]
+                sizes = scale[used][:, None] * np.sqrt(variances)
+                penalty = np.append(1 / variances, 0.0)
+                return cls(mean, scale, used, axes / sizes, axes * sizes, penalty)
+            size = scale[used]
+        else:
             squares = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
-            used, size = np.flatnonzero(squares), np.sqrt(squares[squares > 0])
-            zeros, ones = np.zeros(len(squares)), np.ones(len(squares))
-            return cls(zeros, ones, used, 1 / size, size, np.append(1 / squares[used], 0.0))
-        mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-        used = np.flatnonzero(scale > 1e-7 * np.abs(mean) + 1e-30)
-        if common:
-            scale = np.full_like(scale, np.sqrt(np.mean(scale**2)) or 1.0)
-        whole = np.ones_like(scale)
-        whole[used] = scale[used]
-        size = scale[used]
-        if not len(used) or (len(used) > RANK and len(features) > len(used) / 2):
-            return cls(mean, whole, used, 1 / size, size, np.append(np.ones(len(used)), 0.0))
-        variances, axes = _principal((features[:, used] - mean[used]) / size)
-        forward = axes / (size[:, None] * np.sqrt(variances))
-        back = axes * size[:, None] * np.sqrt(variances)
-        return cls(mean, whole, used, forward, back, np.append(1 / variances, 0.0))
+            mean, scale, used = np.zeros_like(squares), np.ones_like(squares), squares.nonzero()[0]
+            variances, size = squares[used], np.sqrt(squares[used])
+        forward, back = sparse.diags_array(1 / size), sparse.diags_array(size)
+        return cls(mean, scale, used, forward, back, np.append(1 / variances, 0.0))
 
     def problem(
         self, features: Features, index: Int64[np.ndarray, " item"], num_classes: int
     ) -> SoftmaxRegression:
-        """The problem in these coordinates."""
-        labels = torch.from_numpy(index)
-        white = self.forward.ndim == 2 or not isinstance(features, np.ndarray)
-        turned = self._turned(features)
-        return SoftmaxRegression(turned, labels, num_classes, self.penalty, white=white)
+        """The problem of labelled features in these coordinates, with ones appended."""
+        shape, labels = (features.shape[0], len(self.penalty)), torch.from_numpy(index)
+        if not isinstance(features, np.ndarray):
+            scaled = features[:, self.used].astype(np.float64) @ self.forward
+            rows = sparse.hstack([scaled, sparse.csr_array(np.ones((shape[0], 1)))], format="csr")
+            return SoftmaxRegression(rows, labels, num_classes, self.penalty)
+        turned = np.ones(shape, np.float64 if np.prod(shape) <= EXACT_SIZE else np.float32)
+        for first in range(0, shape[0], ROWS):
+            rows = slice(first, first + ROWS)
+            turned[rows, :-1] = (features[rows] - self.mean)[:, self.used] @ self.forward
+        correlated, white = sparse.issparse(self.forward), torch.from_numpy(turned)
+        return SoftmaxRegression(white, labels, num_classes, self.penalty, correlated=correlated)
 
-    def weights(self, point: np.ndarray, num_classes: int) -> Float[np.ndarray, "class weight"]:
+    def weights(self, point: Vector) -> Float[np.ndarray, "class weight"]:
         """[class, channel + 1] for features as they are, the intercept last."""
-        turned = point.reshape(num_classes, -1)
-        weights = np.zeros((num_classes, len(self.mean) + 1))
-        if self.forward.ndim == 2:
-            weights[:, self.used] = turned[:, :-1] @ self.forward.T
-        else:
-            weights[:, self.used] = turned[:, :-1] * self.forward
+        turned = point.reshape(-1, len(self.penalty))
+        weights = np.zeros((len(turned), len(self.mean) + 1))
+        weights[:, self.used] = turned[:, :-1] @ self.forward.T
         weights[:, -1] = turned[:, -1] - weights[:, :-1] @ self.mean
         return weights
 
-    def point(self, weights: Float[np.ndarray, "class weight"]) -> np.ndarray:
+    def point(self, weights: Float[np.ndarray, "class weight"]) -> Vector:
         """The inverse of `weights`, for weights of any basis."""
-        used = weights[:, self.used]
-        turned = used @ self.back if self.back.ndim == 2 else used * self.back
         intercept = weights[:, -1] + weights[:, :-1] @ self.mean
-        return np.concatenate([turned, intercept[:, None]], 1).ravel()
-
-    def _turned(self, features: Features) -> torch.Tensor | SparseFeatures:
-        """Features in these coordinates, with ones appended, in the dtype of the solver."""
-        if not isinstance(features, np.ndarray):
-            scaled = features[:, self.used].astype(np.float64) @ sparse.diags_array(self.forward)
-            ones = sparse.csr_array(np.ones((features.shape[0], 1)))
-            return sparse.hstack([scaled, ones], format="csr")
-        shape = len(features), len(self.penalty)
-        exact = shape[0] * shape[1] <= EXACT_SIZE
-        turned = np.ones(shape, np.float64 if exact else np.float32)
-        for first in range(0, len(features), ROWS):
-            rows = slice(first, first + ROWS)
-            centred = features[rows, self.used] - self.mean[self.used]
-            matrix = self.forward.ndim == 2
-            turned[rows, :-1] = centred @ self.forward if matrix else centred * self.forward
-        return torch.from_numpy(turned)
-
-
-def _principal(standard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances and axes [channel, axis] of centred features, without those of no variance.
-
-    Few items of many channels span few axes: there the items' products are decomposed.
-    """
-    num_items, num_channels = standard.shape
-    if num_items > num_channels / 2:
-        variances, axes = np.linalg.eigh(standard.T @ standard / num_items)
-        kept = variances > 1e-12 * variances[-1]
-        return variances[kept], axes[:, kept]
-    variances, turn = np.linalg.eigh(standard @ standard.T / num_items)
-    kept = variances > 1e-10 * variances[-1]
-    variances = variances[kept]
-    return variances, standard.T @ (turn[:, kept] / np.sqrt(variances * num_items))
-
-
-def _stacked(first: Features, second: Features) -> Features:
-    if isinstance(first, np.ndarray):
-        return np.concatenate([first, second])
-    return sparse.vstack([first, second], format="csr")
-
-
-def _score(
-    weights: Float[np.ndarray, "class weight"],
-    features: Features,
-    targets: Int64[np.ndarray, " item"],
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of weights [class, channel + 1]."""
-    logits = torch.from_numpy(features @ weights[:, :-1].T + weights[:, -1])
-    index = torch.from_numpy(targets)
-    entropy = torch.nn.functional.cross_entropy(logits, index).item()
-    return entropy, (logits.argmax(1) == index).double().mean().item()
+        return np.column_stack([weights[:, self.used] @ self.back, intercept]).ravel()

@@ -1,9 +1,8 @@
-"""Multinomial logistic regression with L2: one smooth problem, for one value of C after another."""
+"""Multinomial logistic regression with L2, for one value of C after another."""
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -12,33 +11,25 @@ from torch import Tensor
 
 from trivium.probes.inputs import SparseFeatures
 
-FLOOR = -60.0
-"""Logits below it count as this, so that no product is a denormal number (they are slow)."""
-BLOCK = 2**18
-"""Feature values that are worked on together: they stay in the cache for both products."""
+FLOOR, BLOCK = -60.0, 2**20
+"""Logits below the first count as it (denormal numbers are slow); feature values at a time."""
 SAMPLE, RANK = 2048, 192
-"""Items by which the curvature is estimated; principal axes along which wide features have one."""
-DENSE, OVERHEAD = 2500, 1e6
-"""Weights up to which a Hessian may be formed; what an evaluation costs besides its products."""
+"""Items that estimate curvature, and axes along which that of many correlated channels is."""
+FEW, OVERHEAD = 2500, 1e6
+"""Weights that may have a Hessian; operations that an evaluation costs besides its products."""
 MEMORY, PATIENCE, SUFFICIENT, SHORTEST = 20, 2, 1e-4, 1e-8
-REFRESHES = frozenset({2, 5, 10, 20, 40, 80, 160, 320, 640})
 
 Vector: TypeAlias = Float[np.ndarray, " weight"]
 Pairs: TypeAlias = deque[tuple[Vector, Vector]]
 Metric: TypeAlias = Callable[[Vector], Vector]
 
 
-@dataclass(frozen=True)
-class Solution:
-    """Where a solve ended.
-
-    `decrement` estimates how far the value lies above its minimum, relative to the value;
-    `converged` says that this stayed below the tolerance.
-    """
+class Solution(NamedTuple):
+    """Where a solve ended, and how far above the minimum (an estimate, relative to the value)."""
 
     weights: Vector
     value: float
-    decrement: float
+    distance: float
     converged: bool
     num_iterations: int
 
@@ -46,16 +37,16 @@ class Solution:
 class SoftmaxRegression:
     """Minimises `1/num_items sum_i CE(W x_i, y_i) + ridge/2 sum_kj penalty_j W_kj^2`.
 
-    `W [class, channel]` is kept as one vector. Start where it sums to zero over the classes.
+    `W [class, channel]` is one vector; it sums to zero over the classes if it does so at the start.
     Products run in the dtype of the features, sums in float64. What is learnt of the curvature at
     one ridge serves the next.
 
     Args:
-        features: Dense or sparse; with a mean square of one in each channel it is solved fastest.
+        features: Dense or sparse; of mean square one in each channel.
         labels: Class indices below `num_classes`.
         num_classes: Number of classes.
         penalty: Of each channel; zero in the last, which is one everywhere: the intercept.
-        white: Whether the channels are uncorrelated, or nearly so.
+        correlated: Whether the channels are far from uncorrelated (and dense).
     """
 
     def __init__(
@@ -65,36 +56,34 @@ class SoftmaxRegression:
         num_classes: int,
         penalty: Float[np.ndarray, " channel"],
         *,
-        white: bool = True,
+        correlated: bool = False,
     ) -> None:
-        self.num_items, self.num_channels = features.shape
-        self.num_classes = num_classes
+        self.num_items, self.num_classes = len(labels), num_classes
         self.penalty = np.tile(penalty, num_classes)
         dense = isinstance(features, Tensor)
-        rows = max(256, BLOCK // self.num_channels) if dense else self.num_items
+        rows = max(256, BLOCK // len(penalty)) if dense else self.num_items
         self.labels = labels.split(rows)
         self.blocks = features.split(rows) if dense else (features,)
-        chosen = np.random.default_rng(0).permutation(self.num_items)[:SAMPLE]
-        sample = features[chosen]
-        self.small = len(self.penalty) <= DENSE
-        self.sample = sample if dense or not self.small else torch.from_numpy(sample.toarray())
-        single = dense and features.dtype == torch.float32
-        self.noise = float(np.finfo(np.float32 if single else np.float64).eps)
-        self.axes, self.variances = None, np.ones(self.num_channels)
-        if not white:
-            self.axes, self.variances = _principal(sample[:, :-1].double())
+        self.noise = torch.finfo(features.dtype).eps if dense else np.finfo(features.dtype).eps
+        self.sample = features[np.random.default_rng(0).permutation(self.num_items)[:SAMPLE]]
+        self.axes = (np.empty((len(penalty) - 1, 0)), np.empty(0), 1.0)
+        if correlated:
+            self.axes = principal(self.sample[:, :-1].double())
         self.pairs: Pairs = deque(maxlen=MEMORY)
         self.hessian: Float[Tensor, "weight weight"] | None = None
         self.spent = 0.0
 
     def loss(self, weights: Vector) -> tuple[float, Vector]:
         """Mean cross-entropy and its gradient."""
-        by_class = self._by_class(weights)
+        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
         total, gradient = 0.0, torch.zeros_like(by_class)
         for rows, labels in zip(self.blocks, self.labels, strict=True):
             losses, errors = losses_and_errors(_logits(rows, by_class), labels)
             total += float(losses.sum(dtype=torch.float64))
-            gradient += _products(rows, errors)
+            if isinstance(rows, Tensor):
+                gradient += errors @ rows
+            else:
+                gradient += torch.from_numpy(rows.T @ errors.numpy().T).mT
         gradient -= gradient.mean(0)
         self.spent += 4.0 * self.num_items * len(weights) + OVERHEAD
         return total / self.num_items, gradient.numpy().ravel() / self.num_items
@@ -109,96 +98,88 @@ class SoftmaxRegression:
         """
         penalty = ridge * self.penalty
         weights, (loss, slope) = start, self.loss(start)
-        value, gradient = loss + weights @ (penalty * weights) / 2, slope + penalty * weights
+        value = loss + weights @ (penalty * weights) / 2
         pairs: Pairs = deque(((s, y + penalty * s) for s, y in self.pairs), maxlen=MEMORY)
         metric, calm = self._metric(weights, penalty), 0
         for iteration in range(max_iterations + 1):
-            if self._stale(iteration, weights):
+            if self._is_stale(iteration, weights):
                 metric = self._metric(weights, penalty)
+            gradient = slope + penalty * weights
             direction = -_two_loops(gradient, pairs, metric)
             descent = float(direction @ gradient)
-            decrement = -descent / 2 / max(value, np.finfo(np.float64).tiny)
-            calm = calm + 1 if decrement <= tolerance else 0
+            distance = -descent / 2 / max(value, np.finfo(np.float64).tiny)
+            calm = calm + 1 if distance <= tolerance else 0
             if calm == PATIENCE or iteration == max_iterations:
                 break
-            size, after = 1.0, np.inf
+            size = 1.0
             while size >= SHORTEST:
                 step = size * direction
-                loss, after_slope = self.loss(weights + step)
-                after = loss + (weights + step) @ (penalty * (weights + step)) / 2
-                change = after_slope - slope + penalty * step
-                level = after <= value * (1 + self.noise)
+                loss, after = self.loss(weights + step)
+                found = loss + (weights + step) @ (penalty * (weights + step)) / 2
+                change = after - slope + penalty * step
+                level = found <= value * (1 + self.noise)  # the decrease may be lost in rounding
                 level &= abs(direction @ (gradient + change)) <= -descent
-                if level or after <= value + SUFFICIENT * size * descent:
+                if level or found <= value + SUFFICIENT * size * descent:
                     break
-                parabola = -descent * size / 2 / (after - value - size * descent)
-                size *= min(max(parabola, 0.1), 0.5)
+                size *= np.clip(-descent * size / 2 / (found - value - size * descent), 0.1, 0.5)
             else:
-                calm = PATIENCE if decrement <= 10 * tolerance else 0
+                calm = PATIENCE if distance <= 10 * tolerance else 0
                 break
             if step @ change > 0:
-                self.pairs.append((step, after_slope - slope))
+                self.pairs.append((step, after - slope))
                 pairs.append((step, change))
-            weights, value = weights + step, after
-            gradient, slope = after_slope + penalty * weights, after_slope
-        return Solution(weights, value, decrement, calm == PATIENCE, iteration)
+            weights, value, slope = weights + step, found, after
+        return Solution(weights, value, distance, calm == PATIENCE, iteration)
 
-    def _stale(self, iteration: int, weights: Vector) -> bool:
-        """Whether a new metric is due.
-
-        A Hessian costs as much as many evaluations: it is formed once they have cost as much.
-        """
+    def _is_stale(self, iteration: int, weights: Vector) -> bool:
+        """Whether a new metric is due; a Hessian is, once evaluations have cost as much as it."""
         size = len(weights)
-        cost = size * size * (size + 2 * self.sample.shape[0]) / 3
-        if self.small and self.spent > cost:
-            self.hessian, self.spent = self._hessian(weights), 0.0
-            return True
-        return self.hessian is None and iteration in REFRESHES
+        if size > FEW or self.spent < size * size * (size + 3 * self.sample.shape[0]) / 3:
+            return self.hessian is None and iteration.bit_count() == 1
+        self.hessian, self.spent = self._hessian(weights), 0.0
+        return True
 
     def _metric(self, weights: Vector, penalty: Vector) -> Metric:
         """The inverse Hessian, or that of `mean(diag(p) - p p') x mean(x x') + penalty`."""
         if self.hessian is not None:
-            matrix = self.hessian.clone()
-            matrix.diagonal().add_(torch.from_numpy(penalty))
-            factor = torch.linalg.cholesky(matrix)
-            return lambda g: torch.cholesky_solve(torch.from_numpy(g)[:, None], factor)[:, 0].numpy()
-        shares = torch.softmax(_logits(self.sample, self._by_class(weights)), 0)
-        covariance = torch.diag(shares.sum(1)) - shares @ shares.mT
-        covariance = covariance.double().numpy() / shares.shape[1]
-        curvature, turn = np.linalg.eigh(covariance + 1 / self.num_classes)
-        curvature = curvature.clip(self.noise)[:, None]
-        ridge = penalty.reshape(self.num_classes, -1)[0]
-        outside = 1 / (curvature * self.variances + ridge)
-        if self.axes is None:
-            return lambda g: (turn @ (turn.T @ g.reshape(turn.shape[0], -1) * outside)).ravel()
-        axes, variances = self.axes
-        inside = 1 / (curvature * variances + ridge[0]) - outside[:, :1]
+            factor = torch.linalg.cholesky(self.hessian + torch.from_numpy(np.diag(penalty)))
+            return lambda g: torch.cholesky_solve(torch.from_numpy(g[:, None]), factor)[
+                :, 0
+            ].numpy()
+        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
+        p = _logits(self.sample, by_class).double().softmax(0)
+        covariance = p.mean(1).diag() - p @ p.mT / p.shape[1] + 1 / self.num_classes
+        curvature, turn = np.linalg.eigh(covariance.numpy())
+        curvature, ridges = curvature.clip(self.noise)[:, None], penalty[: by_class.shape[1]]
+        axes, variances, others = self.axes
+        inverse = 1 / (curvature * np.append(np.full(len(axes), others), 1.0) + ridges)
+        inside = 1 / (curvature * variances + ridges[0]) - inverse[:, :1]
 
-        def apply(gradient: Vector) -> Vector:
-            turned = turn.T @ gradient.reshape(turn.shape[0], -1)
-            found = turned * outside
+        def along_axes(gradient: Vector) -> Vector:
+            turned = turn.T @ gradient.reshape(by_class.shape)
+            found = turned * inverse
             found[:, :-1] += (turned[:, :-1] @ axes * inside) @ axes.T
             return (turn @ found).ravel()
 
-        return apply
+        return along_axes
 
     def _hessian(self, weights: Vector) -> Float[Tensor, "weight weight"]:
         """Second derivatives of the mean cross-entropy of the sample, made positive definite."""
-        sample = self.sample.double()
-        shares = torch.softmax(_logits(sample, self._by_class(weights)), 0)
-        scaled = (shares[:, None] * sample.mT).flatten(0, 1).numpy()
-        hessian = -(scaled @ scaled.T)
-        by_class = hessian.reshape(self.num_classes, self.num_channels, self.num_classes, -1)
-        for index, one in enumerate(scaled.reshape(self.num_classes, self.num_channels, -1)):
-            by_class[index, :, index] += one @ sample.numpy()
+        dense = isinstance(self.sample, Tensor)
+        sample = self.sample.double() if dense else torch.from_numpy(self.sample.toarray())
+        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
+        probabilities = _logits(sample, by_class).softmax(0)
+        scaled = (probabilities[:, None] * sample.mT).numpy()
+        flat = scaled.reshape(len(weights), -1)
+        hessian = -(flat @ flat.T)  # NumPy computes one half of a product with a transpose
+        view = hessian.reshape(*by_class.shape, *by_class.shape)
+        for index, rows in enumerate(scaled):
+            view[index, :, index] += rows @ sample.numpy()
         hessian /= len(sample)
         hessian[np.diag_indices(len(hessian))] += 1e-9 * hessian.diagonal().mean()
-        channels = np.arange(self.num_channels)
-        by_class[:, channels, :, channels] += 1 / self.num_classes
+        channels = np.arange(by_class.shape[1])
+        view[:, channels, :, channels] += 1 / self.num_classes
         return torch.from_numpy(hessian)
-
-    def _by_class(self, weights: Vector) -> Float[Tensor, "class channel"]:
-        return torch.from_numpy(weights.reshape(self.num_classes, -1))
 
 
 def losses_and_errors(
@@ -219,19 +200,23 @@ def losses_and_errors(
     return losses[0], logits
 
 
-def _principal(
-    features: Float[Tensor, "item channel"],
-) -> tuple[tuple[np.ndarray, np.ndarray], Float[np.ndarray, " one_more"]]:
-    """The first axes [channel, axis] with their variances, and the mean variance of the others."""
-    width = features.shape[1]
-    probes = torch.from_numpy(np.random.default_rng(0).normal(size=(width, RANK)))
-    basis = torch.linalg.qr(features.mT @ (features @ probes))[0]
+def principal(features: Float[Tensor, "item channel"]) -> tuple[np.ndarray, np.ndarray, float]:
+    """The first axes [channel, axis], their variances, and the mean variance of the others.
+
+    All axes of up to `RANK` channels and of few items, which span few; else close to the first.
+    """
+    num_items, width = features.shape
+    basis = torch.eye(width, dtype=features.dtype)
+    if width >= 2 * num_items:
+        basis = torch.linalg.qr(features.mT)[0]
+    elif width > RANK:
+        random = torch.from_numpy(np.random.default_rng(0).normal(size=(width, RANK)))
+        basis = torch.linalg.qr(features.mT @ (features @ random))[0]
     inner = features @ basis
-    variances, turn = torch.linalg.eigh(inner.mT @ inner / len(features))
-    rest = float(features.square().sum()) / len(features) - float(variances.sum())
-    others = np.full(width + 1, max(rest, 0.0) / max(width - RANK, 1))
-    others[-1] = 1
-    return ((basis @ turn).numpy(), variances.clamp_min(0).numpy()), others
+    variances, turn = torch.linalg.eigh(inner.mT @ inner / num_items)
+    rest = float(features.square().sum() / num_items - variances.sum())
+    others = max(rest, 0.0) / max(width - RANK, 1)
+    return (basis @ turn).numpy(), variances.clamp_min(0).numpy(), others
 
 
 def _two_loops(gradient: Vector, pairs: Pairs, metric: Metric) -> Vector:
@@ -253,9 +238,3 @@ def _logits(rows: Tensor | SparseFeatures, weights: Tensor) -> Float[Tensor, "cl
     if isinstance(rows, Tensor):
         return weights.to(rows.dtype) @ rows.mT
     return torch.from_numpy(rows @ weights.numpy().T).mT.contiguous()
-
-
-def _products(rows: Tensor | SparseFeatures, errors: Tensor) -> Float[Tensor, "class channel"]:
-    if isinstance(rows, Tensor):
-        return errors @ rows
-    return torch.from_numpy(rows.T @ errors.numpy().T).mT
