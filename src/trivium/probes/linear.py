@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, Shaped
 from scipy import sparse
+from torch.nn import functional as F
 
 from trivium.probes.inputs import (
     SparseFeatures,
@@ -40,30 +41,26 @@ class LinearProbe:
     It minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is free) for one C after
     another, from the smallest, each from the minimum before. With a validation set, C is the one
     of the lowest mean validation cross-entropy (the smaller one in a tie), and the probe is fitted
-    again on both sets together. The C are then first solved to a tolerance of 1e-4, until one has a
-    cross-entropy more than a tenth above the best: larger ones overfit even more and are not tried.
-    Only those within 3 % of the best are candidates and are solved to the end. Sparse features
-    are not standardised: that would fill the matrix, and rows of tf-idf have unit length already.
+    again on both sets. The C are then first solved to 1e-4, until one has a cross-entropy more
+    than a tenth above the best: larger ones overfit even more and are not tried. Those within 3 %
+    of the best are candidates; they are solved to the end. Sparse features are not standardised:
+    that would fill the matrix, and rows of tf-idf have unit length already.
 
     Args:
         C: Values to choose from, ascending.
         tolerance: Estimated relative distance of the objective to its minimum.
         max_iterations: Limit for each solve.
-        common_scale: Whether features are centred and all scaled by one number, instead of each
-            to a standard deviation of one.
+        common_scale: Whether one number scales all (centred) channels, not each its own.
 
     Attributes:
         C_: The chosen C; without validation the largest.
-        coef_: Weights [class, channel] for standardised features.
-        intercept_: [class].
-        mean_: Mean [channel] of the features that it was fitted on; zero of sparse ones.
-        scale_: Standard deviation [channel]; 1 where a channel is constant, and of sparse ones.
+        coef_, intercept_: Weights [class, channel] for standardised features; [class].
+        mean_, scale_: [channel] of the fitted features; 0 and 1 where they are sparse.
         classes_: Sorted labels.
-        validation_scores_: Mean validation cross-entropy of each C (nats), infinite where it was
-            not tried; or empty.
-        validation_accuracy_: Validation accuracy of each C, NaN where it was not tried; or empty.
-        objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, before the second fit; infinite
-            where it was not tried.
+        validation_scores_: Mean validation cross-entropy (nats) of each C, or empty; infinite where
+            it was not tried.
+        validation_accuracy_: Validation accuracy of each C, or empty; NaN where it was not tried.
+        objective_: Its value at each C, before the second fit; infinite where it was not tried.
         converged_: Whether all solves reached the tolerance; if not, a warning was given.
     """
 
@@ -94,37 +91,41 @@ class LinearProbe:
         """
         features = check_any(features)
         self.classes_ = training_classes(check_labels(labels, features.shape[0]))
-        index, count = class_indices(np.asarray(labels), self.classes_), len(self.C)
-        held_out, targets = features[:0], index[:0]
-        if validation is not None:
-            held_out = check_any(validation[0], features.shape[1])
-            targets = check_labels(validation[1], held_out.shape[0])
-            targets = class_indices(targets, self.classes_)
-        scores, accuracies = np.full(count, np.inf), np.full(count, np.nan)
-        self.objective_, self.converged_, candidates = scores.copy(), True, np.arange(count)
+        index, unknown = class_indices(np.asarray(labels), self.classes_), [np.inf] * len(self.C)
+        scores, accuracies, self.objective_ = (np.array(unknown) for _ in range(3))
+        self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
         basis = Basis.of(features, common=self.common_scale)
         problem = basis.problem(features, index, len(self.classes_))
-        path = np.zeros((count + 1, len(problem.penalty)))
-        for tolerance in [max(COARSE, self.tolerance)] * len(targets[:1]) + [self.tolerance]:
+        path, candidates = np.zeros((len(self.C) + 1, len(problem.penalty))), range(len(self.C))
+        self.converged_ = True
+        if validation is None:
             for row in candidates:
-                start = path[row + np.isfinite(self.objective_[row])]
-                path[row + 1], value = self._solve(problem, start, row, tolerance)
-                self.objective_[row] = value
+                path[row + 1] = self._solve(problem, path[row], row, self.tolerance)
+            self._keep(basis, len(self.C) - 1, path[-1])
+            return self
+        held_out = check_any(validation[0], features.shape[1])
+        targets = check_labels(validation[1], held_out.shape[0])
+        targets = class_indices(targets, self.classes_)
+        for tolerance in (max(COARSE, self.tolerance), self.tolerance):
+            for row in candidates:
+                start = path[row + np.isfinite(scores[row])]
+                path[row + 1] = self._solve(problem, start, row, tolerance)
                 self._keep(basis, row, path[row + 1])
-                if validation is not None:
-                    scores[row], accuracies[row] = self._measured(held_out, targets)
-                    if scores[row] > (1 + MARGIN) * scores.min():
-                        break
-            candidates = np.flatnonzero(scores <= (1 + CLOSE) * scores.min())
-        self.validation_scores_ = scores[: count * (validation is not None)]
-        self.validation_accuracy_ = accuracies[: len(self.validation_scores_)]
-        if validation is not None:
-            best = candidates[int(np.argmin(scores[candidates]))]
-            both, start = stacked(features, held_out), basis.weights(path[best + 1])
-            basis = Basis.of(both, common=self.common_scale)
-            problem = basis.problem(both, np.concatenate([index, targets]), len(self.classes_))
-            point, _ = self._solve(problem, basis.point(start), best, self.tolerance)
-            self._keep(basis, best, point)
+                logits = torch.from_numpy(self._logits(held_out))
+                scores[row] = F.cross_entropy(logits, torch.from_numpy(targets))
+                accuracies[row] = np.mean(logits.argmax(1).numpy() == targets)
+                if scores[row] > (1 + MARGIN) * scores.min():
+                    break
+            candidates = np.flatnonzero(scores <= (1 + CLOSE) * scores.min()).tolist()
+        accuracies[np.isinf(scores)] = np.nan
+        self.validation_scores_, self.validation_accuracy_ = scores, accuracies
+        best = min(candidates, key=lambda row: scores[row])
+        both, start, found = stacked(features, held_out), path[best + 1], self.objective_.copy()
+        joint = Basis.of(both, common=self.common_scale)
+        problem = joint.problem(both, np.concatenate([index, targets]), len(self.classes_))
+        start = joint.point(basis.weights(start))
+        self._keep(joint, best, self._solve(problem, start, best, self.tolerance))
+        self.objective_ = found
         return self
 
     def predict(self, features: Features) -> np.ndarray:
@@ -142,33 +143,25 @@ class LinearProbe:
 
     def _solve(
         self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
-    ) -> tuple[Vector, float]:
+    ) -> Vector:
         scale, limit = self.C[row] * problem.num_items, self.max_iterations
         found = problem.minimise(start, 1 / scale, tolerance=tolerance, max_iterations=limit)
+        self.objective_[row] = found.value * scale
         if not found.converged:
             self.converged_ = False
-            warnings.warn(
+            message = (
                 f"the linear probe did not reach its tolerance of {tolerance:g} for C = "
                 f"{self.C[row]:g} (estimated relative distance {found.distance:.1e}): raise "
-                f"max_iterations above {limit}",
-                ConvergenceWarning,
-                stacklevel=3,
+                f"max_iterations above {limit}"
             )
-        return found.weights, found.value * scale
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return found.weights
 
     def _keep(self, basis: "Basis", row: int, point: Vector) -> None:
         self.C_, self.mean_, self.scale_ = self.C[row], basis.mean, basis.scale
         self._weights = basis.weights(point)
         self.coef_ = self._weights[:, :-1] * basis.scale
         self.intercept_ = self._weights[:, -1] + self._weights[:, :-1] @ basis.mean
-
-    def _measured(
-        self, features: Features, targets: Int64[np.ndarray, " item"]
-    ) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy."""
-        logits = torch.from_numpy(self._logits(features))
-        entropy = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets))
-        return float(entropy), float(np.mean(logits.argmax(1).numpy() == targets))
 
     def _logits(self, features: Features) -> Float[np.ndarray, "item class"]:
         features = check_any(features, len(self.mean_))
@@ -180,12 +173,11 @@ class LinearProbe:
 class Basis:
     """The coordinates in which a probe is solved: an exact reformulation.
 
-    A rotation leaves an L2 penalty as it is, a scaling divides it. So standardised features are
-    turned onto their principal axes and scaled to variance one, where their Hessian is close to
-    the identity over the channels; but not more than 192 channels of many items, where this costs
-    too much. Sparse features are scaled to a mean square of one. A channel that is constant (of
-    sparse ones: zero) has weight zero at the minimum and is left out. `forward` leads from the
-    channels in use to the axes, `back` is its inverse, transposed.
+    A rotation leaves an L2 penalty as it is, a scaling divides it. Standardised features are turned
+    onto their principal axes and scaled to variance one, unless they are many channels of many
+    items; sparse ones are scaled to a mean square of one. Channels that are constant (of sparse
+    ones: zero) have weight zero at the minimum and are left out. `forward` leads from the others
+    to the axes, `back` is its inverse, transposed.
     """
 
     mean: Float[np.ndarray, " channel"]
@@ -198,27 +190,26 @@ class Basis:
     @classmethod
     def of(cls, features: Features, *, common: bool = False) -> "Basis":
         """The basis of some features; with a `common` scale, the root mean square of all."""
-        if isinstance(features, np.ndarray):
-            mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-            constant = scale <= 1e-7 * np.abs(mean) + 1e-30
-            if common:
-                scale = np.full_like(scale, np.sqrt(np.mean(scale**2)) or 1.0)
-            scale[constant] = 1.0
-            used, variances = np.flatnonzero(~constant), np.ones(int((~constant).sum()))
-            if len(used) <= RANK or len(used) >= 2 * len(features):
-                standard = torch.from_numpy(((features - mean) / scale)[:, used])
-                axes, variances, _ = principal(standard)
-                kept = variances > 1e-12 * variances.max(initial=1e-12)
-                axes, variances = axes[:, kept], variances[kept]
-                sizes = scale[used][:, None] * np.sqrt(variances)
-                penalty = np.append(1 / variances, 0.0)
-                return cls(mean, scale, used, axes / sizes, axes * sizes, penalty)
-            size = scale[used]
+        if not isinstance(features, np.ndarray):
+            variances = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
+            mean, scale = np.zeros_like(variances), np.ones_like(variances)
+            used, sizes = variances.nonzero()[0], np.sqrt(variances)
         else:
-            squares = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
-            mean, scale, used = np.zeros_like(squares), np.ones_like(squares), squares.nonzero()[0]
-            variances, size = squares[used], np.sqrt(squares[used])
-        forward, back = sparse.diags_array(1 / size), sparse.diags_array(size)
+            mean, sizes = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+            used = np.flatnonzero(sizes > 1e-7 * np.abs(mean) + 1e-30)
+            if common:
+                sizes = np.full_like(sizes, np.sqrt(np.mean(sizes**2)) or 1.0)
+            scale, variances = np.ones_like(sizes), np.ones_like(sizes)
+            scale[used] = sizes[used]
+        sizes, variances = sizes[used], variances[used]
+        forward, back = sparse.diags_array(1 / sizes), sparse.diags_array(sizes)
+        if isinstance(features, np.ndarray) and not RANK < len(used) < 2 * len(features):
+            standard = (features - mean)[:, used] / sizes
+            axes, variances, _ = principal(torch.from_numpy(standard))
+            kept = variances > 1e-12 * variances.max(initial=1e-12)
+            axes, variances = axes[:, kept], variances[kept]
+            sizes = sizes[:, None] * np.sqrt(variances)
+            forward, back = axes / sizes, axes * sizes
         return cls(mean, scale, used, forward, back, np.append(1 / variances, 0.0))
 
     def problem(
@@ -237,7 +228,7 @@ class Basis:
         correlated, white = sparse.issparse(self.forward), torch.from_numpy(turned)
         return SoftmaxRegression(white, labels, num_classes, self.penalty, correlated=correlated)
 
-    def weights(self, point: Vector) -> Float[np.ndarray, "class weight"]:
+    def weights(self, point: Vector) -> Float[np.ndarray, "class column"]:
         """[class, channel + 1] for features as they are, the intercept last."""
         turned = point.reshape(-1, len(self.penalty))
         weights = np.zeros((len(turned), len(self.mean) + 1))
@@ -245,7 +236,7 @@ class Basis:
         weights[:, -1] = turned[:, -1] - weights[:, :-1] @ self.mean
         return weights
 
-    def point(self, weights: Float[np.ndarray, "class weight"]) -> Vector:
+    def point(self, weights: Float[np.ndarray, "class column"]) -> Vector:
         """The inverse of `weights`, for weights of any basis."""
         intercept = weights[:, -1] + weights[:, :-1] @ self.mean
         return np.column_stack([weights[:, self.used] @ self.back, intercept]).ravel()

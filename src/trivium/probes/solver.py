@@ -39,14 +39,9 @@ class SoftmaxRegression:
 
     `W [class, channel]` is one vector; it sums to zero over the classes if it does so at the start.
     Products run in the dtype of the features, sums in float64. What is learnt of the curvature at
-    one ridge serves the next.
-
-    Args:
-        features: Dense or sparse; of mean square one in each channel.
-        labels: Class indices below `num_classes`.
-        num_classes: Number of classes.
-        penalty: Of each channel; zero in the last, which is one everywhere: the intercept.
-        correlated: Whether the channels are far from uncorrelated (and dense).
+    one ridge serves the next. Features have a mean square of one in each channel, and are
+    uncorrelated unless `correlated` (and then dense); in the last channel they are one and the
+    penalty zero: the intercept.
     """
 
     def __init__(
