@@ -64,7 +64,7 @@ class Project:
             "(?s)  num_samples.*",
             "  num_samples: null\n  mean: null\n  std: null\n",
         )
-        self.edit("conf/probe/default.yaml", "penalties: .*", "penalties: [0.001]")
+        self.edit("conf/probe/default.yaml", "C: .*", "C: [0.001]")
         self.edit("conf/probe/default.yaml", "fractions: .*", "fractions: [0.2, 1.0]")
         subprocess.run(["git", "init", "-q"], cwd=place, check=True)
         self.dvc("init", "-q")
