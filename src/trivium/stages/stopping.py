@@ -16,6 +16,8 @@ GRACE_SECONDS = 4.0
 """How long children may take to mark their runs as killed."""
 LONGEST_SECONDS = 8.0
 """After so long the process ends, whatever it is in."""
+ALONE_SECONDS = 2.0
+"""How long a multirun may take to end when its workers have ended."""
 PAUSE_SECONDS = 0.5
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -92,12 +94,17 @@ def enter_worker(owner: Owner | None) -> None:
     if owner is None or owner.pid == os.getpid():
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it, an earlier job handled it
     if not any(thread.name == "watching" for thread in threading.enumerate()):
         _watch([owner])
 
 
-def end_children(grace: float = GRACE_SECONDS) -> None:
-    """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow."""
+def end_children(grace: float = GRACE_SECONDS) -> bool:
+    """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow.
+
+    Returns:
+        Whether there were any.
+    """
     left = _computing()
     for process in left:
         _send(process, signal.SIGTERM)
@@ -105,6 +112,7 @@ def end_children(grace: float = GRACE_SECONDS) -> None:
     for process in {*alive, *_computing()}:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1.0)
+    return bool(left)
 
 
 def _computing() -> list[psutil.Process]:
@@ -141,7 +149,8 @@ def _listen(reading: int) -> None:
             hook()
         except Exception as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
-    end_children()
+    if end_children():
+        until = min(until, time.monotonic() + ALONE_SECONDS)
     _children_ended.set()
     time.sleep(max(0.0, until - time.monotonic()))
     os._exit(128 + number)
