@@ -21,6 +21,7 @@ ALONE_SECONDS = 2.0
 PAUSE_SECONDS = 0.5
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+SERVICES = {"raylet", "gcs_server"}
 SHELLS = {"sh", "bash", "dash", "zsh"}
 
 _hooks: list[Callable[[], None]] = []
@@ -99,20 +100,30 @@ def enter_worker(owner: Owner | None) -> None:
         _watch([owner])
 
 
-def end_children(grace: float = GRACE_SECONDS) -> bool:
+class Ended(NamedTuple):
+    """What `end_children` ended: whether there was anything, and whether Ray was among it."""
+
+    anything: bool
+    ray: bool
+
+
+def end_children(grace: float = GRACE_SECONDS) -> Ended:
     """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow.
 
-    Returns:
-        Whether there were any.
+    Ray's services are stopped meanwhile, so that they start no further job.
     """
     left = _computing()
-    for process in left:
+    services = [process for process in left if _name(process) in SERVICES]
+    jobs = [process for process in left if process not in services]
+    for process in services:
+        _send(process, signal.SIGSTOP)
+    for process in jobs:
         _send(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(left, timeout=grace)
+    _, alive = psutil.wait_procs(jobs, timeout=grace)
     for process in {*alive, *_computing()}:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1.0)
-    return bool(left)
+    return Ended(bool(left), bool(services))
 
 
 def _computing() -> list[psutil.Process]:
@@ -125,6 +136,13 @@ def _tracks(process: psutil.Process) -> bool:
         return any("resource_tracker" in word for word in process.cmdline())
     except psutil.Error:
         return False
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
@@ -149,7 +167,12 @@ def _listen(reading: int) -> None:
             hook()
         except Exception as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
-    if end_children():
+    ended = end_children()
+    if ended.ray:  # its client ends a process without services with a code of its own
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + number)
+    if ended.anything:
         until = min(until, time.monotonic() + ALONE_SECONDS)
     _children_ended.set()
     time.sleep(max(0.0, until - time.monotonic()))
