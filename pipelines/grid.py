@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from trivium.stages.entry import run, start
 
-WORDS = [f"grid={word}" if number == 0 else word
-         for number, word in enumerate(shlex.split(os.environ.get("GRID") or "default"))]  # fmt: skip
+WORDS = shlex.split(os.environ.get("GRID") or "default")
+WORDS[0] = f"grid={WORDS[0]}"
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="grid")

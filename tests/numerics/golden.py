@@ -11,8 +11,9 @@ import torch
 
 FOLDER = Path(__file__).parent / "expected"
 RECORDED_ON = "recorded on"
-TIGHT, LOOSE = 1e-5, 2e-3
-"""Relative tolerances on the CPU class that recorded an entry, and elsewhere."""
+TIGHT, LOOSE, LOOSE_PROJECTIONS = 1e-5, 2e-3, 2e-2
+"""Relative tolerances on the CPU class that recorded an entry, and elsewhere (without AVX2 losses
+were up to 1e-4 away, norms 2e-4, projections 3e-3). Projections lie far below norm x norm."""
 SOLVED, AT_MINIMUM = 1e-5, 1e-4
 """Those of probes everywhere: a minimum does not depend on how it was found. Its own value hardly
 depends on where a solver stops; the cross-entropy of other items there depends on it more."""
@@ -91,7 +92,9 @@ def tolerance(component: str, name: str, recorded_on: str) -> float:
     """The relative tolerance of a value on this machine."""
     if component.startswith("probe/"):
         return AT_MINIMUM if "cross" in name else SOLVED
-    return TIGHT if recorded_on == cpu_class() else LOOSE
+    if recorded_on == cpu_class():
+        return TIGHT
+    return LOOSE_PROJECTIONS if "projections" in name else LOOSE
 
 
 def distance(expected: Any, found: Any) -> float:

@@ -183,7 +183,11 @@ def open_writer(
     if folder.resumable:
         step, run_id = saved_progress(folder.checkpoint)
         return resume(run_id, step, folder=folder.path, interval=interval)
-    tags = {names.KIND: names.Kind.PRETRAINING, names.PROTOCOL: recipe.facts["protocol"]}
+    tags = {
+        names.KIND: names.Kind.PRETRAINING,
+        names.PROTOCOL: recipe.facts["protocol"],
+        names.IDENTITY: folder.identity,
+    }
     writer = start_run(
         name,
         names.encoder_tags(recipe.facts) | tags,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from lightning_fabric.plugins.environments import (
+from lightning_fabric.plugins.environments import (  # type: ignore[attr-defined]
     ClusterEnvironment,
     LightningEnvironment,
     SLURMEnvironment,

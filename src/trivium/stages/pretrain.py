@@ -16,8 +16,8 @@ def main(values: dict[str, Any]) -> float | None:
     A run that is finished already is used again.
     """
     values = pretraining_values(values)
-    if (folder := finished_folder(values)) is not None:
-        return reused(values, folder)
+    if (finished := finished_folder(values)) is not None:
+        return reused(values, finished)
     built = without_numerics(values)
     data, budget, trainer = check(built)
     for settings in values["towers"].values():
