@@ -1,16 +1,14 @@
-"""What Trivium adds to Hydra: two resolvers, and plain values out of a config."""
+"""What Trivium adds to Hydra: its resolvers, and plain values out of a config."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-IDENTITY_FREE = ("run_dir", "overwrite", "stores", "tracking")
-"""Keys that do not change what a run computes."""
-FOR_TUNING = ("search", "sweep")
+FOR_TUNING = ("search", "tune")
 """Keys that only `pipelines/tune.py` reads."""
+NUMERICS = "numerics"
+"""The key of a component's yaml that is raised when it computes otherwise than before."""
 
 
 def register() -> None:
@@ -63,12 +61,12 @@ def prune(values: Mapping[str, Any]) -> dict[str, Any]:
     views = {}
     for modality, wanted in recipe_names(values).items():
         recipes = values["views"].get(modality, {})
-        if wanted not in recipes:
-            known = ", ".join(recipes) or "none"
+        if wanted not in recipes or wanted == NUMERICS:
+            known = ", ".join(name for name in recipes if name != NUMERICS) or "none"
             raise ValueError(
                 f"objective_views={wanted} is unknown; recipes for {modality}: {known}."
             )
-        views[modality] = {wanted: recipes[wanted]}
+        views[modality] = {wanted: recipes[wanted], NUMERICS: recipes.get(NUMERICS)}
     return {**kept, "views": views}
 
 
@@ -100,19 +98,72 @@ def recipe_names(values: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def digest(values: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that name what a run computes."""
-    kept = {key: value for key, value in values.items() if key not in IDENTITY_FREE}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def targets(values: Any) -> list[str]:
-    """The package's modules that hold the `_target_`s of a config."""
+def without_numerics(values: Any) -> Any:
+    """A config without the `numerics` numbers, as components are built from it."""
     if isinstance(values, Mapping):
-        own = [str(values["_target_"]).rpartition(".")[0]] if "_target_" in values else []
-        found = own + [module for value in values.values() for module in targets(value)]
-        return [module for module in found if module.startswith("trivium.")]
+        return {k: without_numerics(value) for k, value in values.items() if k != NUMERICS}
     if isinstance(values, list):
-        return [module for value in values for module in targets(value)]
-    return []
+        return [without_numerics(value) for value in values]
+    return values
+
+
+def numerics_of(values: Mapping[str, Any]) -> dict[str, int]:
+    """The declared `numerics` numbers of a config, by the dotted place where each stands."""
+    found = {}
+    for key, value in values.items():
+        if key == NUMERICS:
+            found[""] = int(value)
+        elif isinstance(value, Mapping):
+            below = numerics_of(value)
+            found |= {f"{key}.{place}".rstrip("."): number for place, number in below.items()}
+    return found
+
+
+def pretraining_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pretraining computes from, everything that is `auto` decided.
+
+    Raises:
+        ValueError: if the views are not known, or a pretrained tower is not described.
+    """
+    kept = prune(values)
+    kept["trainer"] = decided(values["trainer"])
+    kept["towers"] = {one: chosen for one, chosen in values["towers"].items() if chosen}
+    for one, settings in kept["towers"].items():
+        known = {"checkpoint", "frozen"}
+        if not isinstance(settings, dict) or not {"checkpoint"} <= set(settings) <= known:
+            raise ValueError(
+                f"towers.{one} is {settings!r}; expected checkpoint: a run's folder, and perhaps "
+                "frozen: true or false."
+            )
+    return kept
+
+
+def finetuning_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fine-tuning computes from, everything that is `auto` decided.
+
+    Raises:
+        ValueError: if the views are not known.
+    """
+    return {**prune(values), "trainer": decided(values["trainer"])}
+
+
+def probe_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a probe computes from: of the views without labels those of the data's modalities.
+
+    Raises:
+        ValueError: if the data have no such part.
+    """
+    modalities = modality_of(values).split("+")
+    seen = {*modalities, *(["wave"] if "audio" in modalities else [])}
+    views = {k: view for k, view in values["label_free"]["views"].items() if k in seen}
+    return {**values, "label_free": {**values["label_free"], "views": views}}
+
+
+def decided(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """The trainer's settings with the precision that `auto` means on this machine."""
+    from trivium.hardware import computes_in_bf16
+
+    precision = trainer["precision"]
+    if precision == "auto":
+        precision = "bf16-mixed" if computes_in_bf16(trainer["accelerator"]) else "32-true"
+    return {**trainer, "precision": precision}

@@ -1,17 +1,16 @@
 """Reading a dataset's config: plain mappings in, clear sentences out."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from trivium import identity
 from trivium.data.errors import ConfigError
 from trivium.data.meta import Meta
 from trivium.data.spectrogram import SoundSettings
 from trivium.types import MODALITIES
 
 KEYS = {
-    "name", "modality", "licence", "parser", "sources", "spec", "task",  # every dataset
+    "name", "modality", "licence", "parser", "numerics", "sources", "spec", "task",  # all
     "path", "on_error", "test_fraction", "id", "revision", "config", "columns", "splits",
     "num_train", "num_test", "seed", "visible", "split", "held_out", "tokenizer", "items",
     "files", "passage", "spectrogram", "pitches", "velocities", "languages",
@@ -124,10 +123,9 @@ def config_digest(config: Mapping[str, object]) -> str:
         ConfigError: a value is neither plain nor a list or mapping of plain ones.
     """
     try:
-        text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+        return identity.config_digest(config)
     except TypeError as error:
         raise ConfigError(f"the data config must hold plain values only ({error})") from error
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def section(config: Mapping[str, object], key: str) -> dict[str, object]:

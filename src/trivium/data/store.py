@@ -1,6 +1,5 @@
 """A dataset on disk as memory-mapped arrays: decoded once, gathered by index ever after."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -12,6 +11,7 @@ from trivium.data.checksum import file_sum
 from trivium.data.errors import DataError, StoreError
 from trivium.data.meta import Meta
 from trivium.data.splits import label_fraction, training_share
+from trivium.identity import store_fingerprint
 from trivium.types import DataSpec, Modality
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Store:
             _check(folder / name, facts.bytes, facts.sha256 if verify else None)
         for part in meta.parts:
             cls.open(folder / part, verify)
-        return cls(folder, meta, hashlib.sha256(text).hexdigest())
+        return cls(folder, meta, store_fingerprint(folder))
 
     def task(self, name: str | None = None) -> str:
         """The task of that name; None or `label` mean the main task where none is called so.

@@ -3,14 +3,13 @@
 import getpass
 import os
 import socket
-import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import psutil
 
-from trivium.tracking.location import project_root
+from trivium import hardware
+from trivium.tracking.environment import libraries, revision
 
 CLOCK_SECONDS = 2.0
 
@@ -19,22 +18,26 @@ def provenance() -> dict[str, str]:
     """Tags that say which process of which code wrote a run.
 
     `host`, `pid` and `process_started` (seconds since 1970) identify the process for good: a
-    process id alone is reused. `git_commit` is "unknown" outside of a git repository, and
-    `git_dirty` tells whether tracked files differed from that commit.
+    process id alone is reused. `git_commit` and `git_dirty` (whether tracked files differed from
+    that commit) are "unknown" outside of a git repository; `torch` is its version and `cpu` the
+    class of the CPU.
     """
     started = psutil.Process().create_time()
     tags = {"host": socket.gethostname(), "pid": str(os.getpid()), "process_started": f"{started}"}
-    revision, dirty = _git(project_root())
-    tags |= {"git_commit": revision, "git_dirty": dirty, "mlflow.user": _user()}
+    code = revision()
+    dirty = "unknown" if code.dirty is None else str(code.dirty).lower()
+    tags |= {"git_commit": code.commit or "unknown", "git_dirty": dirty}
+    tags |= {"torch": libraries().get("torch", "unknown"), "cpu": hardware.cpu_class()}
     tags |= {"mlflow.source.name": Path(sys.argv[0]).name, "mlflow.source.type": "LOCAL"}
-    if revision != "unknown":
-        tags["mlflow.source.git.commit"] = revision
+    tags["mlflow.user"] = _user()
+    if code.commit:
+        tags["mlflow.source.git.commit"] = code.commit
     return tags
 
 
 def commit() -> str:
     """The project's git commit, or "unknown" outside of a repository."""
-    return _git(project_root())[0]
+    return revision().commit or "unknown"
 
 
 def is_dead(tags: dict[str, str]) -> bool | None:
@@ -60,20 +63,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-
-
-@cache
-def _git(root: Path) -> tuple[str, str]:
-    try:
-        commit = _run_git(root, "rev-parse", "HEAD")
-        changes = _run_git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown", "unknown"
-    return commit, str(bool(changes)).lower()
-
-
-def _run_git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=True
-    )
-    return done.stdout.strip()

@@ -1,0 +1,194 @@
+"""What runs, probes and stores are known by: what they compute, never where or by which code.
+
+A component says how it computes by a declared number, `numerics`, in its yaml; golden values
+(tests/numerics) hold it to that. Nothing here imports torch, so that finished runs are found fast.
+"""
+
+import hashlib
+import importlib.util
+import json
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RUN_FREE = frozenset(
+    {
+        "run_dir", "overwrite", "stores", "tracking", "cell", "search", "tune", "grid", "adamw",
+        "objective_views", "data", "towers",
+    }
+)  # fmt: skip
+"""Keys of a pretraining's config that do not change what it computes, or enter otherwise."""
+TRAINER_FREE = frozenset(
+    {"accelerator", "devices", "strategy", "checkpoint_seconds", "checkpoint_steps"}
+)
+"""Settings of the trainer that change where a run computes and what it keeps on the way."""
+PROBE_FREE = frozenset(
+    {"stores", "features", "probe_dir", "finetune_dir", "checkpoint", "grid", "data", "overwrite"}
+    | {"tracking", "adamw", "objective_views", "cell", "method"}
+)
+"""The same of a probe's or a fine-tuning's config."""
+CONTENT = (
+    "format", "modality", "shape", "columns", "tasks", "statistics", "counts", "vocabulary",
+    "sound", "parts", "strata", "files",
+)  # fmt: skip
+"""What of a store's description says which data it holds."""
+META = "meta.json"
+DESCRIPTION = "encoder.yaml"
+PACKAGE = "trivium"
+
+
+def digest(values: Any) -> str:
+    """Twelve hexadecimal digits of plain values, whatever the order of their keys."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_identity(values: Mapping[str, Any], fingerprint: str) -> str:
+    """What a pretraining is known by.
+
+    Args:
+        values: Its config as `trivium.config.pretraining_values` gives it.
+        fingerprint: Of the store that it learns from.
+
+    Raises:
+        FileNotFoundError: a pretrained tower's folder holds no encoder.
+    """
+    return digest({**settings_of(values), "data": [values["data"]["name"], fingerprint]})
+
+
+def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a pretraining's config computes, without its data."""
+    kept = {key: value for key, value in values.items() if key not in RUN_FREE}
+    trainer = {k: v for k, v in values["trainer"].items() if k not in TRAINER_FREE}
+    towers = {
+        one: [encoder_sums(Path(chosen["checkpoint"])), bool(chosen.get("frozen", False))]
+        for one, chosen in values["towers"].items()
+    }
+    return {**kept, "trainer": trainer, "towers": towers, "external": external_sums(values)}
+
+
+def measurement_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a probe's or a fine-tuning's config computes, without its data and encoder."""
+    kept = {key: value for key, value in values.items() if key not in PROBE_FREE}
+    if "trainer" in kept:
+        kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in TRAINER_FREE}
+    return {**kept, "external": external_sums(values)}
+
+
+def measurement_identity(values: Mapping[str, Any], fingerprint: str, source: Path | None) -> str:
+    """What a probe or a fine-tuning is known by.
+
+    Args:
+        values: Its config as `probe_values` or `finetuning_values` of `trivium.config` give it.
+        fingerprint: Of the store that it measures on.
+        source: The encoder's folder; None for the raw input.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+    """
+    encoder = "raw" if source is None else encoder_sums(source)
+    data = [values["data"]["name"], fingerprint]
+    return digest({**measurement_settings(values), "data": data, "encoder": encoder})
+
+
+def encoder_sums(folder: Path) -> list[str | None]:
+    """The identity of the run that made an encoder (None if it says none), and its weights' sum.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no {DESCRIPTION}: give a finished run's folder")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    description = yaml.load(path.read_bytes(), loader)  # noqa: S506 - a safe loader in C
+    return [description["facts"].get("identity"), description["sha256"]]
+
+
+def store_fingerprint(folder: Path) -> str:
+    """Sha256 over what a store holds: its arrays' sums and what they mean, of all its parts.
+
+    Raises:
+        FileNotFoundError: there is no store.
+        KeyError: its description lacks something.
+    """
+    meta = json.loads((folder / META).read_bytes())
+    content = {key: meta[key] for key in CONTENT if key in meta}
+    parts = {part: store_fingerprint(folder / part) for part in meta.get("parts", ())}
+    text = json.dumps([content, parts], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepared_fingerprint(folder: Path, config: Mapping[str, Any], part: str | None) -> str | None:
+    """The fingerprint of a store or of a part; None if it is not there or of another config."""
+    try:
+        if json.loads((folder / META).read_bytes())["config"] != config_digest(config):
+            return None
+        return store_fingerprint(folder / part if part else folder)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Sha256 of a dataset's config, whatever the order of its keys.
+
+    Raises:
+        TypeError: a value is not plain.
+    """
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def external_sums(values: Any) -> dict[str, str]:
+    """Of each component that is neither ours nor an installed package's: its file's sha256.
+
+    Such a component has no golden values that would hold it to a declared number.
+    """
+    found = {}
+    for target in sorted(set(targets(values))):
+        path = None if target.partition(".")[0] == PACKAGE else source_file(target)
+        if path is not None and not _installed(path):
+            found[target] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def targets(values: Any) -> Iterator[str]:
+    """Every `_target_` of a config."""
+    if isinstance(values, Mapping):
+        if isinstance(values.get("_target_"), str):
+            yield values["_target_"]
+        for value in values.values():
+            yield from targets(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from targets(value)
+
+
+def source_file(target: str) -> Path | None:
+    """The file of a dotted path's module, found without importing it; None where there is none."""
+    first, *rest = target.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    found = Path(spec.origin) if spec.origin and Path(spec.origin).is_file() else None
+    for name in rest:
+        nearer = [folder / f"{name}.py" for folder in folders]
+        nearer += [folder / name / "__init__.py" for folder in folders]
+        here = next((path for path in nearer if path.is_file()), None)
+        folders = [folder / name for folder in folders if (folder / name).is_dir()]
+        if here is None and not folders:
+            break
+        found = here or found
+    return found
+
+
+def _installed(path: Path) -> bool:
+    places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return any(path.resolve().is_relative_to(Path(place).resolve()) for place in places if place)
