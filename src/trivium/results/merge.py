@@ -68,9 +68,7 @@ def student(values: Iterable[float], level: float = LEVEL) -> tuple[float, float
 
 def _over_seeds(results: Results, touched: set[tuple[Any, ...]]) -> Results:
     """Of touched ways: cells that miss a seed of their runs, made again from the records."""
-    seeds = {
-        way: set(map(str, group)) for way, group in results.runs.groupby(list(WAY))["seed"]
-    }
+    seeds = {way: set(map(str, group)) for way, group in results.runs.groupby(list(WAY))["seed"]}
     ways = {way for way in touched if way in seeds}
     mine = results.cells[_rows(results.cells, WAY).isin(ways)]
     whole = {

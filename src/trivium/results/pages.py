@@ -10,25 +10,32 @@ A page marks them by comments, which a reader of the page does not see:
 
 `SET/TABLE KEY=VALUE ...` names a folder of docs/results and one of `trivium.results.tables`, a
 value one cell of a set by its columns (the linear probe's accuracy on test items if nothing else is
-said; `show=interval` adds the interval), or `note=NAME` a row of its `notes.csv`.
+said; without `fraction` those of every share of labels; `show=interval` adds the interval), or
+`note=NAME` a row of its `notes.csv`.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
+from trivium.comparison.scoring import is_share
 from trivium.comparison.tables import figure
 from trivium.results.files import CELLS, ENVIRONMENT, FLOATS, read_table
 from trivium.results.studies import studies
-from trivium.results.tables import RENDERERS, is_share
+from trivium.results.tables import RENDERERS
 
 BLOCK = re.compile(
     r"(?P<begin><!-- results:(?P<name>[^>]+?):begin -->)(?P<body>.*?)"
     r"(?P<end><!-- results:(?P<again>[^>]+?):end -->)",
     re.DOTALL,
 )
-VALUE = re.compile(r"(?P<begin><!-- value:(?P<name>[^>]+?) -->)(?P<body>[^<]*)(?P<end><!-- end -->)")
+VALUE = re.compile(
+    r"(?P<begin><!-- value:(?P<name>[^>]+?) -->)(?P<body>[^<]*)(?P<end><!-- end -->)"
+)
 MARK = re.compile(r"<!-- (?:results|value):.*?-->|<!-- end -->")
+VERSION = re.compile(r"\d+(\.\d+)+")
 USUAL = {"probe": "linear", "split": "test", "metric": "accuracy"}
 """What a value is of if nothing else is said."""
 TABLES = {**RENDERERS, "studies": studies}
@@ -46,7 +53,9 @@ def filled(text: str, results: Path) -> str:
     """
     _check(text)
     text = BLOCK.sub(lambda found: _block(found, results), text)
-    return VALUE.sub(lambda found: found["begin"] + value(found["name"], results) + found["end"], text)
+    return VALUE.sub(
+        lambda found: found["begin"] + value(found["name"], results) + found["end"], text
+    )
 
 
 def value(name: str, results: Path) -> str:
@@ -57,25 +66,31 @@ def value(name: str, results: Path) -> str:
     """
     named, chosen = _asked(name)
     folder = results / named
-    if not (folder / ENVIRONMENT).is_file():
+    if not _is_published(folder):
         return "not measured yet"
     if "note" in chosen:
         notes = read_table(folder / "notes").set_index("note")["text"]
         if chosen["note"] not in notes:
             raise ValueError(f"{folder / 'notes.csv'} has no note {chosen['note']!r}")
         return str(notes[chosen["note"]])
+    return _figure(read_table(folder / "cells"), name, chosen)
+
+
+def _figure(cells: pd.DataFrame, name: str, chosen: dict[str, str]) -> str:
+    """The cell that is asked for; without a fraction those of all, from few labels to many."""
     show = chosen.pop("show", "mean")
-    cells = read_table(folder / "cells")
     for key, wanted in {**USUAL, **chosen}.items():
         if key not in CELLS:
             raise ValueError(f"value:{name} asks by {key}, expected one of {', '.join(CELLS)}")
         cells = cells[cells[key] == (float(wanted) if key in FLOATS else wanted)]
-    if len(cells) != 1:
-        raise ValueError(f"value:{name} matches {len(cells)} cells of {folder}, expected one")
-    cell = cells.iloc[0]
-    mean, low, high = (figure(cell[key], cell["metric"]) for key in ("mean", "low", "high"))
-    unit = " %" if is_share(cell["metric"]) else ""
-    return f"{mean}{unit} [{low}, {high}]" if show == "interval" else f"{mean}{unit}"
+    if cells.empty or cells.duplicated("fraction").any():
+        raise ValueError(f"value:{name} matches {len(cells)} cells, expected one of each fraction")
+    found = cells.sort_values("fraction").to_dict("records")
+    texts = []
+    for cell in found:
+        mean, low, high = (figure(cell[key], cell["metric"]) for key in ("mean", "low", "high"))
+        texts.append(f"{mean} [{low}, {high}]" if show == "interval" else mean)
+    return " / ".join(texts) + (" %" if is_share(found[0]["metric"]) else "")
 
 
 def _block(found: re.Match[str], results: Path) -> str:
@@ -84,11 +99,19 @@ def _block(found: re.Match[str], results: Path) -> str:
     if table not in TABLES:
         raise ValueError(f"results:{found['name']} is no table; known: {', '.join(TABLES)}")
     folder = results / named
-    if (folder / ENVIRONMENT).is_file():
+    if _is_published(folder):
         body = TABLES[table](folder, **chosen)
     else:
-        body = f"{named} has not been measured yet."
+        body = f"Version {named} has not been measured yet."
     return f"{found['begin']}\n\n{body.strip()}\n\n{found['end']}"
+
+
+def _is_published(folder: Path) -> bool:
+    """Whether there is such a set; a version may be still to come, anything else may not."""
+    found = (folder / ENVIRONMENT).is_file()
+    if not found and not VERSION.fullmatch(folder.name):
+        raise ValueError(f"there are no results called {folder.name!r} in {folder.parent}")
+    return found
 
 
 def _asked(text: str) -> tuple[str, dict[str, str]]:

@@ -15,6 +15,8 @@ from trivium.results.files import read_environment, read_table
 PLACE = ("dataset", "task", "modality")
 WAYS = ("paradigm", "objective", "encoder")
 LINEAR = "linear"
+WITHIN = "recall@5"
+"""What is shown of each stratum."""
 RECALLS = ("recall@1", "recall@5", "recall@10")
 MORE = {"rankme": "RankMe", "beats_untrained": "beats untrained at"}
 """Columns of `more.csv`, beside the cells of a set, and their heads."""
@@ -59,7 +61,10 @@ def everything(folder: Path) -> str:
             table = accuracy(folder, probe=probe, **chosen)
             parts += [f"{label(probe)}, test accuracy in %:", table]
         if set(mine["metric"]) & set(RECALLS):
-            parts += ["Retrieval, test recall in %:", recall(folder, **chosen), _chance(mine)]
+            parts += ["Retrieval, test recall in %:", recall(folder, **chosen)]
+            parts += _chance(mine)
+            if mine["metric"].str.startswith(f"{WITHIN}/").any():
+                parts.append(recall(folder, within=WITHIN, **chosen))
     return "\n\n".join([*parts, LEGEND])
 
 
@@ -99,13 +104,20 @@ def environment(folder: Path) -> str:
 
 
 def plain(folder: Path, *, file: str) -> str:
-    """A CSV file as it is; a row whose column `chosen` says so is bold."""
+    """A CSV file as it is, without `commit`; the first word of a row that was `chosen` is bold."""
     table = pd.read_csv(folder / f"{file}.csv", dtype=str, keep_default_na=False)
+    table = table.drop(columns="commit", errors="ignore")
     marks = table.pop("chosen") if "chosen" in table else pd.Series("", index=table.index)
     lines = [_line(list(table.columns)), "|" + "-|" * len(table.columns)]
     for mark, row in zip(marks, table.itertuples(index=False), strict=True):
         lines.append(_line([f"**{row[0]}**" if mark else row[0], *row[1:]]))
     return "\n".join(lines)
+
+
+def notes(folder: Path, *, about: str) -> str:
+    """The sentences of `notes.csv` about something, as a list."""
+    table = _chosen(read_table(folder / "notes"), {"about": about})
+    return "\n".join(f"- {text}" for text in table["text"])
 
 
 STUB = ("way of learning", "objective", "seeds")
@@ -117,6 +129,7 @@ RENDERERS = {
     "recall": recall,
     "environment": environment,
     "table": plain,
+    "notes": notes,
 }
 """What a block may be named."""
 
@@ -133,7 +146,7 @@ def main_places(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def ways(cells: pd.DataFrame, columns: Sequence[Any], by: str) -> list[list[str]]:
     """Rows of texts: paradigm, objective, seeds, and each column's mean [low, high]."""
-    trained = frozenset(cells[cells["paradigm"] != "control"]["encoder"])
+    trained = frozenset(cells[cells["paradigm"].isin(PARADIGMS[:-1])]["encoder"])
     rows = []
     for (paradigm, objective, encoder), group in _by_way(cells):
         found = {row[by]: row for row in group.to_dict("records")}
@@ -220,16 +233,23 @@ def _at(cells: pd.DataFrame, place: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def _title(place: tuple[str, str, str]) -> str:
+    """Task and modality, as far as a reader needs both."""
+    if " to " in place[1]:
+        return place[1] if "+" in place[2] else f"{place[1]}, linear"
     return f"{place[1]}, {place[2]}" if "+" in place[2] else place[1]
 
 
-def _chance(cells: pd.DataFrame) -> str:
+def _chance(cells: pd.DataFrame) -> list[str]:
     means = cells.groupby("metric")["mean"].mean()
-    found = [f"{100 * means[one]:.1f} % ({one})" for one in map(_of_chance, RECALLS) if one in means]
-    return (
-        f"Each query is compared with {means['num_candidates']:.4g} candidates; by chance: "
+    found = [
+        f"{100 * means[one]:.1f} % ({one})" for one in map(_of_chance, RECALLS) if one in means
+    ]
+    if not found:
+        return []
+    return [
+        f"Each query is compared with {means['num_candidates']:.4g} candidates; chance finds "
         f"{', '.join(found)}."
-    )
+    ]
 
 
 def _of_chance(metric: str) -> str:
