@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev repro repro-all scaling test ui report bench lint docs clean
+.PHONY: help env env-dev repro prune test ui report bench lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,17 +31,14 @@ $(VENV)/.installed-dev: constraints.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt tinysoundfont
 	touch $@ $(VENV)/.installed
 
-repro: env  ## everything: data, pretraining, probes, comparison, report
-	$(BIN)/python pipelines/repro.py $(JOBS)
-	@echo "The report: outputs/report/index.html  (make report opens it, make ui shows the runs)"
+GRID ?= default
 
-repro-all: env  ## the same for every objective; the report is outputs/all/report/index.html
-	$(BIN)/python pipelines/repro.py all $(JOBS)
-	@echo "The report: outputs/all/report/index.html"
+repro: env  ## everything: data, pretraining, probes, comparison, report (GRID=full: another grid)
+	GRID="$(GRID)" $(BIN)/python -m dvc repro
+	@echo "make report opens the report, make ui shows the runs"
 
-scaling: env  ## a ladder of encoder sizes, data and budgets; the report is outputs/scaling/report/index.html
-	$(BIN)/python pipelines/repro.py scaling $(JOBS)
-	@echo "The report: outputs/scaling/report/index.html"
+prune: env  ## list runs and features that no grid refers to; YES=1 removes them
+	$(BIN)/python pipelines/prune.py remove=$(if $(YES),true,false)
 
 test: env-dev  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)

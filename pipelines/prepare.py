@@ -3,24 +3,13 @@
 import hydra
 from omegaconf import DictConfig
 
-from _house import clear_errors
-from trivium.config import plain, register
-
-register()
+from trivium.stages.entry import run, start
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
-@clear_errors
 def main(config: DictConfig) -> None:
-    from pathlib import Path
-
-    from trivium.data.catalogue import prepare
-
-    values = plain(config)
-    prepare(
-        values["data"], Path(values["stores"]) / values["data"]["name"], force=values["overwrite"]
-    )
+    run("prepare", config)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -161,9 +161,19 @@ def probe_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def decided(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """The trainer's settings with the precision that `auto` means on this machine."""
-    from trivium.hardware import computes_in_bf16
-
     precision = trainer["precision"]
     if precision == "auto":
-        precision = "bf16-mixed" if computes_in_bf16(trainer["accelerator"]) else "32-true"
+        precision = "bf16-mixed" if _computes_in_bf16(trainer["accelerator"]) else "32-true"
     return {**trainer, "precision": precision}
+
+
+def _computes_in_bf16(accelerator: str) -> bool:
+    """Whether the device multiplies bf16 matrices in hardware; torch is asked about a GPU alone."""
+    from trivium import hardware
+
+    if accelerator in ("auto", "gpu", "cuda") and hardware.has_gpu():
+        import torch
+
+        if torch.cuda.is_available():
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return hardware.cpu_has_bf16()

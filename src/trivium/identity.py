@@ -37,6 +37,8 @@ CONTENT = (
 """What of a store's description says which data it holds."""
 META = "meta.json"
 DESCRIPTION = "encoder.yaml"
+ENVIRONMENT = "environment.json"
+"""Code and machine that a folder's content was computed by; the last file that a probe writes."""
 PACKAGE = "trivium"
 
 
@@ -94,6 +96,12 @@ def measurement_identity(values: Mapping[str, Any], fingerprint: str, source: Pa
     return digest({**measurement_settings(values), "data": data, "encoder": encoder})
 
 
+def measurement_name(values: Mapping[str, Any], source: Path | None, identity: str) -> str:
+    """The folder of a measurement: RUN-on-DATASET-IDENTITY, with `raw` for the raw input."""
+    data = values["data"]["name"] + (f".{values['part']}" if values["part"] else "")
+    return f"{'raw' if source is None else source.name}-on-{data}-{identity}"
+
+
 def encoder_sums(folder: Path) -> list[str | None]:
     """The identity of the run that made an encoder (None if it says none), and its weights' sum.
 
@@ -104,8 +112,27 @@ def encoder_sums(folder: Path) -> list[str | None]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no {DESCRIPTION}: give a finished run's folder")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    description = yaml.load(path.read_bytes(), loader)  # noqa: S506 - a safe loader in C
+    description = yaml.load(path.read_bytes(), loader)
     return [description["facts"].get("identity"), description["sha256"]]
+
+
+def is_finished(folder: Path, identity: str) -> bool:
+    """Whether the folder holds the finished run of that identity."""
+    if not (folder / "metrics.json").is_file():  # the last file that a run writes
+        return False
+    try:
+        return encoder_sums(folder)[0] == identity
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return False
+
+
+def is_measured(folder: Path, identity: str) -> bool:
+    """Whether the folder holds the finished probe or fine-tuning of that identity."""
+    try:
+        found = json.loads((folder / ENVIRONMENT).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(found.get("identity") == identity)
 
 
 def store_fingerprint(folder: Path) -> str:

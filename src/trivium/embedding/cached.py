@@ -1,4 +1,4 @@
-"""Features that are computed once per checkpoint, store, layer and code."""
+"""Features that are computed once per checkpoint, store and layer."""
 
 import hashlib
 import os
@@ -14,7 +14,6 @@ from jaxtyping import Float
 from trivium.data.store import Store
 from trivium.embedding.features import embed
 from trivium.encoders.towers import Towers
-from trivium.fingerprint import code_digest
 from trivium.types import Modality
 
 LAYER = "pooled"
@@ -30,12 +29,12 @@ def cached_features(
     part: Modality | None = None,
     without: Sequence[Modality] = (),
 ) -> Float[np.ndarray, "item channel"]:
-    """Features of every item of a store, computed once per checkpoint, store, layer and code.
+    """Features of every item of a store, computed once per checkpoint, store and layer.
 
     Of several modalities the fused features, `without` some of them; or of a `part` the tower's.
 
-    The file is named by the checkpoint's hash and the store's fingerprint, written in one step,
-    and read as a memory map.
+    The file lies in a folder named by the checkpoint's hash; it is written in one step and read
+    as a memory map.
 
     Args:
         checkpoint: Folder of an encoder.
@@ -50,12 +49,12 @@ def cached_features(
         FileNotFoundError: The folder holds no encoder.
         ValueError: The encoder is damaged or gives features that are not finite.
     """
-    from trivium.encoders.checkpoint import checkpoint_hash, encoder_module, load_encoder
+    from trivium.encoders.checkpoint import checkpoint_hash, load_encoder
 
-    code = code_digest(["trivium.embedding", encoder_module(checkpoint)])
     layer = "/".join([LAYER, *([part] if part else []), *(f"without {one}" for one in without)])
-    key = "\n".join([checkpoint_hash(checkpoint), store.fingerprint, layer, code])
-    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    key = "\n".join([store.fingerprint, layer])
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    path = cache / checkpoint_hash(checkpoint)[:16] / f"{name}.npy"
     if not path.is_file():
         encoder = load_encoder(checkpoint)
         if part is not None:

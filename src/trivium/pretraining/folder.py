@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from trivium.embedding import TOKENIZER
+from trivium.identity import is_finished
 from trivium.tracking.writer import RunWriter
 
-RESULTS = ("metrics.json", "curves.json", "cost.json", "looks.json")
+RESULTS = ("metrics.json", "curves.json", "cost.json", "looks.json", "environment.json")
 """What a report reads of a run, beside its pictures."""
 PICTURES = "pictures"
 EXPORTED = ("encoder.safetensors", "encoder.yaml", TOKENIZER)
@@ -20,13 +21,13 @@ EXPORTED = ("encoder.safetensors", "encoder.yaml", TOKENIZER)
 class RunFolder:
     """Where a run keeps its checkpoint, encoder, metrics, curves and pictures.
 
-    `digest` names what the run computes: a checkpoint of another digest is never resumed.
+    `identity` names what the run computes: a checkpoint of another one is never resumed.
     """
 
-    def __init__(self, path: Path, digest: str) -> None:
+    def __init__(self, path: Path, identity: str) -> None:
         self.path = path
-        self.digest = digest
-        self.checkpoint = path / f"resume-{digest}.ckpt"
+        self.identity = identity
+        self.checkpoint = path / f"resume-{identity}.ckpt"
 
     @property
     def resumable(self) -> bool:
@@ -36,10 +37,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether a run of the same configuration ended here."""
-        facts = self.path / "encoder.yaml"
-        if not facts.is_file() or not (self.path / "metrics.json").is_file():
-            return False
-        return bool(yaml.safe_load(facts.read_text())["facts"].get("digest") == self.digest)
+        return is_finished(self.path, self.identity)
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Write the configuration and remove what other configurations left."""

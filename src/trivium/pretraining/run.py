@@ -16,6 +16,7 @@ from trivium.data.store import Store
 from trivium.embedding import TOKENIZER
 from trivium.encoders.checkpoint import checkpoint_hash, save_encoder
 from trivium.encoders.towers import Towers
+from trivium.identity import ENVIRONMENT
 from trivium.pretraining.budget import Budget, count_flops
 from trivium.pretraining.checkpoints import saved_progress
 from trivium.pretraining.data import StoreData
@@ -29,6 +30,7 @@ from trivium.pretraining.optimisers import OptimiserFactory
 from trivium.pretraining.price import Price
 from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
+from trivium.tracking.environment import environment
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
 from trivium.types import Column, Objective
@@ -229,6 +231,7 @@ def finish(
     writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
     writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)
+    folder.write_json(ENVIRONMENT, {"identity": folder.identity, **environment()})
     folder.write_json("metrics.json", metrics)  # the last: it says that the run is finished
     folder.keep_results(writer)
     folder.checkpoint.unlink(missing_ok=True)

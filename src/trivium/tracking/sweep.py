@@ -42,7 +42,9 @@ class SweepParent(Callback):
         return self.__dict__ | {"_writer": None}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Create the parent run and tell the trials about it."""
+        """Create the parent run and tell the trials about it; the runs of a grid have none."""
+        if config.get("grid"):
+            return
         from trivium.tracking.lifecycle import start_run
 
         overrides = [str(item) for item in config.hydra.overrides.task]
