@@ -25,7 +25,7 @@ MEASURE = ("modality", "probe", "fraction", "draw", "split", "metric")
 """Which number of a run a record is."""
 RUNS = (
     *KEY, "paradigm", "flops", "samples", "part", "commit", "cell", "identity", "data",
-    "numerics", "pretrain", "probe",
+    "settings", "numerics", "pretrain", "probe",
 )  # fmt: skip
 RECORDS = (*KEY, *MEASURE, "value")
 CELLS = (
@@ -53,7 +53,7 @@ class Results:
         protocol: Version of the protocol.
         parts: The environment of each part, by the part's name.
         runs: One row per run and task: what it was, which part it belongs to, and what makes it
-            again (`pretrain`, `probe`: overrides as a JSON list; None where a stage has none).
+            again (`pretrain`, `probe`: overrides as JSON lists; `trivium.results.recipes`).
         records: One measured number each.
         cells: Means over seeds and draws with their intervals; `seeds` and `covers` are words.
         comparisons: Paired comparisons of two ways, as the report states them.

@@ -4,45 +4,38 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import yaml
 
-from trivium.results.files import CELLS, COMPARISONS, KEY, RECORDS, RUNS, SIDES, Results, frame
+from trivium.results.files import (
+    CELLS,
+    COMPARISONS,
+    ENVIRONMENT,
+    KEY,
+    RECORDS,
+    RUNS,
+    SIDES,
+    Results,
+    frame,
+)
 from trivium.results.leaders import with_leaders
+from trivium.results.recipes import Recipe
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
-OF_CODE = ("commit", "dirty")
-"""What an environment says of the code; it stands with each run instead."""
+OF_RUN = ("commit", "dirty", "identity")
+"""What an environment says of a single run; it stands with each run instead."""
 NO_BUDGET = "none"
 """The budget of what is not trained."""
-
-
-class Made(NamedTuple):
-    """What makes a run again, and what its numbers depend on.
-
-    Attributes:
-        identity: The run's, of everything that its numbers follow from.
-        data: Fingerprint of the store.
-        numerics: The declared numbers of the components that computed.
-        pretrain: Overrides of the pretraining; None where there is none.
-        probe: Overrides of the probe, but for the checkpoint.
-    """
-
-    identity: str
-    data: str
-    numerics: Mapping[str, int]
-    pretrain: tuple[str, ...] | None
-    probe: tuple[str, ...]
 
 
 def published(
     report: Path,
     *,
     grid: str,
-    made: Callable[[str, int], Made],
+    made: Callable[[str, int], Recipe],
     environment: Mapping[str, Any],
     datasets: Sequence[str] | None = None,
 ) -> Results:
@@ -101,16 +94,11 @@ def budget(row: Row) -> str:
     return f"{row['flops']:.2g} flops"
 
 
-def as_list(overrides: Iterable[str] | None) -> str:
-    """Overrides as they stand in a table: a JSON list, or nothing where there is no stage."""
-    return "" if overrides is None else json.dumps(list(overrides), ensure_ascii=False)
-
-
 def _runs(
     rows: Sequence[Row],
     budgets: Mapping[Key, str],
     names: Sequence[str],
-    made: Callable[[str, int], Made],
+    made: Callable[[str, int], Recipe],
 ) -> pd.DataFrame:
     found: dict[Key, dict[str, Any]] = {}
     for row, part in zip(rows, names, strict=True):
@@ -120,11 +108,10 @@ def _runs(
             "budget": budgets[_run(row)],
             "part": part,
             "commit": _commit(row),
-            "identity": again.identity,
-            "data": again.data,
-            "numerics": json.dumps(dict(again.numerics), sort_keys=True),
-            "pretrain": as_list(again.pretrain),
-            "probe": as_list(again.probe),
+            "identity": (_environment(row) or {}).get("identity", ""),
+            **again._asdict(),
+            "pretrain": json.dumps(again.pretrain, ensure_ascii=False),
+            "probe": json.dumps(again.probe, ensure_ascii=False),
         }
         key = tuple(one[name] for name in KEY)
         if found.setdefault(key, one)["identity"] != one["identity"]:
@@ -166,12 +153,17 @@ def _is(row: Row, dataset: str) -> bool:
 
 
 def _environment(row: Row) -> dict[str, Any] | None:
-    path = Path(row["run"] or row["probe"]) / "environment.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Of the pretraining, or of the probe of a raw input, whose evaluations may lie below it."""
+    folder = Path(row["run"] or row["probe"])
+    for path in (folder / ENVIRONMENT, folder.parent / ENVIRONMENT):
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+    return None
 
 
 def _text(environment: Row) -> str:
-    kept = {name: value for name, value in environment.items() if name not in OF_CODE}
+    kept = {name: value for name, value in environment.items() if name not in OF_RUN}
     return json.dumps(kept, sort_keys=True)
 
 

@@ -241,19 +241,14 @@ def _title(place: tuple[str, str, str]) -> str:
 
 def _chance(cells: pd.DataFrame) -> list[str]:
     means = cells.groupby("metric")["mean"].mean()
-    found = [
-        f"{100 * means[one]:.1f} % ({one})" for one in map(_of_chance, RECALLS) if one in means
-    ]
+    chance = {one: one.replace("recall", "chance") for one in RECALLS}
+    found = [f"{100 * means[c]:.1f} % ({one})" for one, c in chance.items() if c in means]
     if not found:
         return []
     return [
         f"Each query is compared with {means['num_candidates']:.4g} candidates; chance finds "
         f"{', '.join(found)}."
     ]
-
-
-def _of_chance(metric: str) -> str:
-    return metric.replace("recall", "chance")
 
 
 def _leader(cells: pd.DataFrame, fraction_of_labels: float) -> str:
