@@ -15,7 +15,7 @@ said; without `fraction` those of every share of labels; `show=interval` adds th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +38,7 @@ MARK = re.compile(r"<!-- (?:results|value):.*?-->|<!-- end -->")
 VERSION = re.compile(r"\d+(\.\d+)+")
 USUAL = {"probe": "linear", "split": "test", "metric": "accuracy"}
 """What a value is of if nothing else is said."""
-TABLES = {**RENDERERS, "studies": studies}
+TABLES: dict[str, Callable[..., str]] = {**RENDERERS, "studies": studies}
 
 
 def filled(text: str, results: Path) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,9 @@ def budget(row: Row) -> str:
     """The budget that a run was given, as `5e+11 flops`; `none` of what was not trained."""
     if not row["flops"]:
         return NO_BUDGET
-    path = Path(row["run"] or "") / "config.yaml"
-    if row["run"] and path.is_file():
-        given = yaml.safe_load(path.read_text(encoding="utf-8")).get("budget") or {}
-        for unit, amount in given.items():
-            if isinstance(amount, int | float) and amount:
-                return f"{amount:.4g} {unit}"
+    for unit, amount in _config(row).get("budget", {}).items():
+        if isinstance(amount, int | float) and amount:
+            return f"{amount:.4g} {unit}"
     return f"{row['flops']:.2g} flops"
 
 
@@ -138,8 +136,9 @@ def _parts(
             commits = {_commit(row) for row, one in mine if _text(one or json.loads(text)) == text}
             parts[name] = json.loads(text) | {
                 "grid": grid,
-                "commits": sorted(commits - {""}) or [commit],
-                "report": commit,
+                "commits": sorted(commits - {"", "unknown"}) or [commit],
+                "precisions": sorted({one for row, _ in mine if (one := _precision(row))}),
+                "published": datetime.now(UTC).date().isoformat(),
             }
         named[dataset, ""] = named[dataset, texts[0]]
     return parts, [
@@ -160,6 +159,18 @@ def _environment(row: Row) -> dict[str, Any] | None:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return found
     return None
+
+
+def _config(row: Row) -> dict[str, Any]:
+    path = Path(row["run"] or "") / "config.yaml"
+    if not row["run"] or not path.is_file():
+        return {}
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _precision(row: Row) -> str:
+    return str(_config(row).get("trainer", {}).get("precision", ""))
 
 
 def _text(environment: Row) -> str:

@@ -1,7 +1,7 @@
 """Markdown tables of published results."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def environment(folder: Path) -> str:
     parts: Mapping[str, Mapping[str, Any]] = read_environment(folder)["parts"]
     names = {
         "commits": "commit", "cpu": "CPU", "cpu_model": "model", "num_cores": "cores",
-        "num_threads": "threads", "libraries": "libraries", "published": "published",
+        "num_threads": "threads", "libraries": "libraries", "precisions": "precision", "published": "published",
     }  # fmt: skip
     shown = [name for name in names if any(name in facts for facts in parts.values())]
     lines = [_line(["part", *(names[name] for name in shown)]), "|" + "-|" * (len(shown) + 1)]
@@ -121,7 +121,7 @@ def notes(folder: Path, *, about: str) -> str:
 
 
 STUB = ("way of learning", "objective", "seeds")
-RENDERERS = {
+RENDERERS: dict[str, Callable[..., str]] = {
     "answer": answer,
     "findings": findings,
     "everything": everything,

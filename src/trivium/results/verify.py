@@ -21,8 +21,8 @@ FAILURES = ("different", "outside", "failed")
 LEVEL = 0.95
 FINETUNED = "finetune"
 """The probe that is a training of its own; it is not repeated."""
-DECISIVE = ("cpu", "cpu_model", "gpu", "num_threads", "libraries")
-"""What of an environment decides the last bits of a number."""
+DECISIVE = ("cpu", "cpu_model", "gpu", "num_threads")
+"""What of an environment decides the last bits of a number, beside `libraries`."""
 NUMBER = ("task", "objective", "encoder", *MEASURE)
 """Which number of a published run a record is."""
 FIGURE = tuple(name for name in NUMBER if name != "draw")
@@ -95,11 +95,13 @@ def choose(results: Results, num_cells: int, seed: int) -> list[Chosen]:
 
 
 def differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In what two environments differ that decides a number's last bits; empty if in nothing."""
-    found = [name for name in DECISIVE[:-1] if record.get(name) != now.get(name)]
+    """In what two environments differ that decides a number's last bits; empty if in nothing.
+
+    A library that only one of them has took no part in what both computed.
+    """
+    found = [name for name in DECISIVE if record.get(name) != now.get(name)]
     before, after = record.get("libraries") or {}, now.get("libraries") or {}
-    found += [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
-    return found
+    return found + [name for name in sorted({*before} & {*after}) if before[name] != after[name]]
 
 
 def compared(
