@@ -8,29 +8,38 @@ images per second of both and their ratio (median over the turns); the goal is a
 
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+from hydra import initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from _compose import cell_choices, composed, read_grid
-from trivium.config import prune
+from trivium.compose import grid_values
+from trivium.config import without_numerics
+from trivium.grid import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_STEPS, NUM_TURNS = 60, 5
 
 
-def values_of(cell: str) -> dict[str, Any]:
-    return prune(composed("pretrain", cell_choices(cell, read_grid("default"))))
+def cells() -> dict[str, dict[str, Any]]:
+    """The values of each cell of pictures that trains, of the default grid."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        grid = Grid(grid_values("default"))
+        found = {cell.name: dict(grid.run(cell, 0).values) for cell in grid.cells}
+    return {
+        name: without_numerics(values)
+        for name, values in found.items()
+        if values["data"]["modality"] == "image"
+        and ".control." not in values["objective"]["_target_"]
+    }
 
 
 class Cell:
@@ -87,6 +96,7 @@ class Cell:
         from trivium.pretraining.callbacks.cost import Cost
         from trivium.pretraining.callbacks.recorder import Recorder
         from trivium.pretraining.price import Price
+        from trivium.pretraining.training import process_environment
         from trivium.tracking.lifecycle import start_run
 
         clock = Clock()
@@ -102,6 +112,7 @@ class Cell:
                 max_epochs=-1,
                 gradient_clip_val=self.settings.gradient_clip,
                 callbacks=[cost, recorder, clock.callback()],
+                plugins=[process_environment()],
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -138,14 +149,13 @@ def main() -> None:
 
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    cells = [c for c in read_grid("default")["cells"] if not c.endswith(("-untrained", "-pca"))]
     table = Table(
         "cell", "pure step, images/s", "end to end, images/s", "ratio", title="training step"
     )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DVC_ROOT"] = folder
-        for name in cells:
-            cell = Cell(values_of(name))
+        for name, values in cells().items():
+            cell = Cell(values)
             cell.pure(), cell.whole(Path(folder) / "warm")
             turns = [
                 (cell.pure(), cell.whole(Path(folder) / f"{name}{turn}"))

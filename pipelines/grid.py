@@ -9,14 +9,16 @@ from omegaconf import DictConfig
 
 from trivium.stages.entry import run, start
 
+WORDS = shlex.split(os.environ.get("GRID") or "default")
+WORDS[0] = f"grid={WORDS[0]}"
+
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="grid")
 def main(config: DictConfig) -> None:
+    config.words = WORDS
     run("grid", config)
 
 
 if __name__ == "__main__":
-    name, *more = shlex.split(os.environ.get("GRID") or "default")
-    words = [f"grid={name}", *more]
-    sys.argv += [*words, f"words='{shlex.join(words)}'"]
+    sys.argv += WORDS
     start(main)

@@ -108,13 +108,18 @@ def suitable(data: str, part: str | None) -> list[str]:
     return found
 
 
+def grid_names() -> list[str]:
+    """Every grid of `conf/grid`."""
+    return sorted(path.stem for path in conf_folder().glob("grid/*.yaml"))
+
+
 def grid_values(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The `grid` of `conf/grid/NAME.yaml`, as plain values.
 
     Raises:
         ValueError: there is no such grid.
     """
-    known = sorted(path.stem for path in conf_folder().glob("grid/*.yaml"))
+    known = grid_names()
     if name not in known:
         raise ValueError(f"there is no grid {name!r} in conf/grid; there are: {', '.join(known)}.")
     return cast(dict[str, Any], composed("compare", [f"grid={name}", *overrides])["grid"])

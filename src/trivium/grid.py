@@ -189,7 +189,7 @@ class Grid:
         return ((cell, seed) for cell in self.cells for seed in self.seeds)
 
     def _prepare(self, extras: Sequence[str]) -> Iterator[Job]:
-        seen = {}
+        seen: dict[str, tuple[str, ...]] = {}
         for cell in self.cells:
             own = tuple(word for word in cell.overrides if word.startswith("data."))
             for data, words in ((cell.data, own), *((one, ()) for one in cell.probe_on)):

@@ -10,7 +10,7 @@ TAGS = {"dataset": "emoji", "modality": "image", "paradigm": "self_supervised", 
 
 def run(number, *, objective="simclr", seed=0, probes=1, **params):
     tags = {**TAGS, "objective": objective, "seed": str(seed)}
-    settings = {"seed": str(seed), "run_dir": f"runs/{number}", "code": str(number)}
+    settings = {"seed": str(seed), "run_dir": f"runs/{number}", "grid.name": str(number)}
     settings |= {key.replace("__", "."): str(value) for key, value in params.items()}
     folders = tuple(Path(f"{number}/probe/{index}") for index in range(probes))
     return Tracked(str(number), "a run", tags, settings, folders, Path(f"{number}/run"))

@@ -86,10 +86,15 @@ def test_prepare_pretrain_probe_and_sweep(place):
         [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parents[0].info.run_id}'"
     )
     assert len(children) == 4
-    assert all("validation/linear_accuracy" in child.data.metrics for child in children)
-    probed = client.search_runs([experiment.experiment_id], "metrics.`probe/linear_accuracy` > 0")
-    assert len(probed) == 1
-    assert "train/loss" in probed[0].data.metrics
+    assert all("validation/selection_accuracy" in child.data.metrics for child in children)
+    shares = ("1pct", "10pct", "100pct")
+    (probed,) = client.search_runs(
+        [experiment.experiment_id], "metrics.`probe/linear/test_accuracy_1pct` > 0"
+    )
+    assert "train/loss" in probed.data.metrics
+    for name in (f"probe/linear/{s}_accuracy_{n}" for s in ("test", "validation") for n in shares):
+        points = client.get_metric_history(probed.info.run_id, name)
+        assert [point.step for point in points] == [12]  # the encoder's last
 
 
 @pytest.mark.slow
@@ -233,4 +238,4 @@ def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place)
         )
     ]
     assert len(children) == 3
-    assert all("validation/linear_accuracy" in child.data.metrics for child in children)
+    assert all("validation/selection_accuracy" in child.data.metrics for child in children)

@@ -44,8 +44,8 @@ def test_results_go_beside_those_of_the_probe(place):
     client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
     (found,) = client.search_runs(["1"], f"tags.checkpoint = '{tuned['checkpoint']}'")
     own = "probe/synthetic-colour"
-    assert f"{own}/finetune_accuracy" in found.data.metrics
-    assert f"{own}/linear_accuracy" in found.data.metrics
+    assert f"{own}/finetune/test_accuracy_50pct" in found.data.metrics
+    assert f"{own}/linear/test_accuracy_1pct" in found.data.metrics
     paths = {item.path for item in client.list_artifacts(found.info.run_id, own)}
     assert {f"{own}/probe.json", f"{own}/finetune"} <= paths
 

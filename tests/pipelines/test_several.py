@@ -266,6 +266,29 @@ def test_every_number_of_the_report_follows_from_the_predictions(ran):
 
 
 @pytest.mark.slow
+def test_every_number_has_a_metric_of_its_own_in_the_tracker(ran):
+    from mlflow import MlflowClient
+
+    from trivium.probes.evaluation import read_evaluation
+
+    folder = ran[0] / "probes" / "synthetic_pairs-clip-0"
+    evaluations = [read_evaluation(path.parent) for path in folder.glob("*/probe.json")]
+    client = MlflowClient(f"sqlite:///{ran[0].parent}/mlruns/mlflow.db")
+    (run,) = client.search_runs(["1"], f"tags.checkpoint = '{evaluations[0].checkpoint}'")
+    tracked = {k: value for k, value in run.data.metrics.items() if k.startswith("probe/")}
+    measured = [value for each in evaluations for value in each.summary().values()]
+    assert sorted(tracked.values()) == pytest.approx(sorted(measured))
+    assert {
+        "probe/image/linear/test_accuracy_100pct",
+        "probe/image/zero-shot/test_accuracy",
+        "probe/image to text/retrieval/test_recall_at_5",
+        "probe/linear image to text/retrieval/test_recall_at_5",
+        "probe/fused/linear without image/test_accuracy_100pct",
+        "probe/fused/diagnostics/validation_rankme",
+    } <= tracked.keys()
+
+
+@pytest.mark.slow
 def test_the_tracking_store_alone_gives_the_same_numbers(ran):
     grid, tracked = (
         json.loads((ran[0] / name / "comparison.json").read_text())["records"]

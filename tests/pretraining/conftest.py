@@ -99,7 +99,7 @@ def make_recipe(make_objective):
                 "seed": seed,
                 "task": "shape",
                 "protocol": "test",
-                "digest": "d",
+                "identity": "d",
             },
             config={"seed": seed, "objective": {"name": kind.__name__}},
         )
@@ -109,8 +109,8 @@ def make_recipe(make_objective):
 
 @pytest.fixture
 def make_folder(tmp_path):
-    def make(name="run", digest="d"):
-        folder = RunFolder(tmp_path / name, digest)
+    def make(name="run", identity="d"):
+        folder = RunFolder(tmp_path / name, identity)
         folder.begin({"seed": 0})
         return folder
 

@@ -105,7 +105,7 @@ def test_the_records_are_complete():
             "split": "test",
             "num_test": counts[record["metric"]],
         }
-    assert one.summary()["probe", 100]["retrieval_recall@1"] == 1
+    assert one.summary()["retrieval", "recall@1", "test", None] == 1
 
 
 def test_predictions_tell_what_was_recorded():
@@ -161,7 +161,7 @@ def test_limited_candidates_are_drawn_five_times():
             ranks = one.predictions[f"retrieval/1.0/{draw}"]
             assert recall == pytest.approx((ranks < 5).mean())
         assert len(set(found.values())) > 1
-        mean = one.summary()["probe", 100]["retrieval_recall@5"]
+        mean = one.summary()["retrieval", "recall@5", "test", None]
         assert mean == pytest.approx(np.mean([*found.values()]))
 
 

@@ -79,7 +79,7 @@ def test_sparse_features_are_probed_like_dense_ones():
         record.keys() for record in dense.records
     ]
     accuracy = [
-        each.summary()["probe", 100][f"{probe}_accuracy"]
+        each.summary()[probe, "accuracy", "test", 1.0]
         for probe in SMALL.probes
         for each in (evaluation, dense)
     ]

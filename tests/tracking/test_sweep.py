@@ -12,10 +12,11 @@ import hydra
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="pretrain")
 def main(config):
+    from trivium.tracking import names
     from trivium.tracking.lifecycle import start_run
     with start_run("trial", {"seed": config.seed}, dict(config.objective)) as writer:
         score = 1 - config.objective.temperature
-        writer.log_metrics({"validation/linear_accuracy": score}, 0)
+        writer.log_metrics({names.SELECTION_ACCURACY: score}, 0)
 
 main()
 """
@@ -56,10 +57,10 @@ def test_the_trials_are_nested_under_one_parent_with_a_summary(app, client, laun
     assert parent.data.metrics == {
         "sweep/num_trials": 2.0,
         "sweep/num_finished": 2.0,
-        "sweep/best/validation/linear_accuracy": 0.9,
+        "sweep/best/validation/selection_accuracy": 0.9,
     }
     summary = parent.data.tags["mlflow.note.content"].splitlines()
-    assert summary[0] == "| run | temperature | status | validation/linear_accuracy |"
+    assert summary[0] == "| run | temperature | status | validation/selection_accuracy |"
     assert [line.split(" | ")[1] for line in summary[2:]] == ["0.1", "0.2"]
     assert "0.9000" in done.stdout
     assert client.list_artifacts(parent.info.run_id)[0].path == "summary.md"

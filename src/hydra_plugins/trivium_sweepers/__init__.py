@@ -41,15 +41,16 @@ class GridSweeper(Sweeper):
         from trivium.grid import Grid
         from trivium.stages.multirun import end, plan
 
-        stage = str(self.config.hydra.job.config_name)
-        values = as_mapping(self.config.grid)
+        config = self.config
+        assert config is not None
+        stage, values = str(config.hydra.job.config_name), as_mapping(config.grid)
         grid = Grid(values)
         jobs = plan(grid, stage, multiplied(arguments))
         todo = [job for job in jobs if not job.done and not job.blocked]
         returns: Sequence[JobReturn] = []
         if todo:
             os.environ["TRIVIUM_PROGRESS"] = "lines"
-            Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+            Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
             returns = self.launcher.launch([job.overrides for job in todo], initial_job_idx=0)
         failed = [
             job.name

@@ -4,22 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from trivium.comparison.records import Entry
+from trivium.tracking import names
 from trivium.tracking.reading import Tracked
-
-SAME = ("dataset", "modality", "paradigm", "objective", "encoder")
-"""Tags that runs of one row of a table share."""
-ASIDE = (
-    "seed",
-    "run_dir",
-    "stores",
-    "code",
-    "overwrite",
-    "cell",
-    "method",
-    "trainer.num_threads",
-    "tracking",
-)
-"""Settings that set no way of learning apart: a seed, and where and how a run was run."""
 
 
 def selected(runs: Sequence[Tracked]) -> list[Entry]:
@@ -34,13 +20,13 @@ def selected(runs: Sequence[Tracked]) -> list[Entry]:
     """
     families: dict[tuple[str, ...], list[Tracked]] = defaultdict(list)
     for run in runs:
-        families[tuple(run.tags.get(name, "") for name in SAME)].append(run)
+        families[tuple(run.tags.get(name, "") for name in names.ENCODER)].append(run)
     entries = []
     for family in families.values():
-        names = _names(differing(family))
-        newest = {(_variant(run, names), _seed(run)): run for run in family}
+        short = _shortened(differing(family))
+        newest = {(_variant(run, short), _seed(run)): run for run in family}
         for (variant, seed), run in newest.items():
-            cell = f"{run.tags.get('dataset', run.name)}-{run.tags.get('objective', '')}"
+            cell = f"{run.tags.get(names.DATASET, run.name)}-{run.tags.get(names.OBJECTIVE, '')}"
             entries += [
                 Entry(cell, seed, probe, run.folder, run.run_id, variant) for probe in run.probes
             ]
@@ -48,18 +34,18 @@ def selected(runs: Sequence[Tracked]) -> list[Entry]:
 
 
 def differing(family: Sequence[Tracked]) -> list[str]:
-    """The settings in which some of these runs differ, but those of `ASIDE`."""
+    """The settings in which some of these runs differ, but those of `names.ASIDE`."""
     keys = dict.fromkeys(key for run in family for key in run.params)
     return [
         key
         for key in keys
-        if key not in ASIDE
-        and key.partition(".")[0] not in ASIDE
+        if key not in names.ASIDE
+        and key.partition(".")[0] not in names.ASIDE
         and len({run.params.get(key) for run in family}) > 1
     ]
 
 
-def _names(keys: Sequence[str]) -> dict[str, str]:
+def _shortened(keys: Sequence[str]) -> dict[str, str]:
     """The shortest name of each setting that no other one has."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
@@ -67,9 +53,9 @@ def _names(keys: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _variant(run: Tracked, names: dict[str, str]) -> str:
-    return ", ".join(f"{short}={run.params.get(key, '-')}" for key, short in names.items())
+def _variant(run: Tracked, settings: dict[str, str]) -> str:
+    return ", ".join(f"{short}={run.params.get(key, '-')}" for key, short in settings.items())
 
 
 def _seed(run: Tracked) -> int:
-    return int(run.tags.get("seed", 0))
+    return int(run.tags.get(names.SEED, 0))

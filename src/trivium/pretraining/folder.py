@@ -9,6 +9,7 @@ import yaml
 
 from trivium.embedding import TOKENIZER
 from trivium.identity import is_finished
+from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 
 RESULTS = ("metrics.json", "curves.json", "cost.json", "looks.json", "environment.json")
@@ -74,7 +75,7 @@ class RunFolder:
         for name in EXPORTED:
             if (self.path / name).is_file():
                 shutil.copy(self.path / name, copy / name)
-        writer.log_artifacts(copy, to="encoder")
+        writer.log_artifacts(copy, to=names.ENCODER_FILES)
         writer.flush()
         shutil.rmtree(copy, ignore_errors=True)
 
@@ -82,6 +83,6 @@ class RunFolder:
         """Hand to the tracker what a report reads, so that it can be written from there alone."""
         for name in RESULTS:
             if (self.path / name).is_file():
-                writer.log_file(self.path / name, to="run")
+                writer.log_file(self.path / name, to=names.RUN_FILES)
         if (self.path / PICTURES).is_dir():
-            writer.log_artifacts(self.path / PICTURES, to=f"run/{PICTURES}")
+            writer.log_artifacts(self.path / PICTURES, to=f"{names.RUN_FILES}/{PICTURES}")

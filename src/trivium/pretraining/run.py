@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trivium.colours import run_colour
 from trivium.data.batches import gather, senses_of
 from trivium.data.store import Store
 from trivium.embedding import TOKENIZER
@@ -30,6 +29,7 @@ from trivium.pretraining.optimisers import OptimiserFactory
 from trivium.pretraining.price import Price
 from trivium.pretraining.settings import MonitorSettings, TrainerSettings
 from trivium.pretraining.validation import validation_accuracy
+from trivium.tracking import names
 from trivium.tracking.environment import environment
 from trivium.tracking.lifecycle import resume, start_run
 from trivium.tracking.writer import RunWriter
@@ -184,16 +184,13 @@ def open_writer(
         step, run_id = saved_progress(folder.checkpoint)
         return resume(run_id, step, folder=folder.path, interval=interval)
     tags = {
-        key: recipe.facts[key]
-        for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed", "protocol")
+        names.KIND: names.Kind.PRETRAINING,
+        names.PROTOCOL: recipe.facts["protocol"],
+        names.IDENTITY: folder.identity,
     }
     writer = start_run(
         name,
-        {
-            **tags,
-            "kind": "pretraining",
-            "mlflow.runColor": run_colour(tags["paradigm"], tags["objective"]),
-        },
+        names.encoder_tags(recipe.facts) | tags,
         recipe.config,
         folder=folder.path,
         experiment=experiment,
@@ -217,19 +214,19 @@ def finish(
     if watch is not None:
         folder.write_json("cost.json", watch.ledger)
         writer.log_metrics(
-            {f"cost/{k}": v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step
+            {names.cost(k): v for k, v in watch.ledger.items() if isinstance(v, int | float)}, step
         )
         if watch.film:
             film = json.dumps(watch.film, separators=(",", ":"), allow_nan=False)
             folder.write_text("looks.json", film + "\n")
     if accuracy is not None:
         metrics["validation_accuracy"] = accuracy
-        writer.log_metrics({"validation/linear_accuracy": accuracy}, step)
+        writer.log_metrics({names.SELECTION_ACCURACY: accuracy}, step)
     if "held_out" in metrics:
-        writer.log_metrics({"validation/loss": metrics["held_out"]}, step)
+        writer.log_metrics({names.VALIDATION_LOSS: metrics["held_out"]}, step)
     counts = ("flops", "samples", "items", "num_parameters")
-    writer.log_metrics({f"cost/{name}": float(metrics[name]) for name in counts}, step)
-    writer.set_tags({"checkpoint": checkpoint_hash(folder.path)})
+    writer.log_metrics({names.cost(name): float(metrics[name]) for name in counts}, step)
+    writer.set_tags({names.CHECKPOINT: checkpoint_hash(folder.path)})
     folder.keep_encoder(writer)
     folder.write_json(ENVIRONMENT, {"identity": folder.identity, **environment()})
     folder.write_json("metrics.json", metrics)  # the last: it says that the run is finished

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,17 @@ EXAMPLES = "examples.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Record = dict[str, str | int | float]
+UNLABELLED = frozenset({"diagnostics", "retrieval", "zero-shot"})
+"""Probes that learn from no label; their records say 1.0 where others name the fraction."""
+
+
+class Measure(NamedTuple):
+    """What was measured: `fraction` is the share of labels learnt from, None without labels."""
+
+    probe: str
+    metric: str
+    split: str
+    fraction: float | None
 
 
 @dataclass(frozen=True)
@@ -46,21 +57,15 @@ class Evaluation:
     features: np.ndarray | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
 
-    def summary(self) -> dict[tuple[str, int], dict[str, float]]:
-        """Means over the draws by (`probe` for test items, else the split; percent of labels).
-
-        The names within are PROBE_METRIC, such as `linear_accuracy`.
-        """
-        groups: dict[tuple[str, int], dict[str, list[float]]] = {}
-        for record in self.records:
-            split = "probe" if record["split"] == "test" else str(record["split"])
-            key = (split, max(1, round(100 * float(record["fraction"]))))
-            name = f"{record['probe']}_{record['metric']}"
-            groups.setdefault(key, {}).setdefault(name, []).append(float(record["value"]))
-        return {
-            key: {name: float(np.mean(values)) for name, values in named.items()}
-            for key, named in groups.items()
-        }
+    def summary(self) -> dict[Measure, float]:
+        """Means over the draws."""
+        found: dict[Measure, list[float]] = {}
+        for one in self.records:
+            probe, metric, split = (str(one[key]) for key in ("probe", "metric", "split"))
+            fraction = None if probe in UNLABELLED else float(one["fraction"])
+            measure = Measure(probe, metric, split, fraction)
+            found.setdefault(measure, []).append(float(one["value"]))
+        return {measure: float(np.mean(values)) for measure, values in found.items()}
 
 
 def record(

@@ -94,7 +94,8 @@ def environment(folder: Path) -> str:
     parts: Mapping[str, Mapping[str, Any]] = read_environment(folder)["parts"]
     names = {
         "commits": "commit", "cpu": "CPU", "cpu_model": "model", "num_cores": "cores",
-        "num_threads": "threads", "libraries": "libraries", "precisions": "precision", "published": "published",
+        "num_threads": "threads", "libraries": "libraries", "precisions": "precision",
+        "published": "published",
     }  # fmt: skip
     shown = [name for name in names if any(name in facts for facts in parts.values())]
     lines = [_line(["part", *(names[name] for name in shown)]), "|" + "-|" * (len(shown) + 1)]

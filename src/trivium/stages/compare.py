@@ -51,6 +51,7 @@ def entries(grid: Any) -> list[Any]:
     """
     from trivium.comparison.records import Entry
     from trivium.probes.protocol import read_evaluation
+    from trivium.tracking import names
     from trivium.tracking.lifecycle import find_run
 
     found = []
@@ -64,7 +65,7 @@ def entries(grid: Any) -> list[Any]:
         for each in folders:
             # Seeds that change nothing give the same checkpoint.
             evaluation = read_evaluation(each)
-            tags = {"checkpoint": evaluation.checkpoint, "seed": evaluation.facts["seed"]}
+            tags = {names.CHECKPOINT: evaluation.checkpoint, names.SEED: evaluation.facts["seed"]}
             found.append(Entry(cell, seed, each, run, find_run(tags), variant=point))
         if tuned is not None:
             found.append(found[-1]._replace(probe_folder=tuned))

@@ -9,6 +9,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from trivium.config import plain, register
+from trivium.stages import stopping
+from trivium.stages.failures import JobFailed, failures
 
 # Threads that spin while they wait make a busy machine many times slower; read when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -16,9 +18,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 EXPECTED = (ValueError, LookupError, OSError, RuntimeError, ArithmeticError, ImportError)
 SWEPT = ("prepare", "pretrain", "probe", "finetune")
 """Stages whose cells a grid turns into jobs."""
-
-failures: list[str] = []
-"""What went wrong in trials of a sweep that went on."""
 
 
 def in_sweep() -> bool:
@@ -49,14 +48,13 @@ def run(stage: str, config: DictConfig) -> Any:
         message = f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
         if not in_sweep():
             sys.exit(message)
-        print(message, file=sys.stderr, flush=True)  # the sweep goes on with its other trials
-        failures.append(message)
-        return None
+        raise JobFailed(message) from error
 
 
 def start(app: Callable[[], Any]) -> None:
     """Start an entry point; a multirun with a failed job ends with exit code 1."""
     register()
+    stopping.install()
     app()
     if failures:
-        sys.exit(f"error: {len(failures)} trial(s) of the sweep failed; see above")
+        sys.exit(f"error: {len(failures)} job(s) of the multirun failed; see above")

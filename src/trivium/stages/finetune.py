@@ -1,6 +1,5 @@
 """Fine-tune a pretrained encoder."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ from hydra.utils import instantiate
 from trivium.config import finetuning_values, without_numerics
 from trivium.identity import is_measured, measurement_identity, measurement_name
 from trivium.stages.pretrain import optimiser, try_optimiser, views_of
-from trivium.stages.probe import FACTS, RAW, check_tokenizer, track
+from trivium.stages.probe import FACTS, RAW, check_tokenizer
 from trivium.stages.reuse import mark_measured, origin
+from trivium.stages.tracked import home, track
 
 
 def main(values: dict[str, Any]) -> None:
@@ -40,13 +40,12 @@ def main(values: dict[str, Any]) -> None:
     digest, task = checkpoint_hash(source), store.task(values["task"])
     known = {key: facts[key] for key in FACTS} | {"task": task}
     evaluation = finetune(how, encoder, store, protocol, known, checkpoint=digest, task=task)
-    own = (store.meta.name, task) == (facts["dataset"], facts["task"])
+    own = home(source, store, task)
     label = "-".join(str(facts[key]) for key in ("dataset", "objective", "seed"))
-    label += "" if own else f"-on-{store.meta.name}-{task}"
+    label += "" if own[:2] == (store.meta.name, task) else f"-on-{store.meta.name}-{task}"
     write_evaluation(evaluation, folder)
     # In the tracker its files lie below those of the probes of that task, not over them.
-    below = replace(evaluation, facts={**evaluation.facts, "task": f"{task}/finetune"})
-    track(below, store, folder, "" if own else f"/{store.meta.name}-{task}")
+    track(evaluation, store, folder, own, below=["finetune"])
     for one in evaluation.records:
         if (one["split"], one["metric"]) == ("test", "accuracy"):
             print(

@@ -16,9 +16,8 @@ def main(values: dict[str, Any]) -> None:
     Where something that an index names is gone, the index goes too, so that DVC runs the stage.
     """
     grid, folder = Grid(values["grid"]), Path(values["folder"])
-    words = values["words"].split()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "choice").write_text(" ".join(words) + "\n")
+    (folder / "choice").write_text(" ".join(values["words"]) + "\n")
     for stage in STAGES:
         write_index(folder / f"{stage}.json", wanted(grid, stage))
     grid.compositions.save()

@@ -16,8 +16,8 @@ def main(values: dict[str, Any]) -> float | None:
     A run that is finished already is used again.
     """
     values = pretraining_values(values)
-    if (folder := finished_folder(values)) is not None:
-        return reused(values, folder)
+    if (finished := finished_folder(values)) is not None:
+        return reused(values, finished)
     built = without_numerics(values)
     data, budget, trainer = check(built)
     for settings in values["towers"].values():
@@ -56,9 +56,10 @@ def reused(values: dict[str, Any], folder: Path) -> float | None:
     from trivium.stages.reuse import origin
 
     print(f"{folder} holds this run already{origin(folder, values)}; overwrite=true repeats it.")
-    accuracy = finished_accuracy(folder)
+    metrics = finished_metrics(folder)
     if in_sweep():
-        note_reuse(values, accuracy)
+        note_reuse(values, metrics)
+    accuracy: float | None = metrics.get("validation_accuracy")
     return accuracy
 
 
@@ -195,21 +196,20 @@ def run(
     return pretrain(recipe, store, folder, name=label, **values["tracking"])
 
 
-def note_reuse(values: dict[str, Any], accuracy: float | None) -> None:
+def note_reuse(values: dict[str, Any], metrics: dict[str, Any]) -> None:
     """Let a finished run count as a trial of this sweep."""
+    from trivium.tracking import names
     from trivium.tracking.lifecycle import start_run
 
     label = f"{values['method']} · {values['seed']} · {values['data']['name']}"
-    with start_run(label, {"kind": "reused"}, values, **values["tracking"]) as writer:
-        if accuracy is not None:
-            writer.log_metrics({"validation/linear_accuracy": accuracy}, 0)
+    with start_run(label, {names.KIND: names.Kind.REUSED}, values, **values["tracking"]) as writer:
+        if (accuracy := metrics.get("validation_accuracy")) is not None:
+            writer.log_metrics({names.SELECTION_ACCURACY: accuracy}, metrics["num_steps"])
 
 
-def finished_accuracy(folder: Path) -> float | None:
-    """What the finished run returned."""
+def finished_metrics(folder: Path) -> dict[str, Any]:
+    """What a finished run measured."""
     import json
 
-    accuracy: float | None = json.loads((folder / "metrics.json").read_text()).get(
-        "validation_accuracy"
-    )
-    return accuracy
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return metrics

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from trivium.config import probe_values, without_numerics
 from trivium.identity import is_measured, measurement_identity, measurement_name
 from trivium.stages.reuse import mark_measured, origin
+from trivium.stages.tracked import Home, home, track
 
 RAW = "raw"
 
@@ -102,8 +103,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
         where = folder / task if len(tasks) > 1 else folder
         where = where / store.meta.modality if read else where
         write_evaluation(evaluation, where)
-        own = source is None or (store.meta.name, task) == (facts["dataset"], facts["task"])
-        track(evaluation, store, where, "" if own else f"/{store.meta.name}-{task}")
+        track(evaluation, store, where, home(source, store, main))
         for one in evaluation.records:
             if one["split"] == "test" and one["metric"] == "accuracy" and one["draw"] == 0:
                 print(
@@ -112,15 +112,15 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
                 )
 
     for name, evaluation in read:
-        keep(evaluation, whole, folder, name, label)
+        keep(evaluation, whole, folder, name, label, home(source, whole, main))
 
 
-def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str) -> None:
+def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str, own: Home) -> None:
     """Write, track and tell one of several evaluations, in a folder of its own."""
     from trivium.probes.protocol import write_evaluation
 
     write_evaluation(evaluation, folder / name)
-    track(evaluation, store, folder / name, f"/{name}")
+    track(evaluation, store, folder / name, own, [name])
     for record in evaluation.records:
         if (
             record["split"] == "test"
@@ -191,14 +191,9 @@ def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
         made = of_several.trained(values, source, store, protocol, facts, label_free)
         label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
     folder = Path(values["probe_dir"])
+    own = home(source, store, store.task(values["task"]) if store.meta.tasks else None)
     for name, evaluation in made:
-        keep(evaluation, store, folder, name, label)
-
-
-def facts_name(evaluation: Any) -> str:
-    """The run's name in the tracker."""
-    facts = evaluation.facts
-    return f"{facts['objective']} · {facts['seed']} · {facts['dataset']}"
+        keep(evaluation, store, folder, name, label, own)
 
 
 def embedded(
@@ -266,40 +261,3 @@ def check_tokenizer(facts: dict[str, Any], store: Any, source: Path) -> None:
             f"data.tokenizer.kind=file data.tokenizer.path={source / 'tokenizer.json'} "
             "stores=outputs/stores_of_run"
         )
-
-
-def track(evaluation: Any, store: Any, folder: Path, where: str) -> None:
-    """Add the results to the encoder's run in MLflow, or to a run of their own.
-
-    `where` keeps the results on another dataset or task apart from the encoder's own.
-    """
-    from trivium.colours import run_colour
-    from trivium.tracking.lifecycle import find_run, reopen, start_run
-
-    run_id = find_run({"checkpoint": evaluation.checkpoint})
-    if run_id is None:
-        tags = {
-            key: evaluation.facts[key]
-            for key in ("dataset", "modality", "paradigm", "objective", "encoder", "seed")
-        }
-        tags |= {
-            "protocol": evaluation.protocol,
-            "checkpoint": evaluation.checkpoint,
-            "kind": "probe",
-        }
-        tags["mlflow.runColor"] = run_colour(str(tags["paradigm"]), str(tags["objective"]))
-        writer = start_run(facts_name(evaluation), tags, {})
-    else:
-        writer = reopen(run_id)
-    with writer:
-        writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
-        for (group, percent), metrics in evaluation.summary().items():
-            writer.log_metrics(
-                {
-                    f"{group}{where}/{name}".replace("@", " at "): value
-                    for name, value in metrics.items()
-                },
-                percent,
-            )
-        own = f"/{folder.name}" if store.parts else ""  # several evaluations may share a task
-        writer.log_artifacts(folder, to=f"probe/{store.meta.name}-{evaluation.facts['task']}{own}")

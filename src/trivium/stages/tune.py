@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from trivium.compose import composed, grid_values
 from trivium.config import modality_of
 from trivium.grid import Cell, Grid
+from trivium.tracking import names
 
 
 def main(values: dict[str, Any]) -> None:
@@ -32,8 +33,8 @@ def main(values: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     trials = Trials(values, search)
     lock = FileLock(folder / f"{method}.lock", timeout=0)
-    tags = {"kind": "sweep", "sweep.metric": METRIC}
-    parameters = {"search": search, "tune": tune}
+    tags = {names.KIND: names.Kind.SWEEP, names.SWEEP_METRIC: METRIC}
+    parameters = {names.SEARCH: search, names.TUNING: tune}
     label, experiment = f"tune {method}", values["tracking"]["experiment"]
     with lock, start_run(label, tags, parameters, experiment=experiment) as run:
         study = open_study(folder / f"{method}.db", method, trials.defaults())
@@ -55,7 +56,7 @@ def main(values: dict[str, Any]) -> None:
             run.log_metrics(Table(run.run_id, METRIC).metrics(), step=0)
 
 
-METRIC = "validation/linear_accuracy"
+METRIC = names.SELECTION_ACCURACY
 NUM_RANDOM = 4
 """Trials before the sampler (TPE, NeurIPS 2011) models what it has seen."""
 

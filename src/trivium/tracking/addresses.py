@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from trivium.tracking import names
 from trivium.tracking.experiment import connect
 
 
@@ -24,7 +25,7 @@ def addresses(run_ids: Iterable[str]) -> dict[str, Address]:
     for run_id in sorted(set(run_ids)):
         run = client.get_run(run_id)
         tags = run.data.tags
-        changed = "-dirty" if tags.get("git_dirty") == "true" else ""
-        commit = tags.get("git_commit", "unknown") + changed
+        changed = "-dirty" if tags.get(names.DIRTY) == "true" else ""
+        commit = tags.get(names.COMMIT, "unknown") + changed
         found[run_id] = Address(str(run.info.experiment_id), commit)
     return found

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivium.tracking import names
 from trivium.tracking.experiment import connect
 
 if TYPE_CHECKING:
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "encoder.safetensors"
 ARCHITECTURE = "encoder.yaml"
-PLACE = "encoder"
 
 
 def download(uri: str) -> Path:
@@ -74,13 +74,13 @@ def register_encoder(run_id: str, folder: Path, name: str, alias: str | None = N
     for file in (folder / WEIGHTS, folder / ARCHITECTURE):
         if not file.is_file():
             raise FileNotFoundError(f"{file} does not exist: {folder} is no exported encoder")
-        client.log_artifact(run_id, str(file), PLACE)
+        client.log_artifact(run_id, str(file), names.ENCODER_FILES)
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"{client.get_run(run_id).info.artifact_uri}/{PLACE}"
+    source = f"{client.get_run(run_id).info.artifact_uri}/{names.ENCODER_FILES}"
     version = str(client.create_model_version(name, source, run_id).version)
     if alias:
         client.set_registered_model_alias(name, alias, version)

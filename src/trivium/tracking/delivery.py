@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trivium.tracking import names
 from trivium.tracking.experiment import connect, ensure_experiment
 from trivium.tracking.journal import PENDING, Entry, Journal
 
@@ -173,7 +174,7 @@ def _send_dataset(client: "MlflowClient", run_id: str, facts: dict[str, Any]) ->
 
     context = facts.pop("context")
     facts["digest"] = facts["digest"][:DIGEST_CHARACTERS]
-    tags = [InputTag("mlflow.data.context", context)]
+    tags = [InputTag(names.DATA_CONTEXT, context)]
     client.log_inputs(run_id, [DatasetInput(Dataset(**facts), tags)])
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from trivium.tracking import names
 from trivium.tracking.location import artifact_root, database, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "trivium"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
+KIND = {names.EXPERIMENT_KIND: "custom_model_development"}
 """Without it the UI opens an experiment with the pages of language-model applications."""
 LOCK_SECONDS = 300
 SETTINGS = {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from trivium.tracking import names
 from trivium.tracking.experiment import EXPERIMENT, connect
 from trivium.tracking.journal import FILE, PENDING, STATE, Journal
 from trivium.tracking.location import database, journal_root
@@ -18,7 +19,6 @@ from trivium.tracking.writer import FLUSH_SECONDS, RunWriter, now
 log = logging.getLogger(__name__)
 
 PARENT = "TRIVIUM_PARENT_RUN"
-PARENT_TAG = "mlflow.parentRunId"
 START_SECONDS = 120.0
 SIGTERM_SECONDS = 10.0
 PAGE = 1000
@@ -52,7 +52,7 @@ def start_run(
     parent = parent or os.environ.get(PARENT)
     all_tags = {key: str(value) for key, value in tags.items()} | provenance()
     if parent:
-        all_tags[PARENT_TAG] = parent
+        all_tags[names.PARENT_RUN] = parent
     journal = Journal(folder)
     facts = {"name": name, "tags": all_tags, "experiment": experiment, "time": now()}
     journal.append({"start": facts})
@@ -85,7 +85,7 @@ def resume(
         journal.update(run_id=run_id)
     if not journal.run_id and not any("start" in entry for entry, _ in journal.read()):
         raise LookupError(f"no run to resume: {folder} has no journal; begin one with start_run")
-    journal.append({"tags": provenance() | {"resumed_at": str(step)}})
+    journal.append({"tags": provenance() | {names.RESUMED_AT: str(step)}})
     journal.append({"status": "RUNNING"})
     writer = RunWriter(journal, owner=True, interval=interval)
     writer.resume(step)
@@ -110,12 +110,12 @@ def find_run(tags: Mapping[str, object]) -> str | None:
     """The id of the newest finished run that has all these tags, or None.
 
     Args:
-        tags: names and values, e.g. `{"checkpoint": HASH}`.
+        tags: names and values, e.g. `{names.CHECKPOINT: HASH}`.
     """
     from mlflow.entities import ViewType
 
     client = connect()
-    wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+    wanted = [names.tagged(key, value) for key, value in tags.items()]
     found = client.search_runs(
         [item.experiment_id for item in client.search_experiments()],
         " and ".join(["attributes.status = 'FINISHED'", *wanted]),
@@ -155,6 +155,7 @@ def install_sigterm(writer: RunWriter) -> None:
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut this short
         writer.finish("KILLED", timeout=SIGTERM_SECONDS)
         sys.exit(128 + signal.SIGTERM)
 

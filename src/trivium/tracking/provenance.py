@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from trivium import hardware
+from trivium.tracking import names
 from trivium.tracking.environment import libraries, revision
 
 CLOCK_SECONDS = 2.0
@@ -23,15 +24,16 @@ def provenance() -> dict[str, str]:
     class of the CPU.
     """
     started = psutil.Process().create_time()
-    tags = {"host": socket.gethostname(), "pid": str(os.getpid()), "process_started": f"{started}"}
+    tags = {names.HOST: socket.gethostname(), names.PROCESS: str(os.getpid())}
+    tags[names.PROCESS_STARTED] = f"{started}"
     code = revision()
     dirty = "unknown" if code.dirty is None else str(code.dirty).lower()
-    tags |= {"git_commit": code.commit or "unknown", "git_dirty": dirty}
-    tags |= {"torch": libraries().get("torch", "unknown"), "cpu": hardware.cpu_class()}
-    tags |= {"mlflow.source.name": Path(sys.argv[0]).name, "mlflow.source.type": "LOCAL"}
-    tags["mlflow.user"] = _user()
+    tags |= {names.COMMIT: code.commit or "unknown", names.DIRTY: dirty}
+    tags |= {names.TORCH: libraries().get("torch", "unknown"), names.CPU: hardware.cpu_class()}
+    tags |= {names.SOURCE: Path(sys.argv[0]).name, names.SOURCE_TYPE: "LOCAL"}
+    tags[names.USER] = _user()
     if code.commit:
-        tags["mlflow.source.git.commit"] = code.commit
+        tags[names.SOURCE_COMMIT] = code.commit
     return tags
 
 
@@ -46,13 +48,13 @@ def is_dead(tags: dict[str, str]) -> bool | None:
     Args:
         tags: a run's tags as `provenance` wrote them.
     """
-    if tags.get("host") != socket.gethostname() or "pid" not in tags:
+    if tags.get(names.HOST) != socket.gethostname() or names.PROCESS not in tags:
         return None
     try:
-        process = psutil.Process(int(tags["pid"]))
+        process = psutil.Process(int(tags[names.PROCESS]))
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
-        started = float(tags.get("process_started", process.create_time()))
+        started = float(tags.get(names.PROCESS_STARTED, process.create_time()))
         return bool(abs(process.create_time() - started) > CLOCK_SECONDS)
     except psutil.NoSuchProcess:
         return True

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from trivium.tracking import names
 from trivium.tracking.experiment import connect
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 200
-PROBE = "probe"
-RUN = "run"
 
 
 class Tracked(NamedTuple):
@@ -79,7 +78,8 @@ def _tracked(run: "Run") -> Tracked:
     info, data = run.info, run.data
     folders = {item.path for item in connect().list_artifacts(info.run_id) if item.is_dir}
     probe, left = (
-        _files(f"{info.artifact_uri}/{path}") if path in folders else None for path in (PROBE, RUN)
+        _files(f"{info.artifact_uri}/{path}") if path in folders else None
+        for path in (names.PROBE_FILES, names.RUN_FILES)
     )
     return Tracked(
         str(info.run_id),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from trivium.tracking.lifecycle import PARENT, PARENT_TAG
+from trivium.tracking import names
+from trivium.tracking.lifecycle import PARENT
 
 if TYPE_CHECKING:
     from trivium.tracking.writer import RunWriter
@@ -24,12 +25,14 @@ class SweepParent(Callback):
     joblib's workers inherit, and `start_run` reads it there.
     """
 
-    def __init__(self, metric: str, experiment: str, maximise: bool = True) -> None:
+    def __init__(
+        self, experiment: str, metric: str = names.SELECTION_ACCURACY, maximise: bool = True
+    ) -> None:
         """Settings of the callback.
 
         Args:
-            metric: the validation metric that trials are compared by.
             experiment: the MLflow experiment of the parent.
+            metric: the metric that trials are compared by.
             maximise: whether more of it is better.
         """
         self.metric = metric
@@ -48,8 +51,8 @@ class SweepParent(Callback):
         from trivium.tracking.lifecycle import start_run
 
         overrides = [str(item) for item in config.hydra.overrides.task]
-        tags = {"kind": "sweep", "sweep.metric": self.metric}
-        params = {"sweep.overrides": " ".join(overrides)}
+        tags = {names.KIND: names.Kind.SWEEP, names.SWEEP_METRIC: self.metric}
+        params = {names.OVERRIDES: " ".join(overrides)}
         swept = [item.partition("=")[0] for item in overrides if "," in item]
         name = f"sweep {' '.join(swept or overrides)}".strip()
         self._writer = start_run(name, tags, params, experiment=self.experiment)
@@ -94,7 +97,7 @@ class Table:
         client = connect()
         runs = client.search_runs(
             [item.experiment_id for item in client.search_experiments()],
-            f"tags.`{PARENT_TAG}` = '{parent}'",
+            names.tagged(names.PARENT_RUN, parent),
             max_results=PAGE,
         )
         sign = -1 if maximise else 1
@@ -126,9 +129,9 @@ class Table:
     def metrics(self) -> dict[str, float]:
         """The numbers of trials, and the best value if there is one."""
         finished = sum(run.info.status == "FINISHED" for run in self.runs)
-        numbers = {"sweep/num_trials": float(len(self.runs)), "sweep/num_finished": float(finished)}
+        numbers = {names.NUM_TRIALS: float(len(self.runs)), names.NUM_FINISHED: float(finished)}
         if self.runs and self.metric in self.runs[0].data.metrics:
-            numbers[f"sweep/best/{self.metric}"] = self.runs[0].data.metrics[self.metric]
+            numbers[names.best(self.metric)] = self.runs[0].data.metrics[self.metric]
         return numbers
 
     def show(self) -> None:

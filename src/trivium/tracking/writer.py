@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from trivium.tracking import names
 from trivium.tracking.delivery import deliver
 from trivium.tracking.journal import PENDING, Journal
 from trivium.tracking.location import journal_root
@@ -65,8 +66,8 @@ class RunWriter:
         """Log named numbers at a step; points that a resumed run already has are dropped.
 
         Args:
-            metrics: numbers by name; slashes become sections in the UI (`train/loss`).
-            step: the optimiser step, or any other count that grows.
+            metrics: numbers by a name of `trivium.tracking.names`.
+            step: the optimiser step that they were measured at.
         """
         if self._restored >= 0:
             metrics = {
@@ -86,7 +87,7 @@ class RunWriter:
 
     def describe(self, markdown: str) -> None:
         """Set the description that the UI shows at the top of the run."""
-        self.set_tags({"mlflow.note.content": markdown})
+        self.set_tags({names.NOTE: markdown})
 
     def log_image(self, key: str, image: np.ndarray, step: int) -> None:
         """Log a picture; the pictures of one key become a slider over steps.

@@ -12,6 +12,7 @@ from trivium.data.tokenizer import token_bytes
 from trivium.pretraining.callbacks.after_look import AfterLook
 from trivium.pretraining.callbacks.online_probe import OnlineProbe
 from trivium.pretraining.module import Pretraining
+from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 from trivium.types import Objective, View
 
@@ -60,7 +61,7 @@ class LanguageMeasures(AfterLook):
         for name, value in measured.items():
             self.history.setdefault(name, []).append(value)
         if self.writer is not None:
-            tracked = {f"validation/{name}": value for name, value in measured.items()}
+            tracked = {names.validation(name): value for name, value in measured.items()}
             self.writer.log_metrics(tracked, step)
 
     @torch.no_grad()

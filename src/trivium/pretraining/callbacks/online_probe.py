@@ -10,6 +10,7 @@ from trivium.embedding import embed
 from trivium.pretraining.module import Pretraining
 from trivium.probes.diagnostics import rankme
 from trivium.probes.knn import KNNProbe
+from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 
 
@@ -115,5 +116,5 @@ class OnlineProbe(lightning.Callback):
             self.history.setdefault(name, []).append(value)
         if self.writer is not None:
             self.writer.log_metrics(
-                {f"monitor/online_{k}": v for k, v in seen.items()}, trainer.global_step
+                {names.monitor(k): v for k, v in seen.items()}, trainer.global_step
             )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trivium.pretraining.module import Pretraining, Step
 from trivium.pretraining.price import Price
+from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 
 NUM_POINTS = 200
@@ -87,10 +88,10 @@ class Recorder(lightning.Callback):
                 "trainer.precision=32-true."
             )
         if self.writer is not None and trainer.is_global_zero:
-            tracked = {f"train/{name}": value for name, value in values.items()}
-            tracked["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-            tracked["cost/flops"] = float(self.price.upto(step))
-            tracked["cost/samples"] = float(step * self.samples_per_step)
+            tracked = {names.train(name): value for name, value in values.items()}
+            tracked[names.LEARNING_RATE] = trainer.optimizers[0].param_groups[0]["lr"]
+            tracked[names.FLOPS] = float(self.price.upto(step))
+            tracked[names.SAMPLES] = float(step * self.samples_per_step)
             if self.tokens is not None:
-                tracked["cost/tokens"] = float(self.tokens.upto(step))
+                tracked[names.TOKENS] = float(self.tokens.upto(step))
             self.writer.log_metrics(tracked, step)

@@ -1,0 +1,137 @@
+"""A job of a multirun in the process that a launcher gives it; it returns, whatever happens."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from trivium.stages.failures import as_failure, failed_job, is_failed, tell_failure
+from trivium.stages.stopping import Owner, enter_worker
+
+STOPPED = (130, 143)
+"""Exit codes of a process that was told to stop."""
+
+
+class Task:
+    """What the jobs of a multirun share, for processes that do not know its script.
+
+    The script's functions are unpickled when a job begins, after its import paths are known.
+    """
+
+    def __init__(
+        self, context: HydraContext, config: DictConfig, task: TaskFunction, owner: Owner | None
+    ) -> None:
+        """Pickle what every job needs.
+
+        Args:
+            context: Hydra's loader and callbacks.
+            config: the multirun's configuration.
+            task: the function of the entry point.
+            owner: the multirun that the workers end with; None for jobs that outlive it.
+        """
+        import cloudpickle
+
+        self.path = [place or str(Path.cwd()) for place in sys.path]
+        self.owner = owner
+        self.content = cloudpickle.dumps((context, config, task, Singleton.get_state()))
+
+    def __call__(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        """Run one job in a worker's process."""
+        import cloudpickle
+
+        enter_worker(self.owner)
+        sys.path.extend(place for place in self.path if place not in sys.path)
+        setup_globals()
+        context, config, task, state = cloudpickle.loads(self.content)
+        Singleton.set_state(state)
+        try:
+            return execute(context, config, task, number, overrides)
+        except SystemExit:  # told to stop: a worker that is kept would take the next job
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(STOPPED[-1])
+
+    def checkpoint(self, number: int, overrides: Sequence[str]) -> Any:
+        """What submitit submits again when the cluster takes the node away: the run goes on."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, number, overrides)
+
+
+def execute(
+    context: HydraContext,
+    config: DictConfig,
+    task: TaskFunction,
+    number: int,
+    overrides: Sequence[str],
+) -> JobReturn:
+    """Compose and run one job; an error comes back as its result."""
+    try:
+        job = context.config_loader.load_sweep_config(config, [*overrides])
+        with open_dict(job):
+            job.hydra.job.id = f"{job.hydra.job.name}_{number}"
+            job.hydra.job.num = number
+        HydraConfig.instance().set_config(job)
+        found = run_job(
+            hydra_context=context,
+            task_function=task,
+            config=job,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    except SystemExit as end:
+        if end.code in STOPPED:
+            raise
+        return failed_job(overrides, str(end.code))
+    except Exception as error:
+        return failed_job(overrides, error)
+    if is_failed(found):
+        found.return_value = as_failure(found._return_value)
+    return found
+
+
+def begin(config: DictConfig, jobs: Sequence[Sequence[str]], first: int) -> None:
+    """Say what will be run, before it is."""
+    import logging
+
+    log = logging.getLogger("trivium.launcher")
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    log.info("Launching %d jobs", len(jobs))
+    for number, overrides in enumerate(jobs, first):
+        log.info("\t#%d : %s", number, " ".join(filter_overrides([*overrides])))
+
+
+def ended(found: JobReturn) -> JobReturn:
+    """A job's result as it came, told at once if it is a failure."""
+    if is_failed(found):
+        tell_failure(found)
+    return found
+
+
+def result_of(job: Any, overrides: Sequence[str], without: str) -> JobReturn:
+    """What a job that has ended left on disk.
+
+    Args:
+        job: submitit's job.
+        overrides: what it was started with.
+        without: why it failed, if it left nothing.
+    """
+    from submitit.core.utils import pickle_load
+
+    path = Path(job.paths.result_pickle)
+    if not path.is_file():
+        return failed_job(overrides, f"{without}; its output: {job.paths.stderr}")
+    outcome, value = pickle_load(path)
+    if outcome == "error":
+        return failed_job(overrides, str(value))
+    found: JobReturn = value
+    return found

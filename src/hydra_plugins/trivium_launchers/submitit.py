@@ -1,0 +1,96 @@
+"""Launchers that start each job as a process of its own with submitit: here, or on a cluster."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+from omegaconf import OmegaConf
+
+from hydra_plugins.trivium_launchers._job import Task, begin, ended, result_of
+from hydra_plugins.trivium_launchers.local import num_cores
+from trivium.stages.stopping import Owner
+
+PAUSE_SECONDS = 0.2
+
+
+def executor(launcher: BaseSubmititLauncher) -> Any:
+    """Submitit's executor with the launcher's settings."""
+    import submitit
+
+    cluster, settings = launcher._EXECUTOR, dict(launcher.params)
+    kept = {"folder": settings.pop("submitit_folder")}
+    if "max_num_timeout" in settings:
+        kept[f"{cluster}_max_num_timeout"] = settings.pop("max_num_timeout")
+    made = submitit.AutoExecutor(cluster=cluster, **kept)
+    common = set(OmegaConf.structured(BaseQueueConf))
+    made.update_parameters(
+        **{key if key in common else f"{cluster}_{key}": value for key, value in settings.items()}
+    )
+    return made
+
+
+class LocalLauncher(BaseSubmititLauncher):
+    """A fresh process for each job, as many at once as `cpus_per_task` leaves cores for."""
+
+    _EXECUTOR = "local"
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs; a failed one is a result like the others."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        begin(self.config, job_overrides, initial_job_idx)
+        task = Task(self.hydra_context, self.config, self.task_function, Owner.this())
+        made, num_jobs = executor(self), num_cores() // (self.params.get("cpus_per_task") or 1)
+        waiting = deque(range(len(job_overrides)))
+        running: dict[int, Any] = {}
+        found: dict[int, JobReturn] = {}
+        while waiting or running:
+            while waiting and len(running) < max(1, num_jobs):
+                index = waiting.popleft()
+                words = [*job_overrides[index]]
+                running[index] = made.submit(task, initial_job_idx + index, words)
+            for index in [index for index, job in running.items() if job.done()]:
+                without = "its process ended without a result"
+                result = result_of(running.pop(index), job_overrides[index], without)
+                found[index] = ended(result)
+            time.sleep(PAUSE_SECONDS)
+        return [found[index] for index in range(len(job_overrides))]
+
+
+class SlurmLauncher(BaseSubmititLauncher):
+    """Jobs in SLURM's queue; the repeated command waits for those of its own that are there.
+
+    Ctrl-C and SIGTERM cancel them; a closed terminal (SIGHUP) leaves them where they are.
+    """
+
+    _EXECUTOR = "slurm"
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Submit what is not in the queue, and wait for all; a failed job is a result as well."""
+        from hydra_plugins.trivium_launchers._slurm import Queue, Records, check_commands
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        check_commands()
+        begin(self.config, job_overrides, initial_job_idx)
+        records = Records(self.config, Path(self.params["submitit_folder"]).parent)
+        queue = Queue(records, job_overrides)
+        new = queue.adopt()
+        if new:
+            task = Task(self.hydra_context, self.config, self.task_function, None)
+            made = executor(self)
+            numbers = [initial_job_idx + index for index in new]
+            words = [[*job_overrides[index]] for index in new]
+            queue.submit(lambda: made.map_array(task, numbers, words), new)
+        return queue.wait()
