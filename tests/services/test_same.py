@@ -11,7 +11,9 @@ from services.multirun import APP, ROOT, Multirun
 
 pytestmark = pytest.mark.slow
 
-PRETRAIN, PROBE = ROOT / "pipelines" / "pretrain.py", ROOT / "pipelines" / "probe.py"
+PREPARE, PRETRAIN, PROBE = (
+    ROOT / "pipelines" / name for name in ("prepare.py", "pretrain.py", "probe.py")
+)
 GRID = ["--config-dir", str(APP.parent), "grid=little"]
 LAUNCHERS = ["joblib", "submitit_local", "slurm", "ray"]
 SECONDS = 560
@@ -19,7 +21,7 @@ SECONDS = 560
 
 def run_grid(place, launcher, python=sys.executable, environment=None):
     """Pretrain and probe the cells of the grid; the weights' sums and the records."""
-    for script in (PRETRAIN, PROBE):
+    for script in (PREPARE, PRETRAIN, PROBE):
         words = [*GRID, f"launcher={launcher}"]
         run = Multirun(place, script, *words, python=python, environment=environment)
         assert run.process.wait(SECONDS) == 0, run.output
