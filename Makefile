@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev repro prune test ui report bench lint docs clean
+.PHONY: help env env-dev repro verify prune test ui report bench lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench: env-dev  ## speed, as ratios
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/views.py
 	$(BIN)/python benchmarks/probes.py
+
+verify: env  ## run a few published cells again and compare (VERSION=0.1 CELLS=3 SEED=0)
+	$(BIN)/python pipelines/verify.py version="$(or $(VERSION),0.1)" cells=$(or $(CELLS),3) seed=$(or $(SEED),0)
 
 lint: env-dev  ## ruff, mypy, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

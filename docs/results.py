@@ -1,24 +1,23 @@
-"""Put the report's results into the README, or check that they are there (--check)."""
+"""Make the tables and figures of README and docs from docs/results, or check them (--check)."""
 
 import sys
 from pathlib import Path
 
+from trivium.results.pages import changed
+
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def main() -> None:
-    source, readme = ROOT / "outputs" / "report" / "results.md", ROOT / "README.md"
-    if not source.is_file():
-        sys.exit(f"there is no {source.relative_to(ROOT)}: run `make repro` first")
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    wanted = f"{before}{BEGIN}\n\n{source.read_text().strip()}\n\n{END}{after}"
+def main(root: Path = ROOT) -> None:
+    paths = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    pages = {path: path.read_text(encoding="utf-8") for path in paths}
+    stale = changed(pages, root / "docs" / "results")
     if "--check" not in sys.argv:
-        readme.write_text(wanted)
-    elif text != wanted:
-        sys.exit("the README's results are not the report's: run `python docs/results.py`")
+        for path, text in stale.items():
+            path.write_text(text, encoding="utf-8")
+    elif stale:
+        names = ", ".join(str(path.relative_to(root)) for path in stale)
+        sys.exit(f"not what docs/results says: {names}; run `python docs/results.py`")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def stubbed(monkeypatch):
 def test_the_labelled_items_are_those_of_the_linear_probe(
     how, encoder, store, stubbed, monkeypatch
 ):
-    protocol = Protocol(fractions=(0.3, 1.0), num_draws=2, probes=("linear",), penalties=(1.0,))
+    protocol = Protocol(fractions=(0.3, 1.0), num_draws=2, probes=("linear",), C=(1.0,))
     chosen_by, fitted = [], LinearProbe.fit
 
     def watched(self, features, labels, *, validation):

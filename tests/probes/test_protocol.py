@@ -10,7 +10,7 @@ from yamls import read
 
 from .conftest import Shop, blobs, words
 
-SMALL = Protocol(num_draws=2, penalties=(0.01, 1.0), neighbours=(1, 5))
+SMALL = Protocol(num_draws=2, C=(0.01, 1.0), neighbours=(1, 5))
 FACTS = {"dataset": "shop", "seed": 0, "task": "label"}
 
 

@@ -99,6 +99,7 @@ class Report(NamedTuple):
     protocol: str
     commit: str
     records: list[dict[str, object]]
+    examined: tuple[Measured, ...]
     scores: tuple[Scores, ...]
     comparisons: tuple[Comparison, ...]
     runs: tuple[Run, ...]
@@ -143,6 +144,7 @@ def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = Non
         measured[0].protocol,
         commit,
         [record._asdict() for one in (*measured, *varied) for record in one.records],
+        measured,
         scores,
         comparisons,
         runs,

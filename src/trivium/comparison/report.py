@@ -16,7 +16,7 @@ from trivium.comparison import (
 from trivium.comparison.content import Report, assemble
 from trivium.comparison.page import render
 from trivium.comparison.paper import for_paper
-from trivium.comparison.records import Entry
+from trivium.comparison.records import Entry, Measured
 from trivium.comparison.summary import results
 from trivium.comparison.tables import LEGEND, heading, markdown
 
@@ -55,9 +55,22 @@ def document(report: Report) -> dict[str, object]:
     return {
         "protocol": report.protocol,
         "commit": report.commit,
+        "runs": [_origin(one) for one in report.examined],
         "records": report.records,
         "cells": [one.row() for one in report.scores],
         "comparisons": [one.row() for one in (*report.comparisons, *within)],
+    }
+
+
+def _origin(one: Measured) -> dict[str, object]:
+    """What was examined and where it lies, seen from where the report was made."""
+    run = one.entry.run_folder
+    return {
+        **one.facts._asdict(),
+        "cell": one.entry.cell,
+        "run": run.as_posix() if run else None,
+        "probe": one.entry.probe_folder.as_posix(),
+        "commit": one.entry.commit,
     }
 
 

@@ -1,0 +1,77 @@
+"""Tuning studies as data: `studies/PARADIGM-METHOD-KIND.csv`, one row per trial, best first."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from trivium.comparison.report import write
+from trivium.results.files import ENVIRONMENT, read_environment
+from trivium.results.tables import plain
+
+FOLDER = "studies"
+
+
+def studies(folder: Path) -> str:
+    """Every study under a heading of its own."""
+    parts = []
+    for path in sorted((folder / FOLDER).glob("*.csv"), key=lambda path: path.stem):
+        parts += [f"## {title(path.stem)}", plain(folder / FOLDER, file=path.stem)]
+    return "\n\n".join(parts)
+
+
+def title(stem: str) -> str:
+    """`self_supervised-simclr-text` for the eye: self_supervised/simclr on text."""
+    paradigm, method, *kind = stem.split("-")
+    return f"{paradigm}/{method}" + (f" on {kind[0]}" if kind else "")
+
+
+def take(source: Path, results: Path, paradigms: Mapping[str, str], *, commit: str) -> list[str]:
+    """Take studies over as data that bear the commit they were measured at.
+
+    Args:
+        source: Holds a Markdown table METHOD.md or METHOD-KIND.md of each study.
+        results: The set's folder.
+        paradigms: By method.
+        commit: The code's.
+
+    Returns:
+        The names of the studies that are new or differ from what was there.
+    """
+    taken = []
+    for path in sorted(source.glob("*.md")):
+        method, *kind = path.stem.split("-")
+        if method not in paradigms:
+            continue
+        name = "-".join([paradigms[method], method, *kind])
+        target, text = results / FOLDER / f"{name}.csv", as_csv(path.read_text(encoding="utf-8"))
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            write(target, text)
+            taken.append(name)
+    if taken:
+        _sign(results, taken, commit)
+    return taken
+
+
+def as_csv(table: str) -> str:
+    """A Markdown table as CSV."""
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows[:1] + rows[2:]:
+        writer.writerow([text.strip() for text in row.strip("|").split("|")])
+    return buffer.getvalue()
+
+
+def _sign(results: Path, taken: list[str], commit: str) -> None:
+    """Note the commit of the studies, which belong to no other part any more."""
+    document = read_environment(results)
+    kept = {}
+    for part, facts in document["parts"].items():
+        left = [name for name in facts["studies"] if name not in taken]
+        if left:
+            kept[part] = {**facts, "studies": left}
+    document["parts"] = kept | {commit: {"commits": [commit], "studies": taken}}
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+    write(results / ENVIRONMENT, text + "\n")

@@ -1,0 +1,207 @@
+"""Published records against the same runs made again."""
+
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from trivium.comparison.records import VARIED
+from trivium.comparison.scoring import MAIN
+from trivium.comparison.tables import figure
+from trivium.results.files import KEY, MEASURE, Results
+
+Word = Literal["equal", "different", "within", "outside", "changed", "failed"]
+FAILURES = ("different", "outside", "failed")
+"""Verdicts that say that something is wrong."""
+LEVEL = 0.95
+FINETUNED = "finetune"
+"""The probe that is a training of its own; it is not repeated."""
+DECISIVE = ("cpu", "cpu_model", "gpu", "num_threads")
+"""What of an environment decides the last bits of a number, beside `libraries`."""
+NUMBER = ("task", "objective", "encoder", *MEASURE)
+"""Which number of a published run a record is."""
+FIGURE = tuple(name for name in NUMBER if name != "draw")
+SHOWN = 3
+"""How many deviations a verdict names."""
+
+
+class Chosen(NamedTuple):
+    """One published run: a cell with a seed, and the rows of `runs.csv` that are of it."""
+
+    cell: str
+    seed: int
+    rows: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """CELL-SEED."""
+        return f"{self.cell}-{self.seed}"
+
+    @property
+    def part(self) -> str:
+        """The part it was published in."""
+        return str(self.rows["part"].iloc[0])
+
+    def overrides(self, stage: str) -> list[str]:
+        """What makes its `pretrain` or `probe` again."""
+        return list(json.loads(self.rows[stage].iloc[0]))
+
+
+class Verdict(NamedTuple):
+    """What became of one run made again; `detail` is for the eye."""
+
+    name: str
+    word: Word
+    detail: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the published record was not confirmed."""
+        return self.word in FAILURES
+
+
+class Figure(NamedTuple):
+    """A main figure made again, with the interval in which it was to be expected."""
+
+    name: str
+    metric: str
+    again: float
+    low: float
+    high: float
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it lies in the interval, but for rounding."""
+        slack = 1e-9 * max(1.0, abs(self.again))
+        return self.low - slack <= self.again <= self.high + slack
+
+
+def choose(results: Results, num_cells: int, seed: int) -> list[Chosen]:
+    """Some published runs at random.
+
+    Args:
+        results: What was published.
+        num_cells: How many runs; all if there are fewer.
+        seed: Of the choice.
+    """
+    groups = dict(list(results.runs.groupby(["cell", "seed", "part"], sort=True)))
+    picked = random.Random(seed).sample(sorted(groups), min(num_cells, len(groups)))
+    return [Chosen(str(key[0]), int(key[1]), groups[key]) for key in sorted(picked)]
+
+
+def differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what two environments differ that decides a number's last bits; empty if in nothing.
+
+    A library that only one of them has took no part in what both computed.
+    """
+    found = [name for name in DECISIVE if record.get(name) != now.get(name)]
+    before, after = record.get("libraries") or {}, now.get("libraries") or {}
+    return found + [name for name in sorted({*before} & {*after}) if before[name] != after[name]]
+
+
+def compared(
+    results: Results, chosen: Chosen, again: pd.DataFrame, differing: Sequence[str]
+) -> Verdict:
+    """A run made again against its own published record.
+
+    Args:
+        results: What was published.
+        chosen: Which run.
+        again: Its records, with the columns `NUMBER` and `value`.
+        differing: What of the environment is not the record's, see `differences`.
+    """
+    published = _of(results.records, chosen.rows)
+    published = published[published["probe"] != FINETUNED]
+    both = published.merge(again, on=list(NUMBER), how="left", suffixes=("", "_again"))
+    if missing := int(both["value_again"].isna().sum()):
+        lost = f"{missing} of {len(both)} published records were not measured again"
+        return Verdict(chosen.name, "different", lost)
+    if not differing:
+        return _exactly(chosen.name, both)
+    return _expected(chosen.name, figures(results, chosen, again), differing)
+
+
+def figures(results: Results, chosen: Chosen, again: pd.DataFrame) -> list[Figure]:
+    """The main figures of a run made again, each with its prediction interval.
+
+    A figure is the mean over label draws of a test accuracy or recall@5. Where its cell has one
+    seed, the published interval of its mean stands in.
+    """
+    ways = _of(results.records, chosen.rows, seeds=True)
+    groups = dict(list(_main(ways).groupby(list(FIGURE))))
+    cells = results.cells.set_index(list(FIGURE)).sort_index()
+    found = []
+    for key, made in _main(again).groupby(list(FIGURE)):
+        if key not in groups:
+            continue
+        means = groups[key].groupby("seed")["value"].mean()
+        if len(means) > 1:
+            low, high = prediction(means)
+        else:
+            cell = cells.loc[[key]].iloc[0]
+            low, high = (float(cell[end]) for end in ("low", "high"))
+            low, high = (float(means.iloc[0]) if math.isnan(one) else one for one in (low, high))
+        name = f"{key[0]} {key[1]} {key[3]}, {key[4]} at {100 * key[5]:g} %"
+        found.append(Figure(name, str(key[-1]), float(made["value"].mean()), low, high))
+    return found
+
+
+def prediction(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Where one more observation is to be expected beside n independent normal ones.
+
+    mean ± t · s · sqrt(1 + 1/n), with t the quantile (1 + level) / 2 of Student's distribution
+    with n - 1 degrees of freedom and s the standard deviation of the n.
+    """
+    array = np.asarray(values, dtype=float)
+    quantile = float(stats.t.ppf((1 + level) / 2, len(array) - 1))
+    half = quantile * float(array.std(ddof=1)) * math.sqrt(1 + 1 / len(array))
+    return float(array.mean()) - half, float(array.mean()) + half
+
+
+def _exactly(name: str, both: pd.DataFrame) -> Verdict:
+    wrong = both[both["value"] != both["value_again"]]
+    if wrong.empty:
+        return Verdict(name, "equal", f"{len(both)} records, the same environment")
+    told = [
+        f"{row['objective']} {row['probe']} {row['split']} {row['metric']} at "
+        f"{100 * row['fraction']:g} %, draw {row['draw']}: {row['value']!r} is now "
+        f"{row['value_again']!r}"
+        for row in wrong.head(SHOWN).to_dict("records")
+    ]
+    detail = f"{len(wrong)} of {len(both)} records in the same environment: {'; '.join(told)}"
+    return Verdict(name, "different", detail)
+
+
+def _expected(name: str, found: Sequence[Figure], differing: Sequence[str]) -> Verdict:
+    """Outside if more figures leave their intervals than chance explains (binomial, 5 %)."""
+    where = f"another {', '.join(differing)}"
+    if not found:
+        return Verdict(name, "different", f"no main figure was published ({where})")
+    outside = [one for one in found if not one.is_inside]
+    detail = f"{len(found) - len(outside)} of {len(found)} figures in their intervals ({where})"
+    chance = float(stats.binom.sf(len(outside) - 1, len(found), 1 - LEVEL)) if outside else 1.0
+    if chance > 1 - LEVEL + 1e-12:
+        return Verdict(name, "within", detail)
+    told = [
+        f"{one.name}: {figure(one.again, one.metric)} is not in "
+        f"[{figure(one.low, one.metric)}, {figure(one.high, one.metric)}]"
+        for one in outside[:SHOWN]
+    ]
+    return Verdict(name, "outside", f"{detail}: {'; '.join(told)}")
+
+
+def _main(records: pd.DataFrame) -> pd.DataFrame:
+    chosen = (records["split"] == "test") & records["metric"].isin(MAIN)
+    chosen &= ~records["probe"].str.contains(VARIED, regex=False)
+    return records[chosen & (records["probe"] != FINETUNED)]
+
+
+def _of(records: pd.DataFrame, rows: pd.DataFrame, *, seeds: bool = False) -> pd.DataFrame:
+    """The records of some rows of `runs.csv`; with all seeds of the same ways."""
+    names = [name for name in KEY if not (seeds and name == "seed")]
+    return records.merge(rows[names].drop_duplicates(), on=names)
