@@ -18,9 +18,10 @@ from trivium.pretraining.schedules import WarmupCosine
 from trivium.pretraining.settings import trainer_settings
 from trivium.probes.linear import LinearProbe
 from trivium.probes.protocol import Protocol, evaluate
+from yamls import read
 
-VIEWS = OmegaConf.to_container(OmegaConf.load("conf/views/image.yaml"))
-TRAINER = OmegaConf.to_container(OmegaConf.load("conf/trainer/default.yaml"))
+VIEWS = OmegaConf.to_container(read("views/image.yaml"))
+TRAINER = OmegaConf.to_container(read("trainer/default.yaml"))
 FACTS = {"dataset": "synthetic", "objective": "mae", "seed": 3, "task": "shape"}
 
 
