@@ -7,6 +7,7 @@ A component says how it computes by a declared number, `numerics`, in its yaml; 
 import hashlib
 import importlib.util
 import json
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -218,4 +219,7 @@ def source_file(target: str) -> Path | None:
 
 def _installed(path: Path) -> bool:
     places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # An environment may lie upon another one (.venv-ray does).
+    shared = ("site-packages", "dist-packages")
+    places |= {place for place in sys.path if Path(place).name in shared}
     return any(path.resolve().is_relative_to(Path(place).resolve()) for place in places if place)
