@@ -18,7 +18,9 @@ import time
 import warnings
 from collections.abc import Callable
 
-os.environ["OMP_NUM_THREADS"] = dict(zip(sys.argv, sys.argv[1:])).get("--threads", "1")
+os.environ["OMP_NUM_THREADS"] = dict(zip(sys.argv, sys.argv[1:], strict=False)).get(
+    "--threads", "1"
+)
 
 import numpy as np
 import torch
