@@ -23,12 +23,12 @@ def test_what_was_published_is_made_again_bit_by_bit(tmp_path):
     folder = tmp_path / "docs" / "results" / "1.0"
     assert "tiny/synthetic" in json.loads((folder / "environment.json").read_text())["parts"]
 
-    before = {path for path in (tmp_path / "outputs").rglob("*")}
+    before = set((tmp_path / "outputs").rglob("*"))
     done = run(tmp_path, "verify.py", "version=1.0", "cells=2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("equal: ") == 2
     assert "2 of 2 runs are as published in 1.0" in done.stdout
-    assert {path for path in (tmp_path / "outputs").rglob("*")} == before
+    assert set((tmp_path / "outputs").rglob("*")) == before
 
     runs = folder / "runs.csv"
     runs.write_text(
