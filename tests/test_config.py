@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from trivium.config import digest, plain, prune, register
+from trivium.config import numerics_of, plain, prune, register, without_numerics
 
 
 def test_basename_resolver():
@@ -15,22 +15,37 @@ def test_plain_refuses_open_values():
         plain(OmegaConf.create({"a": "???"}))
 
 
-def test_digest_names_what_is_computed_and_not_where():
-    values = {"seed": 0, "objective": {"temperature": 0.1}, "run_dir": "a", "overwrite": False}
-    assert digest(values) == digest({**values, "run_dir": "b", "overwrite": True})
-    assert digest(values) == digest(dict(reversed(values.items())))
-    assert digest(values) != digest({**values, "seed": 1})
-
-
 def test_prune_keeps_the_wanted_recipe_alone():
     values = {
         "data": {"modality": "image"},
         "objective_views": "plain",
-        "views": {"image": {"plain": 1, "mild": 2}, "text": {"plain": 3}},
+        "views": {"image": {"numerics": 4, "plain": 1, "mild": 2}, "text": {"plain": 3}},
     }
-    assert prune(values)["views"] == {"image": {"plain": 1}}
+    assert prune(values)["views"] == {"image": {"numerics": 4, "plain": 1}}
     with pytest.raises(ValueError, match="objective_views=blurry is unknown; recipes for image"):
         prune({**values, "objective_views": "blurry"})
+
+
+def test_numerics_is_no_recipe():
+    values = {
+        "data": {"modality": "image"},
+        "objective_views": "numerics",
+        "views": {"image": {"numerics": 4, "plain": 1}},
+    }
+    with pytest.raises(ValueError, match="recipes for image: plain"):
+        prune(values)
+
+
+def test_numerics_are_told_and_taken_away_wherever_they_stand():
+    inner = {"numerics": 2, "width": 8}
+    values = {"encoder": {"image": inner, "numerics": 3}, "ops": [inner, 1], "seed": 0}
+    assert without_numerics(values) == {
+        "encoder": {"image": {"width": 8}},
+        "ops": [{"width": 8}, 1],
+        "seed": 0,
+    }
+    assert numerics_of(values) == {"encoder": 3, "encoder.image": 2}
+    assert inner == {"numerics": 2, "width": 8}  # the values themselves stay
 
 
 def modal(modality):

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 import clips
 import pairs
+import yamls
 from trivium.config import register
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.resnet import ResNet
@@ -85,7 +86,7 @@ def title(file):
 
 
 def read(file, modality="image"):
-    return OmegaConf.merge(OmegaConf.load(file), {"data": {"modality": modality}})
+    return OmegaConf.merge(yamls.read(file), {"data": {"modality": modality}})
 
 
 def needs_of(file):

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from trivium.encoders.checkpoint import load_encoder, save_encoder
 from trivium.types import DataSpec, Encoder, Stem
+from yamls import read
 
 FOLDER = Path(__file__).parents[2] / "conf" / "encoder"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -35,7 +36,7 @@ def test_the_configs_are_seen():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_builds_an_encoder_that_encodes_and_can_be_saved(path, data, tmp_path):
-    config = OmegaConf.merge(OmegaConf.load(path), {"data": {"spectrogram": SOUND}})
+    config = OmegaConf.merge(read(path), {"data": {"spectrogram": SOUND}})
     OmegaConf.resolve(config)
     del config["data"]
     kind = get_class(config["_target_"])
@@ -67,7 +68,7 @@ def test_every_config_builds_an_encoder_that_encodes_and_can_be_saved(path, data
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_keys_are_the_keyword_only_arguments(path):
-    config = OmegaConf.load(path)
+    config = read(path)
     defaults = [one for one in config.pop("defaults", []) if one != "_self_"]
     composed = {key.split("@")[1] for one in defaults for key in one}
     parameters = inspect.signature(get_class(config["_target_"])).parameters.values()

@@ -1,5 +1,6 @@
-"""What `dvc repro` repeats after an edit: what the edit touches, on a tiny grid, for real."""
+"""What `dvc repro` repeats after an edit: what the edit touches, on small grids, for real."""
 
+import json
 import os
 import re
 import shutil
@@ -10,97 +11,97 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GRID = """
-folder: outputs
-datasets: [synthetic]
-seeds: [0, 1]
-cells:
-  - synthetic-cross_entropy
-  - synthetic-autoencoder
-finetuned: [synthetic-cross_entropy]
-overrides:
-  synthetic: [encoder.width=16, encoder.depth=1, encoder.num_heads=2, encoder.patch=8, budget=steps,
+COPIED = ("conf", "src", "pipelines", "dvc.yaml", "pyproject.toml", ".dvcignore")
+GRID = """# @package _global_
+defaults:
+  - override /hydra/sweeper: grid
+grid:
+  name: {name}
+  index: null
+  seeds: [0, 1]
+  overrides: [encoder.width=16, encoder.depth=1, encoder.num_heads=2, encoder.patch=8, budget=steps,
     budget.steps=4, trainer.batch_size=64, monitor.num_items=40, monitor.pictures=false,
     monitor.sentinels.action=warn]
-"""
-LADDER = """
-base: default
-folder: outputs/scaling
-datasets: [synthetic]
-seeds: [0]
-ways: [synthetic-autoencoder]
-rungs:
-  half: [data_fraction=0.5]
-  all: []
-cells:
-  - to-be-filled_in
+  cells:
+    synthetic:
+      objectives: {objectives}
+      finetuned: {finetuned}
 """
 STAGE = re.compile(r"Running stage '([^']+)'")
+EVERY = {"grid", "prepare", "pretrain", "probe", "finetune", "compare"}
+KINDS = ("runs", "probes", "finetuned")
 
 
 class Project:
-    """A copy of the project with a grid that takes seconds."""
+    """A copy of the project with grids that take seconds."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
-        for name in ("conf", "src", "pipelines", "dvc.yaml", "pyproject.toml", ".dvcignore"):
-            source = ROOT / name
+        self.place, self.grid = place, "small"
+        for name in COPIED:
+            source, ignored = ROOT / name, shutil.ignore_patterns("__pycache__", "*.egg-info")
             if source.is_dir():
-                shutil.copytree(
-                    source, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-                )
+                shutil.copytree(source, place / name, ignore=ignored)
             else:
                 shutil.copy(source, place / name)
-        self.edit("conf/pipeline/default.yaml", ".*", GRID, whole=True)
-        self.edit("conf/probe/default.yaml", "num_draws: 5", "num_draws: 2")
+        both = {"objectives": "[cross_entropy, autoencoder]", "finetuned": "[cross_entropy]"}
+        one = {"objectives": "[autoencoder]", "finetuned": "[]"}
+        for name, choices in (("small", both), ("other", one)):
+            path = place / "conf" / "grid" / f"{name}.yaml"
+            path.write_text(GRID.format(name=name, **choices))
+        data, probe = "conf/data/synthetic.yaml", "conf/probe/default.yaml"
+        self.edit(data, "num_train: 8000\nnum_test: 2000", "num_train: 400\nnum_test: 80")
+        self.edit(data, "(?s)  num_samples.*", "  num_samples: null\n  mean: null\n  std: null\n")
+        self.edit(probe, "num_draws: 5", "num_draws: 1")
+        self.edit(probe, "C: .*", "C: [0.01]")
+        self.edit(probe, "fractions: .*", "fractions: [0.2, 1.0]")
         self.edit("conf/finetune.yaml", r"flops: 5.0e\+10", "flops: 1e+8")
-        self.edit(
-            "conf/data/synthetic.yaml",
-            "num_train: 8000\nnum_test: 2000",
-            "num_train: 400\nnum_test: 80",
-        )
-        self.edit(
-            "conf/data/synthetic.yaml",
-            "(?s)  num_samples.*",
-            "  num_samples: null\n  mean: null\n  std: null\n",
-        )
-        self.edit("conf/probe/default.yaml", "penalties: .*", "penalties: [0.001]")
-        self.edit("conf/probe/default.yaml", "fractions: .*", "fractions: [0.2, 1.0]")
         subprocess.run(["git", "init", "-q"], cwd=place, check=True)
         self.dvc("init", "-q")
 
-    def edit(self, name: str, old: str, new: str, *, whole: bool = False) -> None:
+    def edit(self, name: str, old: str, new: str) -> None:
         path = self.place / name
         text = path.read_text()
-        changed = new if whole else re.sub(old, new, text, count=1)
-        assert changed != text
+        changed = re.sub(old, new, text)
+        assert changed != text, f"{name} has no {old}"
         path.write_text(changed)
 
     def dvc(self, *words: str) -> str:
-        return self.run("-m", "dvc", *words)
-
-    def run(self, *words: str) -> str:
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.place / "src"),
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "true",
+            "GRID": self.grid,
         }
         for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
             environment.pop(name, None)
         done = subprocess.run(
-            [sys.executable, *words],
-            cwd=self.place,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+            [sys.executable, "-m", "dvc", *words],
+            cwd=self.place, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def repro(self) -> set[str]:
-        """Run it; the stages that ran."""
-        return set(STAGE.findall(self.dvc("repro"))) - {"resolve"}
+    def repro(self) -> tuple[set[str], dict[str, list[str]]]:
+        """Run it; the stages that ran, and the cells and seeds that were computed by them."""
+        before = self.folders()
+        ran = set(STAGE.findall(self.dvc("repro")))
+        after = self.folders()
+        new = {kind: sorted(name_of(one) for one in after[kind] - before[kind]) for kind in KINDS}
+        return ran, {kind: names for kind, names in new.items() if names}
+
+    def folders(self) -> dict[str, set[str]]:
+        return {kind: {p.name for p in (self.place / "outputs" / kind).glob("*")} for kind in KINDS}
+
+
+def name_of(folder: str) -> str:
+    """METHOD-SEED of a run's, probe's or fine-tuning's folder; raw of the raw input's."""
+    return "raw" if folder.startswith("raw") else "-".join(folder.split("-")[1:3])
+
+
+AUTOENCODER = ["autoencoder-0", "autoencoder-1"]
+CROSS_ENTROPY = ["cross_entropy-0", "cross_entropy-1"]
+BOTH = AUTOENCODER + CROSS_ENTROPY
 
 
 @pytest.fixture(scope="module")
@@ -108,78 +109,57 @@ def project(tmp_path_factory):
     return Project(tmp_path_factory.mktemp("project"))
 
 
-CELLS = ("synthetic-cross_entropy", "synthetic-autoencoder")
-TUNED = {f"finetune@synthetic-cross_entropy-{seed}" for seed in (0, 1)}
-RUNS = [f"{cell}-{seed}" for cell in CELLS for seed in (0, 1)]
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_an_edit_repeats_what_it_touches(project):
-    everything = {"prepare@synthetic", "bind", "control@synthetic", "compare"}
-    everything |= {f"{stage}@{run}" for stage in ("pretrain", "probe") for run in RUNS}
-    everything |= TUNED
-    # The first time with two cells at once, as `make repro` does it.
-    ran = set(STAGE.findall(printed := project.run("pipelines/repro.py", "2")))
-    for names in re.findall(r"== \d+/\d+ (.+) done", printed):
-        ran |= set(names.split(" and "))
-    assert ran - {"resolve"} == everything
-    assert (project.place / "outputs/report/index.html").is_file()
+    report = project.place / "outputs" / "report-small"
+    everything = {"runs": BOTH, "probes": [*BOTH, "raw"], "finetuned": CROSS_ENTROPY}
+    assert project.repro() == (EVERY, everything)
+    assert (report / "index.html").is_file()
+    shown = project.dvc("metrics", "show")
+    assert re.search(r"linear accuracy 100%\s", shown)
+    assert re.search(r"\d\.\d{2,}", shown)
 
-    # Nothing changed: nothing runs, not even after a comment.
-    assert project.repro() == set()
-    project.edit("src/trivium/objectives/unsupervised/autoencoder.py", "\\A", "# A remark.\n")
-    assert project.repro() == set()
+    # Nothing changed: only the grid is read.
+    assert project.repro() == ({"grid"}, {})
 
-    # One objective's yaml: its own cells.
+    # Code: a function of the probes that is called otherwise, and other words in a message.
+    project.edit("src/trivium/probes/label_free.py", r"\b_try\b", "_attempt")
+    project.edit("src/trivium/data/catalogue.py", "is up to date", "was up to date")
+    assert project.repro() == ({"grid"}, {})
+
+    # One objective's yaml: its own cells. Its fine-tunings are looked at, since runs changed.
     yaml = "conf/objective/unsupervised/autoencoder.yaml"
     project.edit(yaml, r"decoder_width: \d+", "decoder_width: 48")
-    own = {
-        f"{stage}@synthetic-autoencoder-{seed}"
-        for stage in ("pretrain", "probe")
-        for seed in (0, 1)
-    }
-    assert project.repro() == {*own, "compare"}
+    again = {"runs": AUTOENCODER, "probes": AUTOENCODER}
+    assert project.repro() == (EVERY - {"prepare"}, again)
 
     # The probe: no training.
     project.edit("conf/probe/default.yaml", "num_bins: 15", "num_bins: 10")
-    assert project.repro() == {*(f"probe@{run}" for run in RUNS), "control@synthetic", "compare"}
+    assert project.repro() == ({"grid", "probe", "compare"}, {"probes": [*BOTH, "raw"]})
 
     # Fine-tuning: no probe.
     project.edit("conf/finetune.yaml", "layer_decay: 0.75", "layer_decay: 0.5")
-    assert project.repro() == {*TUNED, "compare"}
+    assert project.repro() == ({"grid", "finetune", "compare"}, {"finetuned": CROSS_ENTROPY})
 
-    # A dropped seed: only the comparison; and back again.
-    project.edit("conf/pipeline/default.yaml", r"seeds: \[0, 1\]", "seeds: [0]")
-    assert project.repro() == {"compare"}
-    project.edit("conf/pipeline/default.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
-    assert project.repro() <= {"compare"}  # DVC may bring the earlier report back from its cache
+    # A dropped seed: nothing is trained or probed, the report is another one; and back again.
+    before = (report / "comparison.json").read_bytes()
+    project.edit("conf/grid/small.yaml", r"seeds: \[0, 1\]", "seeds: [0]")
+    ran, new = project.repro()
+    assert "compare" in ran
+    assert new == {}
+    assert (report / "comparison.json").read_bytes() != before
+    project.edit("conf/grid/small.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
+    assert project.repro()[1] == {}
 
-    # A fresh clone has the lock and no outputs: all cells are seen, and DVC's cache has them.
-    shutil.rmtree(project.place / "outputs")
-    printed = project.run("pipelines/repro.py", "2")
-    assert f"== {len(RUNS) + 1} chains to do, 2 at a time" in printed
-    assert (project.place / "outputs/report/index.html").is_file()
+    # Another grid, without fine-tuning: it finds its runs, and has a report of its own.
+    project.grid = "other"
+    ran, new = project.repro()
+    assert "compare" in ran
+    assert new == {}
+    assert (project.place / "outputs" / "report-other" / "index.html").is_file()
 
-    # The code of one objective: its own cells.
-    project.edit("src/trivium/objectives/unsupervised/autoencoder.py", "\\Z", "\nREVISION = 2\n")
-    project.dvc("repro", "resolve")
-    would_run = set(STAGE.findall(project.dvc("repro", "--dry")))
-    assert {name for name in would_run if name.startswith("pretrain")} == {
-        "pretrain@synthetic-autoencoder-0",
-        "pretrain@synthetic-autoencoder-1",
-    }
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_ladder_is_climbed_and_nothing_else(tmp_path):
-    project = Project(tmp_path)
-    project.edit("conf/pipeline/scaling.yaml", ".*", LADDER, whole=True)
-    printed = project.run("pipelines/repro.py", "scaling", "2")
-    assert "== 2 chains to do, 2 at a time" in printed
-    assert (tmp_path / "outputs/scaling/report/index.html").is_file()
-    runs = sorted(path.name for path in (tmp_path / "outputs/scaling/runs").iterdir())
-    assert runs == ["synthetic-autoencoder-all-0", "synthetic-autoencoder-half-0"]
-    assert not (tmp_path / "outputs/runs").exists()  # the default grid was left alone
-    assert STAGE.findall(project.dvc("repro", "pipelines/scaling/dvc.yaml")) == []
+    # A run that is gone is computed again, and it alone.
+    index = json.loads((project.place / "outputs" / "index" / "pretrain.json").read_text())
+    shutil.rmtree(project.place / index["synthetic-autoencoder-1"]["folder"])
+    assert project.repro()[1] == {"runs": ["autoencoder-1"]}

@@ -1,8 +1,5 @@
 """What CLIP learns of generated pictures, sentences and sounds whose shared factors are known."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,15 +7,13 @@ from hydra.utils import instantiate
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
+from trivium.config import without_numerics
 from trivium.data.batches import as_values, gather
 from trivium.data.catalogue import prepare
 from trivium.embedding import embed
 from trivium.probes.pairs import evaluate_retrieval
 from trivium.types import Sense, View, Views
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipelines"))
-
-from _compose import composed
+from yamls import composed
 
 OPEN = "num_samples: null, mean: null, std: null"
 CHOICES = [
@@ -46,6 +41,7 @@ def learnt(folder, *more):
     """Joint features of every row after a short training, and the store."""
     values = composed("pretrain", [*CHOICES, *more])
     store = prepare(values["data"], folder)
+    values = without_numerics(values)
     torch.manual_seed(0)
     data = store.spec()
     encoder = instantiate(values["encoder"], data=data)

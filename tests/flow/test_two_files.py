@@ -64,7 +64,7 @@ SMALL = [
     "data.spec={shape:[3,32,32],tasks:null,num_samples:null,mean:null,std:null}",
 ]
 SHORT = ["encoder.patch=8", "budget=steps", "budget.steps=2", "trainer.batch_size=32"]
-PROBE = ["probe.fractions=[1.0]", "probe.num_draws=1", "probe.penalties=[0.01]"]
+PROBE = ["probe.fractions=[1.0]", "probe.num_draws=1", "probe.C=[0.01]"]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,6 @@ from trivium.probes.protocol import evaluate as evaluate
 from trivium.probes.ridge_retrieval import RidgeRetrieval as RidgeRetrieval
 from trivium.probes.search import search as search
 from trivium.probes.similarity import linear_cka as linear_cka
-from trivium.probes.sparse import SparseLinearProbe as SparseLinearProbe
 from trivium.probes.zero_shot import zero_shot as zero_shot
 from trivium.types import Objective as Objective
 from trivium.types import kind_of as kind_of

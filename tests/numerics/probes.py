@@ -56,7 +56,7 @@ def linear(probe: Any, train: Part, validation: Part, test: Part) -> Values:
         "lowest validation cross-entropy": float(np.min(probe.validation_scores_)),
         "test accuracy": float(np.mean(probe.predict(test[0]) == test[1])),
     }
-    if hasattr(probe, "objective_"):
+    if isinstance(train[0], np.ndarray):
         chosen = list(PENALTIES).index(probe.C_)
         found["objective at C"] = float(probe.objective_[chosen])
     return found
@@ -66,7 +66,7 @@ def linear_path() -> Values:
     """The objective at each C, without validation."""
     train, _, test = blobs(200, 10, 1.5, seed=3)
     penalties = (1e-2, 1.0, 1e2)
-    probe = parts.LinearProbe(penalties=penalties).fit(*train)
+    probe = parts.LinearProbe(penalties).fit(*train)
     accuracy = float(np.mean(probe.predict(test[0]) == test[1]))
     return {"objective": list(map(float, probe.objective_)), "test accuracy": accuracy}
 
@@ -189,12 +189,12 @@ def _directions(evaluations: Iterable[Any]) -> Values:
 
 
 ON_ARRAYS = {
-    "linear": lambda: linear(parts.LinearProbe(penalties=PENALTIES), *blobs(240, 12, 2.0, seed=0)),
+    "linear": lambda: linear(parts.LinearProbe(PENALTIES), *blobs(240, 12, 2.0, seed=0)),
     "linear_wide": lambda: linear(
-        parts.LinearProbe(penalties=PENALTIES), *blobs(60, 90, 4.0, seed=1)
+        parts.LinearProbe(PENALTIES), *blobs(60, 90, 4.0, seed=1)
     ),
     "linear_sparse": lambda: linear(
-        parts.SparseLinearProbe(penalties=PENALTIES), *words(seed=2)
+        parts.LinearProbe(PENALTIES), *words(seed=2)
     ),
     "linear_path": linear_path,
     "knn": knn,

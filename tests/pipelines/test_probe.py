@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,10 +5,7 @@ import numpy as np
 import pytest
 
 from trivium import tfidf
-
-sys.path.insert(0, str(Path("pipelines").resolve()))
-
-from probe import check_tokenizer, embedded
+from trivium.stages.probe import check_tokenizer, embedded
 
 
 def store(modality="text", tokenizer="abc"):

@@ -53,7 +53,7 @@ SHORT = [
     "monitor.sentinels.action=warn",
 ]
 TOWERS = ["encoder=towers_nano", "encoder.image.patch=8"]
-PROBE = ["probe.fractions=[1.0]", "probe.num_draws=1", "probe.penalties=[0.01]"]
+PROBE = ["probe.fractions=[1.0]", "probe.num_draws=1", "probe.C=[0.01]"]
 CLIP, CROSS_ENTROPY = "objective=self_supervised/clip", "objective=supervised/cross_entropy"
 CROSS_ATTENTION = "encoder.fusion=cross_attention"
 MODALITIES = ("image", "text", "audio")

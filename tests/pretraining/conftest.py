@@ -12,8 +12,9 @@ from trivium.pretraining.folder import RunFolder
 from trivium.pretraining.run import Recipe
 from trivium.pretraining.schedules import WarmupCosine
 from trivium.pretraining.settings import MonitorSettings, SentinelSettings, TrainerSettings
+from yamls import read
 
-VIEWS = OmegaConf.to_container(OmegaConf.load("conf/views/image.yaml"))
+VIEWS = OmegaConf.to_container(read("views/image.yaml"))
 DATA = {
     "name": "synthetic",
     "modality": "image",

@@ -18,9 +18,10 @@ from trivium.pretraining.schedules import WarmupCosine
 from trivium.pretraining.settings import trainer_settings
 from trivium.probes.linear import LinearProbe
 from trivium.probes.protocol import Protocol, evaluate
+from yamls import read
 
-VIEWS = OmegaConf.to_container(OmegaConf.load("conf/views/image.yaml"))
-TRAINER = OmegaConf.to_container(OmegaConf.load("conf/trainer/default.yaml"))
+VIEWS = OmegaConf.to_container(read("views/image.yaml"))
+TRAINER = OmegaConf.to_container(read("trainer/default.yaml"))
 FACTS = {"dataset": "synthetic", "objective": "mae", "seed": 3, "task": "shape"}
 
 
@@ -152,7 +153,7 @@ def stubbed(monkeypatch):
 def test_the_labelled_items_are_those_of_the_linear_probe(
     how, encoder, store, stubbed, monkeypatch
 ):
-    protocol = Protocol(fractions=(0.3, 1.0), num_draws=2, probes=("linear",), penalties=(1.0,))
+    protocol = Protocol(fractions=(0.3, 1.0), num_draws=2, probes=("linear",), C=(1.0,))
     chosen_by, fitted = [], LinearProbe.fit
 
     def watched(self, features, labels, *, validation):

@@ -1,16 +1,14 @@
 """What is recorded without labels, on which items, and what is kept for CKA."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from trivium.probes.diagnostics import alignment, lidar, rankme, uniformity
 from trivium.probes.evaluation import Evaluation, read_evaluation, write_evaluation
 from trivium.probes.label_free import LabelFree, with_label_free
 from trivium.probes.similarity import linear_cka
+from yamls import read
 
 RNG = np.random.default_rng(0)
 EVALUATION = Evaluation("2", "abc", {"task": "label"}, ({"metric": "accuracy"},), {})
@@ -99,8 +97,7 @@ def test_what_is_kept_is_all_that_cka_needs(tmp_path):
 
 
 def test_the_config_holds_the_defaults_and_a_recipe_of_each_modality():
-    path = Path(__file__).parents[2] / "conf" / "label_free" / "default.yaml"
-    settings = instantiate(OmegaConf.load(path))
+    settings = instantiate(read("label_free/default.yaml"))
     assert (settings.num_items, settings.num_views) == (512, 8)
     assert (LabelFree().num_items, LabelFree().num_views) == (512, 8)
     assert list(settings.views) == ["image", "text", "audio", "wave"]

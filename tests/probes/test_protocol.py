@@ -1,22 +1,21 @@
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from omegaconf import OmegaConf
 from sklearn.metrics import accuracy_score
 
 from trivium.probes.protocol import PROTOCOL, Protocol, evaluate
+from yamls import read
 
 from .conftest import Shop, blobs, words
 
-SMALL = Protocol(num_draws=2, penalties=(0.01, 1.0), neighbours=(1, 5))
+SMALL = Protocol(num_draws=2, C=(0.01, 1.0), neighbours=(1, 5))
 FACTS = {"dataset": "shop", "seed": 0, "task": "label"}
 
 
 def test_the_yaml_holds_the_defaults():
-    path = Path(__file__).parents[2] / "conf" / "probe" / "default.yaml"
-    settings = yaml.safe_load(path.read_text())
+    settings = OmegaConf.to_container(read("probe/default.yaml"))
     assert settings.pop("_target_") == f"{Protocol.__module__}.{Protocol.__qualname__}"
     assert settings.keys() == {field.name for field in dataclasses.fields(Protocol)}
     assert Protocol(**settings) == Protocol()

@@ -9,7 +9,7 @@ from trivium.probes.linear import LinearProbe
 from trivium.probes.protocol import Protocol, evaluate
 from trivium.probes.sensitivity import COMMON, UNIT, Sensitivity, with_sensitivity
 
-PROTOCOL = Protocol(fractions=(1.0,), probes=("linear",), penalties=(0.01, 1.0))
+PROTOCOL = Protocol(fractions=(1.0,), probes=("linear",), C=(0.01, 1.0))
 
 
 def varied(shop, layers=None, **settings):

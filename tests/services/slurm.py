@@ -84,9 +84,12 @@ class Slurm:
         with (self.folder / f"{words[0]}.out").open("w") as out:
             self.daemons.append(
                 subprocess.Popen(
-                    words, env=os.environ | self.environment, stdout=out, stderr=out,
+                    words,
+                    env=os.environ | self.environment,
+                    stdout=out,
+                    stderr=out,
                     start_new_session=True,
-                )  # fmt: skip
+                )
             )
 
     def until(self, condition, otherwise):

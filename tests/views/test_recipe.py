@@ -1,18 +1,17 @@
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from trivium.types import View
 from trivium.views.image.convert import ToFloat
 from trivium.views.image.crop import RandomResizedCrop
 from trivium.views.image.jitter import ColourJitter
 from trivium.views.recipe import Pipeline, Recipe
+from yamls import read
 
-CONFIG = OmegaConf.load(Path(__file__).parents[2] / "conf/views/image.yaml")
+CONFIG = read("views/image.yaml")
 NUM_VIEWS = {
     "plain": 1,
     "flip": 1,

@@ -129,7 +129,8 @@ def result_of(job: Any, overrides: Sequence[str], without: str) -> JobReturn:
 
     path = Path(job.paths.result_pickle)
     if not path.is_file():
-        return failed_job(overrides, f"{without}; its output: {job.paths.stderr}")
+        kept = [file for file in (job.paths.stderr, job.paths.stdout) if file.is_file()]
+        return failed_job(overrides, f"{without}; its output: {kept[0] if kept else 'none'}")
     outcome, value = pickle_load(path)
     if outcome == "error":
         return failed_job(overrides, str(value))

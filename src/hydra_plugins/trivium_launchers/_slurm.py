@@ -196,4 +196,6 @@ class Queue:
         ids = [str(job.job_id) for job in self.waiting.values()]
         if ids:
             run("scancel", *ids, seconds=CANCEL_SECONDS)
+            for index in self.waiting:
+                self.records.remove(self.overrides[index])
             print(f"cancelled {len(ids)} SLURM jobs", flush=True)

@@ -1,5 +1,6 @@
 """A launcher on Ray, which `make env-ray` installs: on this machine alone, or on a cluster."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from hydra_plugins.trivium_launchers._job import Task, begin, ended
 from hydra_plugins.trivium_launchers.local import BasicLauncher, num_cores
 from trivium.stages.failures import failed_job
 from trivium.stages.stopping import Owner, handle_signals
+
+OWN = {"_node_ip_address": "127.0.0.1"}
+"""Of a Ray that ends with the multirun: nobody else can reach it."""
 
 
 class RayLauncher(BasicLauncher):
@@ -31,6 +35,7 @@ class RayLauncher(BasicLauncher):
         Raises:
             ModuleNotFoundError: if Ray is not installed.
         """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
         except ModuleNotFoundError as error:
@@ -40,7 +45,7 @@ class RayLauncher(BasicLauncher):
         begin(self.config, job_overrides, initial_job_idx)
         settings: Any = self.settings
         if not ray.is_initialized():
-            own = {} if settings["init"].get("address") else {"num_cpus": num_cores()}
+            own = {} if settings["init"].get("address") else OWN | {"num_cpus": num_cores()}
             ray.init(**{**own, **settings["init"]})
             handle_signals()  # Ray's own would end this process with code 15
         try:

@@ -1,5 +1,6 @@
 """Launchers that start each job as a process of its own with submitit: here, or on a cluster."""
 
+import signal
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -56,7 +57,10 @@ class LocalLauncher(BaseSubmititLauncher):
             while waiting and len(running) < max(1, num_jobs):
                 index = waiting.popleft()
                 words = [*job_overrides[index]]
+                # Processes inherit the mask: the terminal's Ctrl-C is for the multirun alone.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                 running[index] = made.submit(task, initial_job_idx + index, words)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             for index in [index for index, job in running.items() if job.done()]:
                 without = "its process ended without a result"
                 result = result_of(running.pop(index), job_overrides[index], without)

@@ -28,6 +28,6 @@ def validation_accuracy(encoder: Encoder, store: Store, task: str | None) -> flo
         parts[split] = (embed(encoder, store, chosen), labels[chosen])
     best = 0.0
     for penalty in PENALTIES:
-        probe = LinearProbe(penalties=(penalty,)).fit(*parts["train"])
+        probe = LinearProbe([penalty]).fit(*parts["train"])
         best = max(best, float(probe.score(*parts["validation"])))
     return best

@@ -68,17 +68,27 @@ def check_any(
     return check_sparse(features, width)
 
 
-def check_penalties(penalties: Sequence[float], tolerance: float) -> tuple[float, ...]:
-    """The penalties of a linear probe as floats.
+def stacked(
+    first: Float[np.ndarray, "_ channel"] | SparseFeatures,
+    second: Float[np.ndarray, "_ channel"] | SparseFeatures,
+) -> Float[np.ndarray, "item channel"] | SparseFeatures:
+    """The items of both, dense or sparse."""
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second])
+    return sparse.vstack([first, second], format="csr")
+
+
+def check_c(values: Sequence[float], tolerance: float) -> tuple[float, ...]:
+    """The values of C of a linear probe as floats.
 
     Raises:
-        ValueError: penalties that are not positive and ascending, or a tolerance of zero.
+        ValueError: values that are not positive and ascending, or a tolerance of zero.
     """
-    if not penalties or min(penalties) <= 0 or list(penalties) != sorted(set(penalties)):
-        raise ValueError(f"penalties must be positive and ascending, got {list(penalties)}")
+    if not values or min(values) <= 0 or list(values) != sorted(set(values)):
+        raise ValueError(f"C must be positive and ascending, got {list(values)}")
     if tolerance <= 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
-    return tuple(float(penalty) for penalty in penalties)
+    return tuple(float(value) for value in values)
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np.ndarray, " label"]:

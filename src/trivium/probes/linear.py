@@ -1,30 +1,34 @@
-"""The linear probe: multinomial logistic regression for a whole grid of penalties at once."""
+"""The linear probe: multinomial logistic regression, its C chosen on validation."""
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int64, Shaped
+from scipy import sparse
+from torch.nn import functional as F
 
-from trivium.probes.basis import Basis
 from trivium.probes.inputs import (
-    check_features,
+    SparseFeatures,
+    check_any,
+    check_c,
     check_labels,
-    check_penalties,
     class_indices,
+    stacked,
     training_classes,
 )
-from trivium.probes.lbfgs import Solution, minimise
-from trivium.probes.softmax import SoftmaxRegression
+from trivium.probes.solver import RANK, SoftmaxRegression, Vector, principal
 
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
-COARSE = 1e-4
-MARGIN = 0.1
-WAVE = 3
-"""Penalties that are solved together before it is known whether larger ones are worth trying."""
+VALUES_OF_C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
+COARSE, MARGIN, CLOSE, ROWS = 1e-4, 0.1, 0.03, 4096
+EXACT_SIZE = 400_000
+"""Feature values up to which all products run in float64: small sets cost little."""
 
-Labelled = tuple[Shaped[np.ndarray, "_ channel"], Shaped[np.ndarray, "..."]]
+Features: TypeAlias = Shaped[np.ndarray, "_ channel"] | SparseFeatures
+Labelled: TypeAlias = tuple[Features, Shaped[np.ndarray, "..."]]
 
 
 class ConvergenceWarning(UserWarning):
@@ -32,202 +36,212 @@ class ConvergenceWarning(UserWarning):
 
 
 class LinearProbe:
-    """Multinomial logistic regression with L2, on standardised features.
+    """Multinomial logistic regression with L2, on standardised dense features or sparse ones.
 
-    For each penalty C it minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is
-    free), all C in one batched L-BFGS. With a validation set, C is the one of the lowest mean
-    validation cross-entropy (the smaller one in a tie), and the probe is fitted again on both sets
-    together. The C are then first solved to a coarse tolerance (1e-4), three at a time from the
-    smallest, until the last of three has a cross-entropy more than a tenth above the best: larger
-    ones overfit even more and are not tried. Those within a tenth of the best are the contenders;
-    they alone are solved to the end.
+    It minimises scikit-learn's `C sum_i CE_i + 1/2 ||W||^2` (the intercept is free) for one C after
+    another, from the smallest, each from the minimum before. With a validation set, C is the one
+    of the lowest mean validation cross-entropy (the smaller one in a tie), and the probe is fitted
+    again on both sets. The C are then first solved to 1e-4, until one has a cross-entropy more
+    than a tenth above the best: larger ones overfit even more and are not tried. Those within 3 %
+    of the best are candidates; they are solved to the end. Sparse features are not standardised:
+    that would fill the matrix, and rows of tf-idf have unit length already.
 
     Args:
-        penalties: Values of C, ascending.
-        tolerance: Estimated relative distance of the objective to its minimum. The estimate is
-            local: where C is large and the classes nearly separate, the true distance is up to
-            two orders of magnitude larger (the default keeps it below 1e-4).
+        C: Values to choose from, ascending.
+        tolerance: Estimated relative distance of the objective to its minimum.
         max_iterations: Limit for each solve.
-        common_scale: Whether features are centred and all scaled by one number, instead of each
-            to a standard deviation of one.
+        common_scale: Whether one number scales all (centred) channels, not each its own.
 
     Attributes:
         C_: The chosen C; without validation the largest.
-        coef_: Weights [class, channel] for standardised features.
-        intercept_: [class].
-        mean_: Mean [channel] of the features that it was fitted on.
-        scale_: Standard deviation [channel]; 1 where a channel is constant.
+        coef_, intercept_: Weights [class, channel] for standardised features; [class].
+        mean_, scale_: [channel] of the fitted features; 0 and 1 where they are sparse.
         classes_: Sorted labels.
-        validation_scores_: Mean validation cross-entropy of each C (nats), infinite where it was
-            not tried; or empty.
-        validation_accuracy_: Validation accuracy of each C, NaN where it was not tried; or empty.
-        contenders_: Whether each C was solved to the end; without validation all are.
-        path_coef_: Weights [penalty, class, channel] of each C before the second fit, zero where it
-            was not tried.
-        path_intercept_: [penalty, class].
-        objective_: Value of `C sum_i CE_i + 1/2 ||W||^2` at each C, before the second fit.
-        num_iterations_: L-BFGS iterations of each C, before the second fit.
-        converged_: Whether all contenders and the second fit reached the tolerance; if not, a
-            warning was given.
+        validation_scores_: Mean validation cross-entropy (nats) of each C, or empty; infinite where
+            it was not tried.
+        validation_accuracy_: Validation accuracy of each C, or empty; NaN where it was not tried.
+        objective_: Its value at each C, before the second fit; infinite where it was not tried.
+        converged_: Whether all solves reached the tolerance; if not, a warning was given.
     """
 
     def __init__(
         self,
-        penalties: Sequence[float] = PENALTIES,
+        C: Sequence[float] = VALUES_OF_C,  # noqa: N803
         *,
-        tolerance: float = 2.5e-7,
+        tolerance: float = 5e-8,
         max_iterations: int = 2000,
         common_scale: bool = False,
     ) -> None:
-        self.penalties = check_penalties(penalties, tolerance)
-        self.tolerance = tolerance
-        self.max_iterations = max_iterations
+        self.C = check_c(C, tolerance)
+        self.tolerance, self.max_iterations = tolerance, max_iterations
         self.common_scale = common_scale
 
     def fit(
         self,
-        features: Shaped[np.ndarray, "item channel"],
+        features: Features,
         labels: Shaped[np.ndarray, "..."],
         *,
         validation: Labelled | None = None,
     ) -> "LinearProbe":
-        """Solve for all penalties; with validation, choose one and fit on both sets.
+        """Solve for all C; with validation, choose one and fit on both sets.
 
         Raises:
             ValueError: features that are not finite, lengths that do not match, fewer than two
                 classes, or a validation label that no training item has.
         """
-        features = check_features(features)
-        labels = check_labels(labels, len(features))
-        self.classes_ = training_classes(labels)
-        train = (features, class_indices(labels, self.classes_))
-        self.contenders_ = np.ones(len(self.penalties), bool)
+        features = check_any(features)
+        self.classes_ = training_classes(check_labels(labels, features.shape[0]))
+        index, unknown = class_indices(np.asarray(labels), self.classes_), [np.inf] * len(self.C)
+        scores, accuracies, self.objective_ = (np.array(unknown) for _ in range(3))
         self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
-        self.converged_ = True
         basis = Basis.of(features, common=self.common_scale)
-        problem = self._problem(basis, train, self.penalties)
-        solution = Solution.at(problem.zero())
+        problem = basis.problem(features, index, len(self.classes_))
+        path, candidates = (
+            np.zeros((len(self.C) + 1, len(problem.penalty))),
+            list(range(len(self.C))),
+        )
+        self.converged_ = True
         if validation is None:
-            path = self._finish(basis, problem, solution)
-            self._keep(basis, -1, path[-1])
+            for row in candidates:
+                path[row + 1] = self._solve(problem, path[row], row, self.tolerance)
+            self._keep(basis, len(self.C) - 1, path[-1])
             return self
-        held_out = check_features(validation[0], features.shape[1])
-        targets = class_indices(check_labels(validation[1], len(held_out)), self.classes_)
-        self._select(basis, problem, solution, train, (held_out, targets))
+        held_out = check_any(validation[0], features.shape[1])
+        targets = check_labels(validation[1], held_out.shape[0])
+        targets = class_indices(targets, self.classes_)
+        for tolerance in (max(COARSE, self.tolerance), self.tolerance):
+            for row in candidates:
+                start = path[row + np.isfinite(scores[row])]
+                path[row + 1] = self._solve(problem, start, row, tolerance)
+                self._keep(basis, row, path[row + 1])
+                logits = torch.from_numpy(self._logits(held_out))
+                scores[row] = F.cross_entropy(logits, torch.from_numpy(targets))
+                accuracies[row] = np.mean(logits.argmax(1).numpy() == targets)
+                if scores[row] > (1 + MARGIN) * scores.min():
+                    break
+            candidates = np.flatnonzero(scores <= (1 + CLOSE) * scores.min()).tolist()
+        accuracies[np.isinf(scores)] = np.nan
+        self.validation_scores_, self.validation_accuracy_ = scores, accuracies
+        best = min(candidates, key=lambda row: scores[row])
+        both, start, found = stacked(features, held_out), path[best + 1], self.objective_.copy()
+        joint = Basis.of(both, common=self.common_scale)
+        problem = joint.problem(both, np.concatenate([index, targets]), len(self.classes_))
+        start = joint.point(basis.weights(start))
+        self._keep(joint, best, self._solve(problem, start, best, self.tolerance))
+        self.objective_ = found
         return self
 
-    def predict(self, features: Shaped[np.ndarray, "item channel"]) -> np.ndarray:
+    def predict(self, features: Features) -> np.ndarray:
         """The most probable class of each item."""
         predictions: np.ndarray = self.classes_[self._logits(features).argmax(1)]
         return predictions
 
-    def predict_proba(
-        self, features: Shaped[np.ndarray, "item channel"]
-    ) -> Float[np.ndarray, "item class"]:
+    def predict_proba(self, features: Features) -> Float[np.ndarray, "item class"]:
         """Probabilities in the order of `classes_`."""
         return torch.from_numpy(self._logits(features)).softmax(1).numpy()
 
-    def score(
-        self, features: Shaped[np.ndarray, "item channel"], labels: Shaped[np.ndarray, "..."]
-    ) -> float:
+    def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
         """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, len(features))))
+        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
 
-    def _select(
-        self,
-        basis: Basis,
-        problem: SoftmaxRegression,
-        solution: Solution,
-        train: Labelled,
-        held_out: Labelled,
-    ) -> None:
-        scores = np.full(len(self.penalties), np.inf)
-        for rows in np.split(np.arange(len(scores)), range(WAVE, len(scores), WAVE)):
-            wave = torch.from_numpy(rows)
-            found = minimise(
-                problem.restricted(wave),
-                solution.points[wave],
-                tolerance=max(COARSE, self.tolerance),
-                max_iterations=self.max_iterations,
-            )
-            solution.take(wave, found)
-            path = basis.weights(found.points, len(self.classes_))
-            scores[rows], _ = _scores(basis, path, held_out)
-            if scores[rows[-1]] > (1 + MARGIN) * scores.min():
-                break
-        self.contenders_ = scores <= (1 + MARGIN) * scores.min()
-        path = self._finish(basis, problem, solution)
-        tried = np.isfinite(scores)
-        entropies, accuracies = _scores(basis, path, held_out)
-        self.validation_scores_ = np.where(tried, entropies, np.inf)
-        self.validation_accuracy_ = np.where(tried, accuracies, np.nan)
-        eligible = np.where(self.contenders_, self.validation_scores_, np.inf)
-        best = int(np.argmin(eligible))
-        both = (np.concatenate([train[0], held_out[0]]), np.concatenate([train[1], held_out[1]]))
-        joint = Basis.of(both[0], common=self.common_scale)
-        last = self._problem(joint, both, self.penalties[best : best + 1])
-        second = self._converge(last, joint.points(path[best], basis), self.penalties[best:])
-        self._keep(joint, best, joint.weights(second.points, len(self.classes_))[0])
-
-    def _problem(
-        self, basis: Basis, items: Labelled, penalties: Sequence[float]
-    ) -> SoftmaxRegression:
-        white = basis.whiten(items[0])
-        ridge = np.zeros((len(penalties), white.shape[1]))
-        ridge[:, :-1] = 1 / (np.array(penalties)[:, None] * len(white) * basis.variances)
-        labels = torch.from_numpy(items[1])
-        return SoftmaxRegression(white, labels, torch.from_numpy(ridge), len(self.classes_))
-
-    def _finish(self, basis: Basis, problem: SoftmaxRegression, solution: Solution) -> np.ndarray:
-        """Solve the contenders to the end; the weights [penalty, class, channel + 1] of all."""
-        rows = torch.from_numpy(np.flatnonzero(self.contenders_))
-        penalties = [self.penalties[row] for row in rows]
-        fine = self._converge(problem.restricted(rows), solution.points[rows], penalties)
-        solution.take(rows, fine)
-        scale = np.array(self.penalties) * len(problem.labels)
-        self.objective_ = solution.values.numpy() * scale
-        self.num_iterations_ = solution.num_iterations.numpy()
-        path = basis.weights(solution.points, len(self.classes_))
-        self.path_coef_, self.path_intercept_ = path[..., :-1], path[..., -1]
-        return path
-
-    def _converge(
-        self, problem: SoftmaxRegression, start: torch.Tensor, penalties: Sequence[float]
-    ) -> Solution:
-        solution = minimise(
-            problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations
+    def _solve(
+        self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
+    ) -> Vector:
+        scale, limit = self.C[row] * problem.num_items, self.max_iterations
+        weights, value, distance, converged = problem.minimise(
+            start, 1 / scale, tolerance=tolerance, max_iterations=limit
         )
-        late = [c for c, ok in zip(penalties, solution.converged, strict=False) if not ok]
-        if late:
+        self.objective_[row] = value * scale
+        if not converged:
             self.converged_ = False
-            warnings.warn(
-                f"the linear probe did not reach its tolerance of {self.tolerance:g} for C in "
-                f"{late} (estimated relative distance {float(solution.decrement.max()):.1e}): "
-                f"raise max_iterations above {self.max_iterations}",
-                ConvergenceWarning,
-                stacklevel=4,
+            message = (
+                f"the linear probe did not reach its tolerance of {tolerance:g} for C = "
+                f"{self.C[row]:g} (estimated relative distance {distance:.1e}): raise "
+                f"max_iterations above {limit}"
             )
-        return solution
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return weights
 
-    def _keep(self, basis: Basis, chosen: int, weights: np.ndarray) -> None:
-        self.C_, self.mean_, self.scale_ = self.penalties[chosen], basis.mean, basis.scale
-        self.coef_, self.intercept_ = weights[:, :-1], weights[:, -1]
+    def _keep(self, basis: "Basis", row: int, point: Vector) -> None:
+        self.C_, self.mean_, self.scale_ = self.C[row], basis.mean, basis.scale
+        self._weights = basis.weights(point)
+        self.coef_ = self._weights[:, :-1] * basis.scale
+        self.intercept_ = self._weights[:, -1] + self._weights[:, :-1] @ basis.mean
 
-    def _logits(self, features: np.ndarray) -> Float[np.ndarray, "item class"]:
-        features = check_features(features, len(self.mean_))
-        standard = (features - self.mean_) / self.scale_
-        logits: np.ndarray = standard @ self.coef_.T + self.intercept_
+    def _logits(self, features: Features) -> Float[np.ndarray, "item class"]:
+        features = check_any(features, len(self.mean_))
+        logits: np.ndarray = features @ self._weights[:, :-1].T + self._weights[:, -1]
         return logits
 
 
-def _scores(
-    basis: Basis, path: np.ndarray, held_out: Labelled
-) -> tuple[Float[np.ndarray, " penalty"], Float[np.ndarray, " penalty"]]:
-    """Mean cross-entropy and accuracy of each problem's weights [problem, class, channel + 1]."""
-    standard = (held_out[0] - basis.mean) / basis.scale
-    index, entropies, accuracies = torch.from_numpy(held_out[1]), [], []
-    for weights in path:
-        logits = torch.from_numpy(standard @ weights[:, :-1].T + weights[:, -1])
-        entropies.append(torch.nn.functional.cross_entropy(logits, index).item())
-        accuracies.append((logits.argmax(1) == index).double().mean().item())
-    return np.array(entropies), np.array(accuracies)
+@dataclass(frozen=True)
+class Basis:
+    """The coordinates in which a probe is solved: an exact reformulation.
+
+    A rotation leaves an L2 penalty as it is, a scaling divides it. Standardised features are turned
+    onto their principal axes and scaled to variance one, unless they are many channels of many
+    items; sparse ones are scaled to a mean square of one. Channels that are constant (of sparse
+    ones: zero) have weight zero at the minimum and are left out. `forward` leads from the others
+    to the axes.
+    """
+
+    mean: Float[np.ndarray, " channel"]
+    scale: Float[np.ndarray, " channel"]
+    used: Int64[np.ndarray, " used"]
+    forward: Float[np.ndarray, "used axis"] | sparse.dia_array
+    penalty: Float[np.ndarray, " axis_and_one"]
+
+    @classmethod
+    def of(cls, features: Features, *, common: bool = False) -> "Basis":
+        """The basis of some features; with a `common` scale, the root mean square of all."""
+        if not isinstance(features, np.ndarray):
+            variances = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
+            mean, scale = np.zeros_like(variances), np.ones_like(variances)
+            used, sizes = variances.nonzero()[0], np.sqrt(variances)
+        else:
+            mean, sizes = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+            used = np.flatnonzero(sizes > 1e-7 * np.abs(mean) + 1e-30)
+            if common:
+                sizes = np.full_like(sizes, np.sqrt(np.mean(sizes**2)) or 1.0)
+            scale, variances = np.ones_like(sizes), np.ones_like(sizes)
+            scale[used] = sizes[used]
+        sizes, variances = sizes[used], variances[used]
+        forward = sparse.diags_array(1 / sizes)
+        if isinstance(features, np.ndarray) and not RANK < len(used) < 2 * len(features):
+            standard = (features - mean)[:, used] / sizes
+            axes, variances, _ = principal(torch.from_numpy(standard))
+            kept = variances > 1e-12 * variances.max(initial=1e-12)
+            axes, variances = axes[:, kept], variances[kept]
+            forward = axes / (sizes[:, None] * np.sqrt(variances))
+        return cls(mean, scale, used, forward, np.append(1 / variances, 0.0))
+
+    def problem(
+        self, features: Features, index: Int64[np.ndarray, " item"], num_classes: int
+    ) -> SoftmaxRegression:
+        """The problem of labelled features in these coordinates, with ones appended."""
+        shape, labels = (features.shape[0], len(self.penalty)), torch.from_numpy(index)
+        if not isinstance(features, np.ndarray):
+            scaled = features[:, self.used].astype(np.float64) @ self.forward
+            rows = sparse.hstack([scaled, sparse.csr_array(np.ones((shape[0], 1)))], format="csr")
+            return SoftmaxRegression(rows, labels, num_classes, self.penalty)
+        turned = np.ones(shape, np.float64 if np.prod(shape) <= EXACT_SIZE else np.float32)
+        for first in range(0, shape[0], ROWS):
+            rows = slice(first, first + ROWS)
+            turned[rows, :-1] = (features[rows] - self.mean)[:, self.used] @ self.forward
+        correlated, white = sparse.issparse(self.forward), torch.from_numpy(turned)
+        return SoftmaxRegression(white, labels, num_classes, self.penalty, correlated=correlated)
+
+    def weights(self, point: Vector) -> Float[np.ndarray, "class column"]:
+        """[class, channel + 1] for features as they are, the intercept last."""
+        turned = point.reshape(-1, len(self.penalty))
+        weights = np.zeros((len(turned), len(self.mean) + 1))
+        weights[:, self.used] = turned[:, :-1] @ self.forward.T
+        weights[:, -1] = turned[:, -1] - weights[:, :-1] @ self.mean
+        return weights
+
+    def point(self, weights: Float[np.ndarray, "class column"]) -> Vector:
+        """The inverse of `weights`, for weights of any basis."""
+        intercept = weights[:, -1] + weights[:, :-1] @ self.mean
+        standard = (weights[:, :-1] * self.scale**2)[:, self.used]
+        turned = standard @ self.forward / self.penalty[:-1]
+        return np.column_stack([turned, intercept]).ravel()

@@ -17,9 +17,8 @@ from trivium.probes.evaluation import (
 )
 from trivium.probes.inputs import SparseFeatures
 from trivium.probes.knn import KNNProbe
-from trivium.probes.linear import PENALTIES, LinearProbe
+from trivium.probes.linear import VALUES_OF_C, LinearProbe
 from trivium.probes.metrics import NUM_BINS, measure
-from trivium.probes.sparse import SparseLinearProbe
 
 __all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
 
@@ -32,7 +31,7 @@ PROTOCOL = "3"
 
 PROBES = ("linear", "knn")
 
-Probe: TypeAlias = LinearProbe | SparseLinearProbe | KNNProbe
+Probe: TypeAlias = LinearProbe | KNNProbe
 
 
 @runtime_checkable
@@ -60,7 +59,7 @@ class Protocol:
         fractions: Label fractions in (0, 1].
         num_draws: Label draws of each fraction below 1.0 (at 1.0 there is one).
         probes: `linear` and `knn`, or one of them.
-        penalties: Values of C of the linear probe.
+        C: Values to choose from of the linear probe.
         tolerance: Its relative distance to the minimum of the objective.
         max_iterations: Its limit.
         neighbours: Values of k of the kNN probe.
@@ -71,15 +70,15 @@ class Protocol:
     fractions: Sequence[float] = (0.01, 0.1, 1.0)
     num_draws: int = 5
     probes: Sequence[str] = PROBES
-    penalties: Sequence[float] = PENALTIES
-    tolerance: float = 2.5e-7
+    C: Sequence[float] = VALUES_OF_C
+    tolerance: float = 5e-8
     max_iterations: int = 2000
     neighbours: Sequence[int] = (1, 5, 20, 200)
     temperature: float = 0.07
     num_bins: int = NUM_BINS
 
     def __post_init__(self) -> None:
-        for name in ("fractions", "probes", "penalties", "neighbours"):
+        for name in ("fractions", "probes", "C", "neighbours"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise ValueError(f"fractions must lie in (0, 1], got {self.fractions}")
@@ -95,20 +94,16 @@ class Protocol:
             for draw in range(self.num_draws if fraction < 1 else 1):
                 yield fraction, draw
 
-    def build(self, probe: str, *, sparse: bool = False) -> Probe:
-        """A new probe of that name, for dense or for sparse features."""
+    def build(self, probe: str) -> Probe:
+        """A new probe of that name."""
         if probe == "knn":
             return KNNProbe(self.neighbours, temperature=self.temperature)
-        if sparse:
-            return SparseLinearProbe(
-                self.penalties, tolerance=self.tolerance, max_iterations=self.max_iterations
-            )
         return self.linear()
 
     def linear(self, *, common_scale: bool = False) -> LinearProbe:
-        """A new linear probe of dense features."""
+        """A new linear probe."""
         return LinearProbe(
-            self.penalties,
+            self.C,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
             common_scale=common_scale,
@@ -135,7 +130,7 @@ class _Fitted:
         """What the chosen hyperparameter reached on validation, before the second fit."""
         if isinstance(self.learnt, KNNProbe):
             return {"accuracy": float(self.learnt.validation_scores_.max())}
-        best = self.learnt.penalties.index(self.learnt.C_)
+        best = self.learnt.C.index(self.learnt.C_)
         return {
             "accuracy": float(self.learnt.validation_accuracy_[best]),
             "cross_entropy": float(self.learnt.validation_scores_[best]),
@@ -218,7 +213,7 @@ def _fit(
             f"{missing.tolist()}: every class needs one"
         )
     held_out = (table[validation], labels[validation])
-    learnt = protocol.build(probe, sparse=not isinstance(table, np.ndarray))
+    learnt = protocol.build(probe)
     learnt.fit(table[train], labels[train], validation=held_out)
     return _Fitted(probe, fraction, draw, learnt, len(validation))
 

@@ -63,7 +63,7 @@ def with_sensitivity(
         layers: Of every item and layer, those of `Sensitivity.items` filled; None where an encoder
             has none.
         store: Splits, labels and label fractions.
-        protocol: Its penalties and tolerance.
+        protocol: Its values of C and tolerance.
         settings: What is varied.
     """
     task = str(evaluation.facts["task"])

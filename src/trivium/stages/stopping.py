@@ -16,9 +16,12 @@ GRACE_SECONDS = 4.0
 """How long children may take to mark their runs as killed."""
 LONGEST_SECONDS = 8.0
 """After so long the process ends, whatever it is in."""
+ALONE_SECONDS = 2.0
+"""How long a multirun may take to end when its workers have ended."""
 PAUSE_SECONDS = 0.5
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+SERVICES = {"raylet", "gcs_server"}
 SHELLS = {"sh", "bash", "dash", "zsh"}
 
 _hooks: list[Callable[[], None]] = []
@@ -92,19 +95,35 @@ def enter_worker(owner: Owner | None) -> None:
     if owner is None or owner.pid == os.getpid():
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it, an earlier job handled it
     if not any(thread.name == "watching" for thread in threading.enumerate()):
         _watch([owner])
 
 
-def end_children(grace: float = GRACE_SECONDS) -> None:
-    """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow."""
+class Ended(NamedTuple):
+    """What `end_children` ended: whether there was anything, and whether Ray was among it."""
+
+    anything: bool
+    ray: bool
+
+
+def end_children(grace: float = GRACE_SECONDS) -> Ended:
+    """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow.
+
+    Ray's services are stopped meanwhile, so that they start no further job.
+    """
     left = _computing()
-    for process in left:
+    services = [process for process in left if _name(process) in SERVICES]
+    jobs = [process for process in left if process not in services]
+    for process in services:
+        _send(process, signal.SIGSTOP)
+    for process in jobs:
         _send(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(left, timeout=grace)
+    _, alive = psutil.wait_procs(jobs, timeout=grace)
     for process in {*alive, *_computing()}:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1.0)
+    return Ended(bool(left), bool(services))
 
 
 def _computing() -> list[psutil.Process]:
@@ -117,6 +136,13 @@ def _tracks(process: psutil.Process) -> bool:
         return any("resource_tracker" in word for word in process.cmdline())
     except psutil.Error:
         return False
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
@@ -141,7 +167,13 @@ def _listen(reading: int) -> None:
             hook()
         except Exception as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
-    end_children()
+    ended = end_children()
+    if ended.ray:  # its client ends a process without services with a code of its own
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + number)
+    if ended.anything:
+        until = min(until, time.monotonic() + ALONE_SECONDS)
     _children_ended.set()
     time.sleep(max(0.0, until - time.monotonic()))
     os._exit(128 + number)

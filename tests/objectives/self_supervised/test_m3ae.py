@@ -1,17 +1,14 @@
 """M3AE: what is hidden is predicted, is not seen, and can be learned from another modality."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from pairs import THERE, assert_missing_is_ignored, senses, spec, towers
 from trivium.objectives.self_supervised.m3ae import M3AE
 from trivium.types import MASK, View, Views
+from yamls import read
 
-CONF = Path(__file__).parents[3] / "conf" / "objective" / "self_supervised" / "m3ae.yaml"
 SETTINGS = {
     "ratio": {"image": 0.75, "text": 0.5, "audio": 0.5},
     "normalise": {"image": True, "text": False, "audio": False},
@@ -182,6 +179,6 @@ def test_wrong_settings_are_refused():
 
 def test_it_is_built_from_its_yaml():
     data = spec(*ALL)
-    config = OmegaConf.load(CONF).objective
+    config = read("objective/self_supervised/m3ae.yaml").objective
     objective = instantiate(config, encoder=towers(data), data=data)
     assert objective(views(senses(data)))["loss"].isfinite()

@@ -1,20 +1,18 @@
 """MVAE's bounds recomputed from their formulas, and by quadrature."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from pairs import THERE, assert_missing_is_ignored, senses, spec, towers
 from trivium.objectives.unsupervised.mvae import MVAE
 from trivium.types import Sense, View, Views
+from yamls import read
 
-CONF = Path(__file__).parents[3] / "conf" / "objective" / "unsupervised"
 SETTINGS = {
     "decoder_width": 8,
     "decoder_depth": 1,
@@ -173,6 +171,6 @@ def test_every_parameter_that_is_used_has_a_gradient():
 @pytest.mark.parametrize("name", ["mvae", "mopoe"])
 def test_it_is_built_from_its_yaml(name):
     data = spec("image", "text", "audio")
-    config = OmegaConf.load(CONF / f"{name}.yaml").objective
+    config = read(f"objective/unsupervised/{name}.yaml").objective
     objective = instantiate(config, encoder=towers(data), data=data)
     assert objective(views(senses(data)))["loss"].isfinite()

@@ -1,5 +1,4 @@
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +13,11 @@ from trivium.views.audio.recipe import AudioPipeline, AudioRecipe
 from trivium.views.recipe import Recipe
 from trivium.views.text.recipe import TextRecipe
 from views.audio.clips import mels, own, padded, seeded, waves
+from yamls import read
 
-CONF = Path(__file__).parents[3] / "conf/views"
 SOUND = {"rate": 4000, "window": 100, "hop": 40, "bands": 8, "low": 50.0, "high": 2000.0}
 CONFIG = OmegaConf.create(
-    {"data": {"spectrogram": SOUND}, "views": {"audio": OmegaConf.load(CONF / "audio.yaml")}}
+    {"data": {"spectrogram": SOUND}, "views": {"audio": read("views/audio.yaml")}}
 ).views.audio
 NUM_VIEWS = {
     "plain": 1,
@@ -54,7 +53,7 @@ def test_the_known_recipes_are_the_file_s():
 
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_recipes_of_one_name_make_as_many_views_in_every_modality(modality):
-    others = OmegaConf.load(CONF / f"{modality}.yaml")
+    others = read(f"views/{modality}.yaml")
     shared = set(others) & set(CONFIG)
     assert {"plain", "flip", "mild", "two_mild", "contrastive"} <= shared
     for name in shared:
@@ -131,7 +130,7 @@ def test_the_global_source_is_used_without_a_generator():
 
 
 def test_without_audio_the_file_resolves_all_the_same():
-    config = {"data": {"name": "pictures"}, "views": {"audio": OmegaConf.load(CONF / "audio.yaml")}}
+    config = {"data": {"name": "pictures"}, "views": {"audio": read("views/audio.yaml")}}
     resolved = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     assert set(resolved["views"]["audio"]) == set(NUM_VIEWS)
 
