@@ -11,7 +11,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).with_name("app") / "app.py"
-SECONDS = 120
+SECONDS = 300
 
 
 class Multirun:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import psutil
 
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.0
 """How long children may take to mark their runs as killed."""
-LONGEST_SECONDS = 8.0
+LONGEST_SECONDS = 6.0
 """After so long the process ends, whatever it is in."""
 ALONE_SECONDS = 2.0
 """How long a multirun may take to end when its workers have ended."""
