@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev repro verify prune test ui report bench lint docs clean
+.PHONY: help env env-dev env-ray repro verify prune test test-all ui report bench lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,8 +40,20 @@ repro: env  ## everything: data, pretraining, probes, comparison, report (GRID=f
 prune: env  ## list runs and features that no grid refers to; YES=1 removes them
 	$(BIN)/python pipelines/prune.py remove=$(if $(YES),true,false)
 
-test: env-dev  ## the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+test: env-dev  ## the quick tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+
+test-all: env-dev env-ray  ## the slow tests: SLURM, Ray, grids that are stopped and go on
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow $(ARGS)
+
+# Ray shares the packages of the other environment, which it lies upon.
+env-ray: .venv-ray/.installed  ## an environment that has Ray as well, for launcher=ray
+
+.venv-ray/.installed: constraints.txt $(VENV)/.installed
+	$(PYTHON) -m venv .venv-ray
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(.venv-ray/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shared.pth
+	.venv-ray/bin/python -m pip install --quiet -c constraints.txt ray
+	touch $@
 
 ui: env  ## MLflow on http://127.0.0.1:5000
 	$(BIN)/python -m trivium.tracking.server

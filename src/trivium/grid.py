@@ -274,7 +274,7 @@ def _cells(label: str, entry: Mapping[str, Any], common: tuple[str, ...]) -> Ite
                 part,
                 names.get(method, method),
                 point,
-                (*common, *(entry.get("overrides") or ()), *more),
+                (*(entry.get("overrides") or ()), *more, *common),
                 tuple(entry.get("probe") or ()),
                 tuple(entry.get("finetune") or ()) if method in tuned else None,
                 tuple(entry.get("probe_on") or ()),

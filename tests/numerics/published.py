@@ -11,17 +11,21 @@ EXPECTED = "tests/numerics/expected"
 
 
 def commits(root: Path = ROOT) -> list[str]:
-    """The commits at which the results of the newest version were measured; none if there are none.
+    """The commits at which the parts of the newest version's results were measured, if any.
 
-    They stand in `docs/results/VERSION/environment.json`, or in one of each part below VERSION.
+    They stand in `docs/results/VERSION/environment.json`; folders whose name is no version hold
+    results that were carried over.
     """
-    found: dict[tuple[int, ...], list[Path]] = {}
-    for file in (root / "docs" / "results").glob("*/**/environment.json"):
-        version = file.relative_to(root / "docs" / "results").parts[0]
-        numbers = tuple(map(int, re.findall(r"\d+", version)))
-        found.setdefault(numbers, []).append(file)
-    newest = sorted(found[max(found)]) if found else []
-    return sorted({json.loads(file.read_text(encoding="utf-8"))["commit"] for file in newest})
+    files = {
+        tuple(map(int, file.parent.name.split("."))): file
+        for file in (root / "docs" / "results").glob("*/environment.json")
+        if re.fullmatch(r"\d+(\.\d+)*", file.parent.name)
+    }
+    if not files:
+        return []
+    environment = json.loads(files[max(files)].read_text(encoding="utf-8"))
+    named = {one for part in environment["parts"].values() for one in part["commits"]}
+    return sorted({one.removesuffix("-dirty") for one in named})
 
 
 def in_clone(commit: str, root: Path = ROOT) -> bool:

@@ -85,10 +85,12 @@ def published_tree(tmp_path):
     git("add", ".")
     git("commit", "-qm", "goldens")
     commit = git("rev-parse", "HEAD")
-    for version, known in (("0.9", "0" * 40), ("0.10", commit)):
+    for version, known in (("0.9", "0" * 40), ("0.10", commit), ("older", "1" * 40)):
         folder = tmp_path / "docs" / "results" / version
         folder.mkdir(parents=True)
-        (folder / "environment.json").write_text(json.dumps({"commit": known}))
+        (folder / "environment.json").write_text(
+            json.dumps({"parts": {"all": {"commits": [known]}}})
+        )
     return tmp_path, commit
 
 

@@ -7,21 +7,23 @@ import sys
 
 import pytest
 
-from services.multirun import ROOT, Multirun
+from services.multirun import APP, ROOT, Multirun
 
 pytestmark = pytest.mark.slow
 
-PRETRAIN, PROBE = ROOT / "pipelines" / "pretrain.py", ROOT / "pipelines" / "probe.py"
-GRID = ["grid=tiny", "trainer.num_threads=1"]
+PREPARE, PRETRAIN, PROBE = (
+    ROOT / "pipelines" / name for name in ("prepare.py", "pretrain.py", "probe.py")
+)
+GRID = ["--config-dir", str(APP.parent), "grid=little"]
 LAUNCHERS = ["joblib", "submitit_local", "slurm", "ray"]
 SECONDS = 560
 
 
 def run_grid(place, launcher, python=sys.executable, environment=None):
     """Pretrain and probe the cells of the grid; the weights' sums and the records."""
-    for script, words in ((PRETRAIN, GRID), (PROBE, ["grid=tiny"])):
-        chosen = [*words, f"launcher={launcher}"]
-        run = Multirun(place, script, *chosen, python=python, environment=environment)
+    for script in (PREPARE, PRETRAIN, PROBE):
+        words = [*GRID, f"launcher={launcher}"]
+        run = Multirun(place, script, *words, python=python, environment=environment)
         assert run.process.wait(SECONDS) == 0, run.output
     return weights(place), records(place)
 

@@ -19,6 +19,7 @@ from trivium.comparison.paper import for_paper
 from trivium.comparison.records import Entry, Measured
 from trivium.comparison.summary import results
 from trivium.comparison.tables import LEGEND, heading, markdown
+from trivium.comparison.writing import write
 
 __all__ = ["Entry", "write", "write_report"]
 
@@ -104,11 +105,3 @@ def as_markdown(report: Report) -> str:
             lines += [sensitivity.markdown(section.sensitivity), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file atomically, its folder first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)

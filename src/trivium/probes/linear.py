@@ -96,7 +96,10 @@ class LinearProbe:
         self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
         basis = Basis.of(features, common=self.common_scale)
         problem = basis.problem(features, index, len(self.classes_))
-        path, candidates = np.zeros((len(self.C) + 1, len(problem.penalty))), range(len(self.C))
+        path, candidates = (
+            np.zeros((len(self.C) + 1, len(problem.penalty))),
+            list(range(len(self.C))),
+        )
         self.converged_ = True
         if validation is None:
             for row in candidates:
@@ -145,17 +148,19 @@ class LinearProbe:
         self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
     ) -> Vector:
         scale, limit = self.C[row] * problem.num_items, self.max_iterations
-        found = problem.minimise(start, 1 / scale, tolerance=tolerance, max_iterations=limit)
-        self.objective_[row] = found.value * scale
-        if not found.converged:
+        weights, value, distance, converged = problem.minimise(
+            start, 1 / scale, tolerance=tolerance, max_iterations=limit
+        )
+        self.objective_[row] = value * scale
+        if not converged:
             self.converged_ = False
             message = (
                 f"the linear probe did not reach its tolerance of {tolerance:g} for C = "
-                f"{self.C[row]:g} (estimated relative distance {found.distance:.1e}): raise "
+                f"{self.C[row]:g} (estimated relative distance {distance:.1e}): raise "
                 f"max_iterations above {limit}"
             )
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
-        return found.weights
+        return weights
 
     def _keep(self, basis: "Basis", row: int, point: Vector) -> None:
         self.C_, self.mean_, self.scale_ = self.C[row], basis.mean, basis.scale
@@ -177,14 +182,13 @@ class Basis:
     onto their principal axes and scaled to variance one, unless they are many channels of many
     items; sparse ones are scaled to a mean square of one. Channels that are constant (of sparse
     ones: zero) have weight zero at the minimum and are left out. `forward` leads from the others
-    to the axes, `back` is its inverse, transposed.
+    to the axes.
     """
 
     mean: Float[np.ndarray, " channel"]
     scale: Float[np.ndarray, " channel"]
     used: Int64[np.ndarray, " used"]
     forward: Float[np.ndarray, "used axis"] | sparse.dia_array
-    back: Float[np.ndarray, "used axis"] | sparse.dia_array
     penalty: Float[np.ndarray, " axis_and_one"]
 
     @classmethod
@@ -202,15 +206,14 @@ class Basis:
             scale, variances = np.ones_like(sizes), np.ones_like(sizes)
             scale[used] = sizes[used]
         sizes, variances = sizes[used], variances[used]
-        forward, back = sparse.diags_array(1 / sizes), sparse.diags_array(sizes)
+        forward = sparse.diags_array(1 / sizes)
         if isinstance(features, np.ndarray) and not RANK < len(used) < 2 * len(features):
             standard = (features - mean)[:, used] / sizes
             axes, variances, _ = principal(torch.from_numpy(standard))
             kept = variances > 1e-12 * variances.max(initial=1e-12)
             axes, variances = axes[:, kept], variances[kept]
-            sizes = sizes[:, None] * np.sqrt(variances)
-            forward, back = axes / sizes, axes * sizes
-        return cls(mean, scale, used, forward, back, np.append(1 / variances, 0.0))
+            forward = axes / (sizes[:, None] * np.sqrt(variances))
+        return cls(mean, scale, used, forward, np.append(1 / variances, 0.0))
 
     def problem(
         self, features: Features, index: Int64[np.ndarray, " item"], num_classes: int
@@ -239,4 +242,6 @@ class Basis:
     def point(self, weights: Float[np.ndarray, "class column"]) -> Vector:
         """The inverse of `weights`, for weights of any basis."""
         intercept = weights[:, -1] + weights[:, :-1] @ self.mean
-        return np.column_stack([weights[:, self.used] @ self.back, intercept]).ravel()
+        standard = (weights[:, :-1] * self.scale**2)[:, self.used]
+        turned = standard @ self.forward / self.penalty[:-1]
+        return np.column_stack([turned, intercept]).ravel()

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from trivium.probes.inputs import SparseFeatures
 
-FLOOR, BLOCK = -60.0, 2**20
-"""Logits below the first count as it (denormal numbers are slow); feature values at a time."""
+BLOCK = 2**20
+"""Feature values that are worked on together, so that they stay in the cache."""
 SAMPLE, RANK = 2048, 192
 """Items that estimate curvature, and axes along which that of many correlated channels is."""
 FEW, OVERHEAD = 2500, 1e6
@@ -22,16 +22,6 @@ MEMORY, PATIENCE, SUFFICIENT, SHORTEST = 20, 2, 1e-4, 1e-8
 Vector: TypeAlias = Float[np.ndarray, " weight"]
 Pairs: TypeAlias = deque[tuple[Vector, Vector]]
 Metric: TypeAlias = Callable[[Vector], Vector]
-
-
-class Solution(NamedTuple):
-    """Where a solve ended, and how far above the minimum (an estimate, relative to the value)."""
-
-    weights: Vector
-    value: float
-    distance: float
-    converged: bool
-    num_iterations: int
 
 
 class SoftmaxRegression:
@@ -57,10 +47,12 @@ class SoftmaxRegression:
         self.penalty = np.tile(penalty, num_classes)
         dense = isinstance(features, Tensor)
         rows = max(256, BLOCK // len(penalty)) if dense else self.num_items
-        self.labels = labels.split(rows)
-        self.blocks = features.split(rows) if dense else (features,)
+        self.labels = torch.split(labels, rows)
+        self.blocks = torch.split(features, rows) if dense else (features,)
         self.noise = torch.finfo(features.dtype).eps if dense else np.finfo(features.dtype).eps
-        self.sample = features[np.random.default_rng(0).permutation(self.num_items)[:SAMPLE]]
+        self.sample: Tensor | SparseFeatures = features[
+            np.random.default_rng(0).permutation(self.num_items)[:SAMPLE]
+        ]
         self.axes = (np.empty((len(penalty) - 1, 0)), np.empty(0), 1.0)
         if correlated:
             self.axes = principal(self.sample[:, :-1].double())
@@ -73,10 +65,12 @@ class SoftmaxRegression:
         by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
         total, gradient = 0.0, torch.zeros_like(by_class)
         for rows, labels in zip(self.blocks, self.labels, strict=True):
-            losses, errors = losses_and_errors(_logits(rows, by_class), labels)
-            total += float(losses.sum(dtype=torch.float64))
+            probabilities, index = _logits(rows, by_class).double().softmax(0), labels[None]
+            true = probabilities.gather(0, index)
+            total -= float(true.log().sum())
+            errors = probabilities.scatter_(0, index, true - 1)
             if isinstance(rows, Tensor):
-                gradient += errors @ rows
+                gradient += errors.to(rows.dtype) @ rows
             else:
                 gradient += torch.from_numpy(rows.T @ errors.numpy().T).mT
         gradient -= gradient.mean(0)
@@ -85,11 +79,12 @@ class SoftmaxRegression:
 
     def minimise(
         self, start: Vector, ridge: float, *, tolerance: float, max_iterations: int
-    ) -> Solution:
+    ) -> tuple[Vector, float, float, bool]:
         """L-BFGS (Liu and Nocedal 1989) that begins with an estimate of the inverse Hessian.
 
         It is done when its Newton decrement `-g.d / 2`, an estimate of the distance to the
-        minimum, stays below `tolerance` times the value.
+        minimum, stays below `tolerance` times the value. Returns where it ended, the value, the
+        relative distance, and whether it was done before `max_iterations`.
         """
         penalty = ridge * self.penalty
         weights, (loss, slope) = start, self.loss(start)
@@ -124,7 +119,7 @@ class SoftmaxRegression:
                 self.pairs.append((step, after - slope))
                 pairs.append((step, change))
             weights, value, slope = weights + step, found, after
-        return Solution(weights, value, distance, calm == PATIENCE, iteration)
+        return weights, value, distance, calm == PATIENCE
 
     def _is_stale(self, iteration: int, weights: Vector) -> bool:
         """Whether a new metric is due; a Hessian is, once evaluations have cost as much as it."""
@@ -138,9 +133,9 @@ class SoftmaxRegression:
         """The inverse Hessian, or that of `mean(diag(p) - p p') x mean(x x') + penalty`."""
         if self.hessian is not None:
             factor = torch.linalg.cholesky(self.hessian + torch.from_numpy(np.diag(penalty)))
-            return lambda g: torch.cholesky_solve(torch.from_numpy(g[:, None]), factor)[
+            return lambda g: torch.cholesky_solve(torch.from_numpy(g[:, None]), factor).numpy()[
                 :, 0
-            ].numpy()
+            ]
         by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
         p = _logits(self.sample, by_class).double().softmax(0)
         covariance = p.mean(1).diag() - p @ p.mT / p.shape[1] + 1 / self.num_classes
@@ -160,8 +155,8 @@ class SoftmaxRegression:
 
     def _hessian(self, weights: Vector) -> Float[Tensor, "weight weight"]:
         """Second derivatives of the mean cross-entropy of the sample, made positive definite."""
-        dense = isinstance(self.sample, Tensor)
-        sample = self.sample.double() if dense else torch.from_numpy(self.sample.toarray())
+        known = self.sample
+        sample = known.double() if isinstance(known, Tensor) else torch.from_numpy(known.toarray())
         by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
         probabilities = _logits(sample, by_class).softmax(0)
         scaled = (probabilities[:, None] * sample.mT).numpy()
@@ -175,24 +170,6 @@ class SoftmaxRegression:
         channels = np.arange(by_class.shape[1])
         view[:, channels, :, channels] += 1 / self.num_classes
         return torch.from_numpy(hessian)
-
-
-def losses_and_errors(
-    logits: Float[Tensor, "class item"], labels: Int64[Tensor, " item"]
-) -> tuple[Float[Tensor, " item"], Float[Tensor, "class item"]]:
-    """Cross-entropies and their derivatives by the logits, which are overwritten.
-
-    Logits are taken relative to the true class, and a loss is `max + log1p(sum of the others)`: so
-    both keep their relative precision when they go to zero on separable data.
-    """
-    index = labels[None]
-    logits -= logits.gather(0, index)
-    top = logits.amax(0, keepdim=True)
-    logits.sub_(top).clamp_(min=FLOOR).exp_().scatter_(0, index, 0.0)
-    others, true = logits.sum(0, keepdim=True), torch.exp(-top)
-    losses = top + torch.log1p(others + torch.expm1(-top))
-    logits.div_(others + true).scatter_(0, index, -others / (others + true))
-    return losses[0], logits
 
 
 def principal(features: Float[Tensor, "item channel"]) -> tuple[np.ndarray, np.ndarray, float]:

@@ -1,6 +1,7 @@
 """Published results as files: runs, records, cells, comparisons and environments."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trivium.comparison.report import write
+from trivium.comparison.writing import write
 
 ROOT = Path("docs/results")
 """Where the versions lie, seen from the project's root."""
@@ -128,17 +129,19 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file with the types of its columns; what is missing is NaN or the empty string."""
-    names = pd.read_csv(path, nrows=0).columns
-    text = [name for name in names if _kind(name) is str]
-    table = pd.read_csv(
-        path,
-        dtype=dict.fromkeys(text, str),
-        keep_default_na=False,
-        na_values={name: [""] for name in FLOATS},
-        float_precision="round_trip",
-    )
-    return table.astype({name: _kind(name) for name in names if name not in text})
+    """A CSV file with the types of its columns; what is missing is NaN or the empty string.
+
+    Numbers are read by Python, whose floats survive writing and reading to the last bit.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for name in table.columns:
+        if name in FLOATS:
+            table[name] = [float(text) if text else math.nan for text in table[name]]
+        elif name in INTEGERS:
+            table[name] = [int(text) for text in table[name]]
+        elif name in FLAGS:
+            table[name] = [text == "True" for text in table[name]]
+    return table.astype({name: _kind(name) for name in table.columns if _kind(name) is not str})
 
 
 def read_table(stem: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
