@@ -79,7 +79,7 @@ def test_texts_in_a_sweep_over_layer_decay(place):
         (["checkpoint=raw"], "without weights to fine-tune"),
         (["checkpoint=nowhere"], "there is no run folder nowhere"),
         (["checkpoint=x", "data=nowhere"], "Could not find 'data/nowhere'"),
-        (["checkpoint=x", "layer=0.5"], "Key 'layer' is not in struct"),
+        (["checkpoint=x", "layer=0.5"], "Could not override 'layer'"),
     ],
 )
 def test_a_wrong_choice_is_told(tmp_path, monkeypatch, overrides, words):
