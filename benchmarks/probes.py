@@ -18,8 +18,9 @@ import time
 import warnings
 from collections.abc import Callable
 
-THREADS = sys.argv[sys.argv.index("--threads") + 1] if "--threads" in sys.argv else "1"
-os.environ["OMP_NUM_THREADS"] = THREADS
+os.environ["OMP_NUM_THREADS"] = dict(zip(sys.argv, sys.argv[1:], strict=False)).get(
+    "--threads", "1"
+)
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 SIZES = ("60x64", "540x48", "540x784", "6000x64", "60000x64", "60000x192")
 NUM_CLASSES = 10
 
-clock: Callable[[], float] = time.process_time if THREADS == "1" else time.perf_counter
+ONE = os.environ["OMP_NUM_THREADS"] == "1"
+clock: Callable[[], float] = time.process_time if ONE else time.perf_counter
 
 
 def features_of(num_items: int, width: int) -> tuple[np.ndarray, np.ndarray]:

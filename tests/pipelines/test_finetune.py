@@ -4,8 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from hydra.errors import HydraException
 
 from commands import SMALL, TEXTS, run
+from trivium.stages.entry import EXPECTED
+from trivium.stages.finetune import main as finetune
+from yamls import composed
 
 QUICK = ["budget.flops=2e8", "fractions=[0.5,1.0]", "optimizer.lr=[1e-3,4e-3]"]
 
@@ -75,14 +79,15 @@ def test_texts_in_a_sweep_over_layer_decay(place):
         (["checkpoint=raw"], "without weights to fine-tune"),
         (["checkpoint=nowhere"], "there is no run folder nowhere"),
         (["checkpoint=x", "data=nowhere"], "Could not find 'data/nowhere'"),
-        (["checkpoint=x", "layer=0.5"], "Key 'layer' is not in struct"),
+        (["checkpoint=x", "layer=0.5"], "Could not override 'layer'"),
     ],
 )
-def test_a_wrong_choice_is_one_sentence(place, overrides, words):
-    done = run(place, "finetune.py", *overrides)
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_wrong_choice_is_told(tmp_path, monkeypatch, overrides, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((*EXPECTED, HydraException)) as error:
+        finetune(composed("finetune", overrides))
+    assert words in str(error.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

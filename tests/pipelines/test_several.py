@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 from recomputed import check_cells, check_text, recomputed
@@ -65,35 +66,32 @@ def begin(tower, checkpoint):
     return f"towers={{{tower}: {{checkpoint: {checkpoint}, frozen: true}}}}"
 
 
-def pretrain(cell, *choices):
-    return ["pretrain", *DATA, *SHORT, *choices, f"run_dir=outputs/runs/{cell}-0"]
-
-
-def probe(name, *choices, checkpoint=None):
-    checkpoint = checkpoint or f"outputs/runs/{name}"
-    place = [f"checkpoint={checkpoint}", f"probe_dir=outputs/probes/{name}"]
-    return ["probe", *DATA, *PROBE, *choices, *place]
-
-
-ALONE = ["part=image", "encoder=vit_nano", "encoder.patch=8", "objective=self_supervised/simclr"]
-LOCKED = begin("image", "outputs/runs/synthetic_pairs.image-simclr-0")
-CELLS = ["synthetic_pairs-clip", "synthetic_pairs-cross_entropy", "synthetic_pairs.image-simclr"]
+LOCKED = begin("image", "outputs/runs/alone")
+ALONE = ["encoder=vit_nano", "encoder.patch=8", "run_dir=outputs/runs/alone"]
+WHOLE = {"data": "synthetic_pairs", "probe": [*DATA[1:], *PROBE]}
+CELLS = {
+    "clip": WHOLE | {"objectives": ["clip"], "overrides": [*DATA[1:], *SHORT, *TOWERS]},
+    "cross_entropy": WHOLE
+    | {
+        "objectives": ["cross_entropy"],
+        "overrides": [*DATA[1:], *SHORT, *TOWERS, CROSS_ATTENTION],
+    },
+    "alone": WHOLE
+    | {"part": "image", "objectives": ["simclr"], "overrides": [*DATA[1:], *SHORT, *ALONE]},
+}
+GRID = {
+    "defaults": [{"override /hydra/sweeper": "grid"}],
+    "grid": {"name": "pairs", "index": None, "seeds": [0], "cells": CELLS},
+}
+CHOSEN = ["--config-dir", "more_conf", "grid=pairs"]
 CHAIN = [
-    ["prepare", *DATA],
-    pretrain("synthetic_pairs-clip", *TOWERS, CLIP),
-    probe("synthetic_pairs-clip-0"),
-    pretrain("synthetic_pairs-cross_entropy", *TOWERS, CROSS_ENTROPY, CROSS_ATTENTION),
-    probe("synthetic_pairs-cross_entropy-0"),
-    pretrain("synthetic_pairs.image-simclr", *ALONE),
-    probe("synthetic_pairs.image-simclr-0", "part=image"),
-    pretrain("locked", *TOWERS, CLIP, LOCKED),
-    probe("synthetic_pairs-raw", checkpoint="raw"),
-    [
-        "compare", "datasets=[synthetic_pairs]", f"cells=[{','.join(CELLS)}]", "seeds=[0]",
-        "folders=[outputs]",
-    ],
+    ["prepare", "-m", "launcher=basic", *CHOSEN],
+    ["pretrain", "-m", "launcher=basic", *CHOSEN],
+    ["pretrain", *DATA, *SHORT, *TOWERS, CLIP, LOCKED, "run_dir=outputs/runs/locked"],
+    ["probe", "-m", "launcher=basic", *CHOSEN],
+    ["compare", *CHOSEN, "report=outputs/report"],
     ["compare", "runs=''", "report=outputs/tracked"],
-]  # fmt: skip
+]
 # What one command says when it refuses: the choices, and words of its one sentence.
 WRONG = [
     (
@@ -129,12 +127,12 @@ WRONG = [
         "the image tower cannot begin with vit_nano",
     ),
     (
-        [*DATA, *TOWERS, CLIP, "+towers.smell.checkpoint=outputs/runs/locked-0"],
+        [*DATA, *TOWERS, CLIP, "+towers.smell.checkpoint=outputs/runs/locked"],
         "towers.smell is set, but the encoder towers_nano has no such tower",
     ),
     (
-        [*DATA, *TOWERS, CLIP, "towers={image: {chekpoint: outputs/runs/locked-0}}"],
-        "towers.image is {'chekpoint': 'outputs/runs/locked-0'}; expected checkpoint",
+        [*DATA, *TOWERS, CLIP, "towers={image: {chekpoint: outputs/runs/locked}}"],
+        "towers.image is {'chekpoint': 'outputs/runs/locked'}; expected checkpoint",
     ),
 ]
 
@@ -143,6 +141,9 @@ WRONG = [
 def ran(tmp_path_factory):
     """The folder after all commands, and exit code and errors of each."""
     place = tmp_path_factory.mktemp("several")
+    (place / "more_conf" / "grid").mkdir(parents=True)
+    text = "# @package _global_\n" + yaml.safe_dump(GRID, sort_keys=False)
+    (place / "more_conf" / "grid" / "pairs.yaml").write_text(text)
     environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     wrong = [["pretrain", *choices, "run_dir=outputs/wrong"] for choices, _ in WRONG]
@@ -161,6 +162,12 @@ def ran(tmp_path_factory):
     return place / "outputs", outcomes[len(CHAIN) :]
 
 
+def the(folder, start):
+    """The one folder whose name begins like this: the rest is what it is known by."""
+    (found,) = folder.glob(f"{start}-*")
+    return found
+
+
 def records(folder):
     return json.loads((folder / "probe.json").read_text())["records"]
 
@@ -171,7 +178,7 @@ def names(folder):
 
 @pytest.mark.slow
 def test_towers_the_fusion_and_every_direction_are_probed(ran):
-    folder = ran[0] / "probes" / "synthetic_pairs-clip-0"
+    folder = the(ran[0] / "probes", "synthetic_pairs-clip-0")
     assert names(folder) == {*MODALITIES, "fused", *DIRECTIONS, *LINEAR}
     probes = {record["probe"] for record in records(folder / "fused")}
     for one in MODALITIES:
@@ -195,13 +202,13 @@ def test_towers_the_fusion_and_every_direction_are_probed(ran):
 
 @pytest.mark.slow
 def test_a_supervised_fusion_is_probed_without_a_joint_space(ran):
-    folder = ran[0] / "probes" / "synthetic_pairs-cross_entropy-0"
+    folder = the(ran[0] / "probes", "synthetic_pairs-cross_entropy-0")
     assert names(folder) == {*MODALITIES, "fused", *LINEAR}
 
 
 @pytest.mark.slow
 def test_one_part_alone_is_as_any_data_of_its_modality(ran):
-    folder = ran[0] / "probes" / "synthetic_pairs.image-simclr-0"
+    folder = the(ran[0] / "probes", "alone-on-synthetic_pairs.image")
     assert names(folder) == {"image", "linear image to text", "linear text to image"}
     for name in names(folder):
         facts = json.loads((folder / name / "probe.json").read_text())["facts"]
@@ -211,10 +218,9 @@ def test_one_part_alone_is_as_any_data_of_its_modality(ran):
 @pytest.mark.slow
 def test_a_frozen_tower_stays_bit_for_bit(ran):
     runs = ran[0] / "runs"
-    alone = load_file(runs / "synthetic_pairs.image-simclr-0" / "encoder.safetensors")
-    locked, free = (
-        load_file(runs / name / "encoder.safetensors")
-        for name in ("locked-0", "synthetic_pairs-clip-0")
+    alone, locked, free = (
+        load_file(folder / "encoder.safetensors")
+        for folder in (runs / "alone", runs / "locked", the(runs, "synthetic_pairs-clip-0"))
     )
     for key, values in alone.items():
         assert np.array_equal(values, locked[f"towers.image.{key}"]), key
@@ -223,7 +229,7 @@ def test_a_frozen_tower_stays_bit_for_bit(ran):
 
 @pytest.mark.slow
 def test_raw_inputs_have_their_own_probes_and_retrieval(ran):
-    folder = ran[0] / "probes" / "synthetic_pairs-raw"
+    folder = the(ran[0] / "probes", "raw-on-synthetic_pairs")
     ridge = {f"ridge {direction}" for direction in DIRECTIONS}
     durations = {"duration text to audio", "duration audio to text"}
     assert names(folder) == {*MODALITIES, *ridge, *durations, *LINEAR}
@@ -271,7 +277,7 @@ def test_every_number_has_a_metric_of_its_own_in_the_tracker(ran):
 
     from trivium.probes.evaluation import read_evaluation
 
-    folder = ran[0] / "probes" / "synthetic_pairs-clip-0"
+    folder = the(ran[0] / "probes", "synthetic_pairs-clip-0")
     evaluations = [read_evaluation(path.parent) for path in folder.glob("*/probe.json")]
     client = MlflowClient(f"sqlite:///{ran[0].parent}/mlruns/mlflow.db")
     (run,) = client.search_runs(["1"], f"tags.checkpoint = '{evaluations[0].checkpoint}'")

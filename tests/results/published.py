@@ -3,7 +3,8 @@
 import json
 
 from comparison.fabricated import fabricate_grid
-from trivium.comparison.report import write_report
+from trivium.comparison.content import assemble
+from trivium.comparison.report import document
 from trivium.results.publish import published
 from trivium.results.recipes import Recipe
 
@@ -20,10 +21,19 @@ def made(cell, seed):
 
 
 def report(root, *datasets, **settings):
-    """Write the report of fabricated grids; the folder."""
-    entries = [e for name in datasets for e in fabricate_grid(root, dataset=name, **settings)]
-    write_report(entries, root / "report", commit="abc1234")
-    return root / "report"
+    """What publishing reads of the report of fabricated grids; the folder."""
+    return compare(
+        root, [e for name in datasets for e in fabricate_grid(root, dataset=name, **settings)]
+    )
+
+
+def compare(root, entries):
+    """Of a report `comparison.json` alone."""
+    folder = root / "report"
+    folder.mkdir(parents=True)
+    found = document(assemble(entries, commit="abc1234"))
+    (folder / "comparison.json").write_text(json.dumps(found))
+    return folder
 
 
 def publish(folder, grid="default", datasets=None, environment=ENVIRONMENT):

@@ -5,7 +5,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trivium.results import files
@@ -78,6 +78,7 @@ record = st.fixed_dictionaries(
 
 
 @given(st.lists(record, max_size=6), st.randoms())
+@settings(max_examples=30, deadline=None)
 def test_order_does_not_matter_and_every_float_survives(tmp_path_factory, rows, random):
     shuffled = random.sample(rows, len(rows))
     table = frame(rows, RECORDS)

@@ -74,13 +74,11 @@ def test_everything_has_a_table_of_each_probe(written):
 
 def test_retrieval_is_shown_with_chance(tmp_path):
     from comparison.fabricated_pairs import fabricate_pairs
-    from trivium.comparison.report import write_report
     from trivium.results.files import write_results
 
-    from .published import publish
+    from .published import compare, publish
 
-    write_report(fabricate_pairs(tmp_path), tmp_path / "report", commit="abc1234")
-    write_results(publish(tmp_path / "report"), tmp_path / "0.1")
+    write_results(publish(compare(tmp_path, fabricate_pairs(tmp_path))), tmp_path / "0.1")
     text = everything(tmp_path / "0.1")
     assert "recall@5" in text
     assert "candidates; chance finds" in text

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from comparison.fabricated import fabricate
-from trivium.comparison.report import write_report
 
-from .published import ENVIRONMENT, publish
+from .published import ENVIRONMENT, compare, publish
 
 
 def test_what_is_not_in_the_report_is_named(folder):
@@ -28,8 +27,7 @@ def test_runs_of_two_machines_are_two_parts(tmp_path):
         (entry.run_folder / "environment.json").write_text(json.dumps(said))
         config = {"budget": {"flops": 5e11, "steps": None}, "trainer": {"precision": "32-true"}}
         (entry.run_folder / "config.yaml").write_text(json.dumps(config))
-    write_report(entries, tmp_path / "report", commit="abc1234")
-    found = publish(tmp_path / "report")
+    found = publish(compare(tmp_path, entries))
     assert {name: facts["cpu"] for name, facts in found.parts.items()} == {
         "default/shapes": "x86_64 avx2",
         "default/shapes (2)": "aarch64 sve",

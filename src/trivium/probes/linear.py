@@ -21,6 +21,7 @@ from trivium.probes.inputs import (
     training_classes,
 )
 from trivium.probes.solver import RANK, SoftmaxRegression, Vector, principal
+from trivium.probes.threads import torch_threads
 
 VALUES_OF_C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 COARSE, MARGIN, CLOSE, ROWS = 1e-4, 0.1, 0.03, 4096
@@ -76,6 +77,7 @@ class LinearProbe:
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.common_scale = common_scale
 
+    @torch_threads()
     def fit(
         self,
         features: Features,

@@ -149,7 +149,8 @@ class SoftmaxRegression:
             turned = turn.T @ gradient.reshape(by_class.shape)
             found = turned * inverse
             found[:, :-1] += (turned[:, :-1] @ axes * inside) @ axes.T
-            return (turn @ found).ravel()
+            along: Vector = (turn @ found).ravel()
+            return along
 
         return along_axes
 

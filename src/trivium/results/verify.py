@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -134,7 +134,7 @@ def figures(results: Results, chosen: Chosen, again: pd.DataFrame) -> list[Figur
     """
     ways = _of(results.records, chosen.rows, seeds=True)
     groups = dict(list(_main(ways).groupby(list(FIGURE))))
-    cells = results.cells.set_index(list(FIGURE)).sort_index()
+    cells = _of(results.cells, chosen.rows, seeds=True).set_index(list(FIGURE)).sort_index()
     found = []
     for key, made in _main(again).groupby(list(FIGURE)):
         if key not in groups:
@@ -151,13 +151,13 @@ def figures(results: Results, chosen: Chosen, again: pd.DataFrame) -> list[Figur
     return found
 
 
-def prediction(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+def prediction(values: Iterable[float], level: float = LEVEL) -> tuple[float, float]:
     """Where one more observation is to be expected beside n independent normal ones.
 
     mean ± t · s · sqrt(1 + 1/n), with t the quantile (1 + level) / 2 of Student's distribution
     with n - 1 degrees of freedom and s the standard deviation of the n.
     """
-    array = np.asarray(values, dtype=float)
+    array = np.array([*values], dtype=float)
     quantile = float(stats.t.ppf((1 + level) / 2, len(array) - 1))
     half = quantile * float(array.std(ddof=1)) * math.sqrt(1 + 1 / len(array))
     return float(array.mean()) - half, float(array.mean()) + half
