@@ -13,9 +13,7 @@ from trivium.stages.reuse import origin
 def plan(grid: Grid, stage: str, copies: Sequence[Sequence[str]]) -> list[Job]:
     """The jobs of a stage, each once; says which are finished already, and by which commit."""
     repeated = any("overwrite=true" in (word.lower() for word in words) for words in copies)
-    jobs = {
-        (job.name, job.overrides): job for words in copies for job in grid.jobs(stage, words)
-    }
+    jobs = {(job.name, job.overrides): job for words in copies for job in grid.jobs(stage, words)}
     found = [job._replace(done=False) if repeated else job for job in jobs.values()]
     grid.compositions.save()
     done = [job for job in found if job.done]
