@@ -13,6 +13,7 @@ GRID = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_what_was_published_is_made_again_bit_by_bit(tmp_path):
     for stage in ("prepare", "pretrain", "probe"):
         done = run(tmp_path, f"{stage}.py", "-m", *GRID, "launcher=basic")
