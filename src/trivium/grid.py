@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from trivium.compose import Compositions, objectives, suitable
 from trivium.config import finetuning_values, pretraining_values, probe_values
 from trivium.identity import (
-    encoder_sums,
     is_finished,
     is_measured,
     measurement_identity,
@@ -233,11 +232,6 @@ class Grid:
         root = {"probe": "outputs/probes", "finetune": "outputs/finetuned"}[stage]
         folder = Path(root) / measurement_name(values, source, identity)
         return Job(name, words, values, folder, identity, is_measured(folder, identity))
-
-
-def weights_sum(folder: Path) -> str | None:
-    """The sum of an encoder's weights as its description says it."""
-    return encoder_sums(folder)[1]
 
 
 def _checked(label: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -103,16 +103,6 @@ def checkpoint_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def encoder_module(folder: Path) -> str:
-    """The module of the encoder's class, as a dotted path.
-
-    Raises:
-        FileNotFoundError: If the folder holds no encoder.
-        ValueError: If the description is damaged.
-    """
-    return str(_describe(folder)["class"]).rpartition(".")[0]
-
-
 def _build(description: Mapping[str, Any], folder: Path) -> Encoder:
     constructor = _encoder_class(str(description["class"]), folder)
     arguments = description["arguments"]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trivium.grid import Grid, Job, weights_sum
+from trivium.grid import Grid, Job
+from trivium.identity import encoder_sums
 from trivium.stages.reuse import origin
 
 
@@ -60,7 +61,7 @@ def contents(grid: Grid, stage: str) -> dict[str, Any]:
             sys.exit(f"error: {job.name} said that it ended well, but left no result")
         folder = None if job.folder is None else str(job.folder)
         if stage == "pretrain" and job.folder is not None:
-            found[job.name] = {"folder": folder, "weights": weights_sum(job.folder)}
+            found[job.name] = {"folder": folder, "weights": encoder_sums(job.folder)[1]}
         elif stage == "prepare":
             found[job.name] = {"folder": folder, "fingerprint": job.identity}
         else:
