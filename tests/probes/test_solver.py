@@ -12,11 +12,11 @@ from trivium.probes.solver import SoftmaxRegression, principal
 def problem(*, dense=True, single=False, num_items=50, **settings):
     rng = np.random.default_rng(0)
     features = np.column_stack([rng.normal(size=(num_items, 4)), np.ones(num_items)])
-    labels = torch.from_numpy(rng.integers(0, 3, num_items))
-    rows = torch.from_numpy(features.astype("f4" if single else "f8"))
+    labels = rng.integers(0, 3, num_items)
+    rows = features.astype("f4" if single else "f8")
     penalty = np.array([1.0, 2.0, 0.5, 1.0, 0.0])
     known = rows if dense else sparse.csr_array(features)
-    return SoftmaxRegression(known, labels, 3, penalty, **settings), features, labels.numpy()
+    return SoftmaxRegression(known, labels, 3, penalty, **settings), features, labels
 
 
 @pytest.mark.parametrize("dense", [True, False])

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -27,11 +26,10 @@ def cached_features(
     batch_size: int = 512,
     device: torch.device | str = "cpu",
     part: Modality | None = None,
-    without: Sequence[Modality] = (),
 ) -> Float[np.ndarray, "item channel"]:
     """Features of every item of a store, computed once per checkpoint, store and layer.
 
-    Of several modalities the fused features, `without` some of them; or of a `part` the tower's.
+    Of several modalities the fused features, or of a `part` the tower's.
 
     The file lies in a folder named by the checkpoint's hash; it is written in one step and read
     as a memory map.
@@ -43,7 +41,6 @@ def cached_features(
         batch_size: Items at a time.
         device: Where to run.
         part: The modality whose tower is asked; `store` is of that modality then.
-        without: Modalities that are withheld.
 
     Raises:
         FileNotFoundError: The folder holds no encoder.
@@ -51,7 +48,7 @@ def cached_features(
     """
     from trivium.encoders.checkpoint import checkpoint_hash, load_encoder
 
-    layer = "/".join([LAYER, *([part] if part else []), *(f"without {one}" for one in without)])
+    layer = "/".join([LAYER, *([part] if part else [])])
     key = "\n".join([store.fingerprint, layer])
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     path = cache / checkpoint_hash(checkpoint)[:16] / f"{name}.npy"
@@ -59,7 +56,7 @@ def cached_features(
         encoder = load_encoder(checkpoint)
         if part is not None:
             encoder = cast(Towers, encoder).tower(part)
-        features = embed(encoder, store, batch_size=batch_size, device=device, without=without)
+        features = embed(encoder, store, batch_size=batch_size, device=device)
         _save(features, path)
     cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return cached

@@ -91,9 +91,7 @@ def _several(encoder: Encoder, store: Store, without: Sequence[Modality]) -> Sou
 
     def gathered(chosen: np.ndarray) -> tuple[Senses, None]:
         found = senses_of(gather(store, chosen, None, towers.audio_column))
-        for one in without:
-            found[one] = found[one]._replace(present=torch.zeros(len(chosen), dtype=torch.bool))
-        return found, None
+        return {one: sense for one, sense in found.items() if one not in without}, None
 
     return Source(store.num_items, gathered)
 

@@ -34,10 +34,14 @@ def joined(first: Directions, second: Directions) -> Directions:
 
 
 def similarities(queries: Directions, items: Directions) -> Iterator[Float[Tensor, "query item"]]:
-    """The similarity of all items to a few queries at a time, in their order."""
+    """The similarity of all items to a few queries at a time; each block replaces the last."""
     if isinstance(items, Tensor):
+        # NumPy's product into memory that is used again: several times as fast as a new tensor.
+        found = torch.empty(min(CHUNK, len(queries)), len(items))
         for some in torch.split(queries, CHUNK):
-            yield some @ items.mT
+            block = found[: len(some)]
+            np.matmul(some.numpy(), items.numpy().T, out=block.numpy())
+            yield block
         return
     across = items.T.tocsr()
     for first in range(0, queries.shape[0], CHUNK):

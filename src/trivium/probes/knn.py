@@ -16,8 +16,7 @@ from trivium.probes.inputs import (
     class_indices,
     training_classes,
 )
-
-GROUPS = 16
+from trivium.probes.threads import torch_threads
 
 Features: TypeAlias = Shaped[np.ndarray, "item channel"] | SparseFeatures
 Labelled: TypeAlias = tuple[
@@ -104,6 +103,7 @@ class KNNProbe:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
 
+    @torch_threads()
     def _votes(
         self, features: Features, neighbours: Sequence[int]
     ) -> Float[Tensor, "k item class"]:
@@ -130,17 +130,19 @@ def _nearest(
     """The k largest of each row, sorted; many columns are first reduced to groups.
 
     The k largest values lie in the k groups with the largest maxima, so only those are sorted.
+    Groups of `sqrt(num_items / k)` make as many groups as candidates.
     """
     num_items = similarity.shape[1]
-    width = num_items // GROUPS
-    if width <= 2 * k:
+    size = int((num_items / k) ** 0.5)
+    if size < 3:
         top = similarity.topk(k)
         return top.values, top.indices
-    grouped = similarity[:, : width * GROUPS].reshape(len(similarity), GROUPS, width)
-    groups = grouped.amax(1).topk(k).indices
-    offsets = torch.arange(0, width * GROUPS, width, device=similarity.device)
+    width = num_items // size
+    grouped = similarity[:, : width * size].reshape(len(similarity), size, width)
+    groups = grouped.amax(1).topk(k, sorted=False).indices
+    offsets = torch.arange(0, width * size, width, device=similarity.device)
     candidates = (groups[:, :, None] + offsets).flatten(1)
-    rest = torch.arange(width * GROUPS, num_items, device=similarity.device)
+    rest = torch.arange(width * size, num_items, device=similarity.device)
     candidates = torch.cat([candidates, rest.expand(len(similarity), -1)], 1)
     top = similarity.gather(1, candidates).topk(k)
     return top.values, candidates.gather(1, top.indices)

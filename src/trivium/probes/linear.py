@@ -221,17 +221,17 @@ class Basis:
         self, features: Features, index: Int64[np.ndarray, " item"], num_classes: int
     ) -> SoftmaxRegression:
         """The problem of labelled features in these coordinates, with ones appended."""
-        shape, labels = (features.shape[0], len(self.penalty)), torch.from_numpy(index)
+        shape = (features.shape[0], len(self.penalty))
         if not isinstance(features, np.ndarray):
             scaled = features[:, self.used].astype(np.float64) @ self.forward
             rows = sparse.hstack([scaled, sparse.csr_array(np.ones((shape[0], 1)))], format="csr")
-            return SoftmaxRegression(rows, labels, num_classes, self.penalty)
+            return SoftmaxRegression(rows, index, num_classes, self.penalty)
         turned = np.ones(shape, np.float64 if np.prod(shape) <= EXACT_SIZE else np.float32)
         for first in range(0, shape[0], ROWS):
             rows = slice(first, first + ROWS)
             turned[rows, :-1] = (features[rows] - self.mean)[:, self.used] @ self.forward
-        correlated, white = sparse.issparse(self.forward), torch.from_numpy(turned)
-        return SoftmaxRegression(white, labels, num_classes, self.penalty, correlated=correlated)
+        correlated = sparse.issparse(self.forward)
+        return SoftmaxRegression(turned, index, num_classes, self.penalty, correlated=correlated)
 
     def weights(self, point: Vector) -> Float[np.ndarray, "class column"]:
         """[class, channel + 1] for features as they are, the intercept last."""

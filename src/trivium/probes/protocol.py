@@ -160,7 +160,7 @@ def evaluate(
         facts: What identifies the checkpoint; kept as they are.
         checkpoint: Hash of the checkpoint.
         task: Whose labels are predicted.
-        variants: Other features of every item, by what sets them apart.
+        variants: Other features of the test items, by what sets them apart.
 
     Raises:
         ValueError: features that do not fit the store or are not finite, or a training draw
@@ -175,8 +175,7 @@ def evaluate(
     ]
     test = np.asarray(store.split("test"))
     targets = labels[test]
-    seen = {"": table} | {f" {name}": values for name, values in (variants or {}).items()}
-    shown = [(suffix, values[test]) for suffix, values in seen.items()]
+    shown = [("", table[test]), *((f" {name}", own) for name, own in (variants or {}).items())]
     records: list[Record] = []
     predictions: dict[str, np.ndarray] = {"labels": targets.astype(np.int16)}
     groups = store.groups()

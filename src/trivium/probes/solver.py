@@ -36,8 +36,8 @@ class SoftmaxRegression:
 
     def __init__(
         self,
-        features: Float[Tensor, "item channel"] | SparseFeatures,
-        labels: Int64[Tensor, " item"],
+        features: Float[np.ndarray, "item channel"] | SparseFeatures,
+        labels: Int64[np.ndarray, " item"],
         num_classes: int,
         penalty: Float[np.ndarray, " channel"],
         *,
@@ -45,37 +45,38 @@ class SoftmaxRegression:
     ) -> None:
         self.num_items, self.num_classes = len(labels), num_classes
         self.penalty = np.tile(penalty, num_classes)
-        dense = isinstance(features, Tensor)
+        dense = isinstance(features, np.ndarray)
         rows = max(256, BLOCK // len(penalty)) if dense else self.num_items
-        self.labels = torch.split(labels, rows)
-        self.blocks = torch.split(features, rows) if dense else (features,)
-        self.noise = torch.finfo(features.dtype).eps if dense else np.finfo(features.dtype).eps
-        self.sample: Tensor | SparseFeatures = features[
+        starts = range(0, self.num_items, rows)
+        self.labels = [torch.from_numpy(labels[first : first + rows]) for first in starts]
+        self.blocks = [features[first : first + rows] for first in starts] if dense else [features]
+        self.noise = np.finfo(features.dtype).eps
+        self.sample: np.ndarray | SparseFeatures = features[
             np.random.default_rng(0).permutation(self.num_items)[:SAMPLE]
         ]
         self.axes = (np.empty((len(penalty) - 1, 0)), np.empty(0), 1.0)
         if correlated:
-            self.axes = principal(self.sample[:, :-1].double())
+            self.axes = principal(torch.from_numpy(self.sample[:, :-1].astype(np.float64)))
         self.pairs: Pairs = deque(maxlen=MEMORY)
         self.hessian: Float[Tensor, "weight weight"] | None = None
         self.spent = 0.0
 
     def loss(self, weights: Vector) -> tuple[float, Vector]:
         """Mean cross-entropy and its gradient."""
-        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
-        total, gradient = 0.0, torch.zeros_like(by_class)
+        by_class = weights.reshape(self.num_classes, -1)
+        total, gradient = 0.0, np.zeros_like(by_class)
         for rows, labels in zip(self.blocks, self.labels, strict=True):
-            probabilities, index = _logits(rows, by_class).double().softmax(0), labels[None]
+            probabilities, index = _logits(rows, by_class).softmax(0), labels[None]
             true = probabilities.gather(0, index)
             total -= float(true.log().sum())
-            errors = probabilities.scatter_(0, index, true - 1)
-            if isinstance(rows, Tensor):
-                gradient += errors.to(rows.dtype) @ rows
+            errors = probabilities.scatter_(0, index, true - 1).numpy()
+            if isinstance(rows, np.ndarray):
+                gradient += errors.astype(rows.dtype) @ rows
             else:
-                gradient += torch.from_numpy(rows.T @ errors.numpy().T).mT
+                gradient += (rows.T @ errors.T).T
         gradient -= gradient.mean(0)
         self.spent += 4.0 * self.num_items * len(weights) + OVERHEAD
-        return total / self.num_items, gradient.numpy().ravel() / self.num_items
+        return total / self.num_items, gradient.ravel() / self.num_items
 
     def minimise(
         self, start: Vector, ridge: float, *, tolerance: float, max_iterations: int
@@ -136,8 +137,8 @@ class SoftmaxRegression:
             return lambda g: torch.cholesky_solve(torch.from_numpy(g[:, None]), factor).numpy()[
                 :, 0
             ]
-        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
-        p = _logits(self.sample, by_class).double().softmax(0)
+        by_class = weights.reshape(self.num_classes, -1)
+        p = _logits(self.sample, by_class).softmax(0)
         covariance = p.mean(1).diag() - p @ p.mT / p.shape[1] + 1 / self.num_classes
         curvature, turn = np.linalg.eigh(covariance.numpy())
         curvature, ridges = curvature.clip(self.noise)[:, None], penalty[: by_class.shape[1]]
@@ -157,15 +158,15 @@ class SoftmaxRegression:
     def _hessian(self, weights: Vector) -> Float[Tensor, "weight weight"]:
         """Second derivatives of the mean cross-entropy of the sample, made positive definite."""
         known = self.sample
-        sample = known.double() if isinstance(known, Tensor) else torch.from_numpy(known.toarray())
-        by_class = torch.from_numpy(weights.reshape(self.num_classes, -1))
-        probabilities = _logits(sample, by_class).softmax(0)
-        scaled = (probabilities[:, None] * sample.mT).numpy()
+        sample = known if isinstance(known, np.ndarray) else known.toarray()
+        sample, by_class = sample.astype(np.float64), weights.reshape(self.num_classes, -1)
+        probabilities = _logits(sample, by_class).softmax(0).numpy()
+        scaled = probabilities[:, None] * sample.T
         flat = scaled.reshape(len(weights), -1)
         hessian = -(flat @ flat.T)  # NumPy computes one half of a product with a transpose
         view = hessian.reshape(*by_class.shape, *by_class.shape)
         for index, rows in enumerate(scaled):
-            view[index, :, index] += rows @ sample.numpy()
+            view[index, :, index] += rows @ sample
         hessian /= len(sample)
         hessian[np.diag_indices(len(hessian))] += 1e-9 * hessian.diagonal().mean()
         channels = np.arange(by_class.shape[1])
@@ -207,7 +208,12 @@ def _two_loops(gradient: Vector, pairs: Pairs, metric: Metric) -> Vector:
     return vector
 
 
-def _logits(rows: Tensor | SparseFeatures, weights: Tensor) -> Float[Tensor, "class item"]:
-    if isinstance(rows, Tensor):
-        return weights.to(rows.dtype) @ rows.mT
-    return torch.from_numpy(rows @ weights.numpy().T).mT.contiguous()
+def _logits(
+    rows: np.ndarray | SparseFeatures, weights: Float[np.ndarray, "class channel"]
+) -> Float[Tensor, "class item"]:
+    """In float64; products are NumPy's, whose BLAS is the faster one for few classes."""
+    if isinstance(rows, np.ndarray):
+        products = rows @ weights.astype(rows.dtype).T
+    else:
+        products = rows @ weights.T
+    return torch.from_numpy(np.ascontiguousarray(products.T, dtype=np.float64))

@@ -16,7 +16,7 @@ def trained(
     label_free: Any,
 ) -> Iterator[tuple[str, Any]]:
     """Each tower on its modality, the fused features with and without each, and retrieval."""
-    from trivium.embedding import cached_features, load_encoder
+    from trivium.embedding import cached_features, embed, load_encoder
     from trivium.encoders.checkpoint import checkpoint_hash
     from trivium.probes.pairs import evaluate_retrieval
     from trivium.probes.protocol import evaluate
@@ -37,9 +37,9 @@ def trained(
             yield one, label_free(values, found, encoder.tower(one), part, features)
         known = {**facts, "modality": store.meta.modality, "task": task}
         fused = cached_features(source, store, cache)
+        test = store.split("test")
         variants = {
-            f"without {one}": cached_features(source, store, cache, without=[one])
-            for one in store.parts
+            f"without {one}": embed(encoder, store, test, without=[one]) for one in store.parts
         }
         found = evaluate(
             fused, store, protocol, known, checkpoint=digest, task=task, variants=variants
