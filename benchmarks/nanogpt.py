@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from trivium.data.packing import Packed, pack
 from trivium.data.store import Store
-from trivium.pretraining.callbacks.language import spread
+from trivium.training.callbacks.language import spread
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = "moby_dick_gpt_nanogpt"

@@ -28,7 +28,7 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from trivium.probes.linear import VALUES_OF_C, LinearProbe
+from trivium.evaluation.linear import VALUES_OF_C, LinearProbe
 
 AGREEMENT = 1e-6
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)

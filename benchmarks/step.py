@@ -46,10 +46,10 @@ class Cell:
     """One cell, once as a module to be stepped by hand and once through Lightning."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        from trivium.data.catalogue import prepare
-        from trivium.pretraining.data import StoreData
-        from trivium.pretraining.module import PARADIGMS
-        from trivium.pretraining.settings import trainer_settings
+        from trivium.data.prepare import prepare
+        from trivium.training.datamodule import StoreData
+        from trivium.training.module import PARADIGMS
+        from trivium.training.settings import trainer_settings
 
         self.settings = trainer_settings(values["trainer"])
         if self.settings.num_threads is not None:
@@ -93,18 +93,17 @@ class Cell:
         """Seconds of the steps within a trainer's loop, with all that runs at each step."""
         import pytorch_lightning as lightning
 
-        from trivium.pretraining.callbacks.cost import Cost
-        from trivium.pretraining.callbacks.recorder import Recorder
-        from trivium.pretraining.price import Price
-        from trivium.pretraining.training import process_environment
-        from trivium.tracking.lifecycle import start_run
+        from trivium.tracking.run import start_run
+        from trivium.training.budget import StepCost
+        from trivium.training.callbacks.metric_logger import MetricLogger, Throughput
+        from trivium.training.trainer import process_environment
 
         clock = Clock()
         with start_run("benchmark", {}, {}, folder=folder) as writer:
-            recorder = Recorder(
-                every=20, price=Price.constant(1), samples_per_step=1, writer=writer
+            recorder = MetricLogger(
+                every=20, price=StepCost.constant(1), samples_per_step=1, writer=writer
             )
-            cost = Cost(stream=self.data.stream, batch_size=self.settings.batch_size)
+            cost = Throughput(stream=self.data.stream, batch_size=self.settings.batch_size)
             trainer = lightning.Trainer(
                 accelerator="cpu",
                 precision=self.settings.precision,  # type: ignore[arg-type]

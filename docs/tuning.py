@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from trivium.results.studies import take
-from trivium.tracking.provenance import commit
+from trivium.tracking.run import commit
 
 ROOT = Path(__file__).resolve().parents[1]
 

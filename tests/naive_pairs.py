@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 import pairs
 from trivium.objectives.pairs import Pairs
-from trivium.types import Sense
+from trivium.types import ModalityInput
 
 DOUBLE = pairs.spec("image", "text")
 
@@ -15,7 +15,7 @@ def captioned(data=DOUBLE, batch=7, captions=None, there=None):
     senses = pairs.senses(data, batch, present={} if there is None else {"text": there})
     if captions is not None:
         values, valid, present, _ = senses["text"]
-        senses["text"] = Sense(values[captions], valid[captions], present)
+        senses["text"] = ModalityInput(values[captions], valid[captions], present)
     return senses
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from trivium.encoders.towers import Towers
-from trivium.types import BOS, EOS, MODALITIES, PAD, DataSpec, Sense, View, Views, together
+from trivium.types import BOS, EOS, MODALITIES, PAD, DataSpec, ModalityInput, View, Views, together
 
 SOUND = (16000, 400, 160, 16, 60.0, 7600.0)
 PARTS = {
@@ -57,7 +57,7 @@ def senses(data, batch=6, seed=0, present=None):
                 torch.arange(part.shape[1]) < torch.tensor([16, 24])[torch.arange(batch) % 2, None]
             )
         there = None if present is None or one not in present else torch.tensor(present[one])
-        found[one] = Sense(values, valid, there)
+        found[one] = ModalityInput(values, valid, there)
     return found
 
 

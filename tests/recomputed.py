@@ -12,7 +12,7 @@ from collections import defaultdict
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
-from trivium.comparison.tables import label, share
+from trivium.report.tables import label, share
 
 PLACE = ("dataset", "task", "modality")
 WAY = ("paradigm", "objective", "encoder")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trivium import hardware
-from trivium.pretraining.settings import computes_in_bf16
+from trivium.training.settings import computes_in_bf16
 
 ZEN_5 = "fpu fma avx avx2 avx512f avx512dq avx512bw avx512vl avx512_bf16"
 SAPPHIRE_RAPIDS = f"{ZEN_5} amx_bf16 amx_tile amx_int8"

@@ -1,10 +1,10 @@
 import pytest
 from jaxtyping import TypeCheckError
 
-from trivium.pretraining.price import Price
+from trivium.training.budget import StepCost
 
 
 def test_types_are_checked_and_an_int_is_a_float():
-    assert Price.constant(30).affordable(100) == 3
+    assert StepCost.constant(30).affordable(100) == 3
     with pytest.raises(TypeCheckError, match="Expected type"):
-        Price.constant(30).affordable("100")
+        StepCost.constant(30).affordable("100")

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trivium.embedding import embed as embed
-    from trivium.embedding import load_encoder as load_encoder
+    from trivium.features import embed, load_encoder
 
 __all__ = ["embed", "load_encoder"]
 
@@ -12,7 +11,7 @@ __all__ = ["embed", "load_encoder"]
 def __getattr__(name: str) -> Any:
     """`load_encoder` and `embed`, imported when they are first used: torch is heavy."""
     if name in __all__:
-        from trivium import embedding
+        from trivium import features
 
-        return getattr(embedding, name)
+        return getattr(features, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,7 +79,7 @@ class View(NamedTuple):
     valid: Bool[Tensor, "batch length"] | None = None
 
 
-class Sense(NamedTuple):
+class ModalityInput(NamedTuple):
     """The view of one of several modalities, and which samples have it (None: all of them).
 
     What stands for the values of a sample that lacks it is blank and must not be used. `whole`
@@ -99,7 +99,7 @@ class Sense(NamedTuple):
         return self.present
 
 
-Senses = dict[Modality, Sense]
+MultimodalInput = dict[Modality, ModalityInput]
 """A batch of samples of several modalities, in the order of `MODALITIES`."""
 
 

@@ -14,8 +14,8 @@ from trivium.config import pretraining_values, prune, recipe_names, without_nume
 from trivium.data.config import sound_settings
 from trivium.grid import Grid
 from trivium.identity import targets
-from trivium.objectives.contract import check
-from trivium.pretraining.optimisers import decay_groups
+from trivium.objectives.compatibility import check
+from trivium.training.optimizer import decay_groups
 from trivium.types import DataSpec
 from yamls import CONF, begin, composed
 

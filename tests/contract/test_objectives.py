@@ -19,7 +19,7 @@ from trivium.encoders.text import TextTransformer
 from trivium.encoders.towers import Towers
 from trivium.encoders.vit import ViT
 from trivium.encoders.wave import WaveTransformer
-from trivium.objectives.contract import check
+from trivium.objectives.compatibility import check
 from trivium.types import BOS, EOS, PAD, DataSpec, Objective, View, Views, kind_of
 
 register()

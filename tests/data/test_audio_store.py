@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from trivium.data.batches import batch_length, gather, lengths_shown
 from trivium.data.errors import DataError, StoreError
-from trivium.data.sounds import frame_statistics
-from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings
+from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings, frame_statistics
 from trivium.data.store import Store
 from trivium.data.writer import Parsed, Waves, write_store
 

@@ -2,8 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.data.buckets import WINDOW, Buckets
-from trivium.data.order import batch_indices, permutation
+from trivium.data.samplers import WINDOW, Buckets, batch_indices, permutation
 
 sizes = st.tuples(st.integers(1, 8), st.integers(1, 400), st.integers(0, 2**31), st.integers(0, 3))
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trivium.data.catalogue import load_parser, prepare, spec_from_config
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import load_parser, prepare, spec_from_config
 from trivium.data.store import Store
 from trivium.types import DataSpec
 

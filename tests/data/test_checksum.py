@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from trivium.data.checksum import content_sum, warn_of_sum
+from trivium.data.cache import content_sum, warn_of_sum
 from trivium.data.errors import ChecksumWarning
 
 

@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from trivium.data.catalogue import load_parser, prepare, spec_from_config
 from trivium.data.config import check_config, config_digest, entries
+from trivium.data.prepare import load_parser, prepare, spec_from_config
 from trivium.data.sources import build_sources
 from trivium.data.sources.hub import HubSource
 

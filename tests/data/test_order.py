@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.data.errors import DataError
-from trivium.data.order import batch_indices, num_batches_per_epoch
+from trivium.data.samplers import batch_indices, num_batches_per_epoch
 
 runs = st.tuples(
     st.integers(1, 200), st.integers(1, 20), st.integers(0, 2**31), st.integers(1, 4)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from trivium.data.batches import batch_length, gather, lengths_of_parts
 from trivium.data.config import part_config
 from trivium.data.errors import ConfigError, DataError, StoreError
+from trivium.data.samplers import Strata
 from trivium.data.spectrogram import SILENCE, SoundSettings
 from trivium.data.store import Store
-from trivium.data.strata import Strata
 from trivium.data.writer import Origin, Parsed, TokenizerSettings, Waves, write_store
 
 EMPTY = np.empty(0, np.int64)

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchaudio.transforms import MelSpectrogram
 
-from trivium.data import sounds
-from trivium.data.sounds import frame_statistics, log_mels
-from trivium.data.spectrogram import SILENCE, SMALLEST, SoundSettings
+from trivium.data import spectrogram
+from trivium.data.spectrogram import SILENCE, SMALLEST, SoundSettings, frame_statistics, log_mels
 
 SETTINGS = SoundSettings(8000, 256, 80, 24, 60.0, 3900.0)
 LENGTHS = [1000, 79, 80, 3000, 1, 1000, 240, 159, 160, 2999]
@@ -50,7 +49,7 @@ def test_every_clip_has_its_own_log_mel_whatever_stands_beside_it():
 def test_how_many_are_transformed_at_once_changes_nothing(monkeypatch):
     expected, starts = log_mels(*clips(), SETTINGS)
     for most in (1, 2000, 5000):
-        monkeypatch.setattr(sounds, "AT_ONCE", most)
+        monkeypatch.setattr(spectrogram, "AT_ONCE", most)
         mel, again = log_mels(*clips(), SETTINGS)
         np.testing.assert_array_equal(starts, again)
         np.testing.assert_allclose(mel.astype(float), expected.astype(float), atol=0.01)
@@ -77,8 +76,8 @@ def test_the_result_lies_on_disk_and_leaves_nothing_there(tmp_path):
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=30), st.integers(1, 2000))
 def test_parts_hold_every_clip_once_and_stay_within_the_bound(lengths, most):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sounds, "AT_ONCE", most)
-        parts = sounds._parts(np.array(lengths))
+        patch.setattr(spectrogram, "AT_ONCE", most)
+        parts = spectrogram._parts(np.array(lengths))
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(lengths)))
     sizes = np.array(lengths)
     assert all(len(part) == 1 or len(part) * sizes[part].max() <= most for part in parts)

@@ -7,14 +7,7 @@ import pytest
 import torch
 from torchaudio.transforms import InverseMelScale, MelSpectrogram
 
-from trivium.data.spectrogram import (
-    SILENCE,
-    SMALLEST,
-    LogMel,
-    SoundSettings,
-    settings_of,
-    to_waves,
-)
+from trivium.data.spectrogram import SILENCE, SMALLEST, LogMel, SoundSettings, settings_of, to_waves
 
 SETTINGS = [
     SoundSettings(16000, 400, 160, 64, 0.0, 8000.0),

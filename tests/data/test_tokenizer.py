@@ -6,13 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trivium.data.errors import ConfigError
-from trivium.data.tokenizer import (
-    decode,
-    encode_all,
-    load_tokenizer,
-    token_bytes,
-    train_tokenizer,
-)
+from trivium.data.tokenizer import decode, encode_all, load_tokenizer, token_bytes, train_tokenizer
 from trivium.types import BOS, EOS, MASK, PAD, SPECIAL_TOKENS
 
 TEXTS = (

@@ -6,13 +6,11 @@ import yaml
 
 from clips import CLIPS, mels, perturbed, spectrogram, wave, waves
 from trivium.encoders import checkpoint
+from trivium.encoders.baselines import MelStatistics, Raw
 from trivium.encoders.checkpoint import checkpoint_hash, load_encoder, read_facts, save_encoder
-from trivium.encoders.mel_projection import MelProjection
-from trivium.encoders.mel_statistics import MelStatistics
-from trivium.encoders.projection import Projection
-from trivium.encoders.raw import Raw
+from trivium.encoders.external import TimmEncoder
+from trivium.encoders.projections import MelProjection, Projection
 from trivium.encoders.resnet import ResNet
-from trivium.encoders.timm import TimmEncoder
 from trivium.encoders.vit import ViT
 
 FACTS = {"objective": "simclr", "seed": 3, "flops": 1.5e12, "views": ["a", "b"], "parent": None}

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from trivium.encoders.kernels import (
+from trivium.encoders.attention import (
     MATMUL_TOKENS,
     attend,
     fused_attention,

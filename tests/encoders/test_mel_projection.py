@@ -5,7 +5,7 @@ import torch
 
 from clips import CLIPS, alone, mels
 from trivium.data.spectrogram import SILENCE
-from trivium.encoders.mel_projection import MelProjection
+from trivium.encoders.projections import MelProjection
 
 LENGTHS = [24, 17, 1]
 

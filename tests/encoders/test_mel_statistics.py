@@ -6,7 +6,7 @@ import torch
 
 from clips import CLIPS, alone, mels
 from trivium.data.spectrogram import SILENCE
-from trivium.encoders.mel_statistics import MelStatistics
+from trivium.encoders.baselines import MelStatistics
 
 LENGTHS = [24, 17, 2, 1]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trivium.encoders.pooling import cell_of, grid_pool, mean_pool, pool
+from trivium.encoders.layers import cell_of, grid_pool, mean_pool, pool
 
 
 def test_mean_counts_valid_tokens_only():

@@ -3,7 +3,7 @@ import torch
 from lightly.models.utils import get_2d_sine_cosine_positional_embedding
 from transformers.models.vit_mae.modeling_vit_mae import build_2d_sinusoidal_position_embedding
 
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import sincos_2d
 
 
 @pytest.mark.parametrize(("width", "side"), [(8, 1), (64, 7), (192, 8)])

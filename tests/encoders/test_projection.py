@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trivium.encoders.projection import Projection
+from trivium.encoders.projections import Projection
 
 
 def test_features_are_the_affine_map(data):

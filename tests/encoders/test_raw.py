@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trivium.encoders.raw import Raw
+from trivium.encoders.baselines import Raw
 
 
 def test_features_are_the_pixels(data):

@@ -8,8 +8,8 @@ import torch
 from timm.layers import resample_abs_pos_embed
 from torch.nn import functional as F
 
+from trivium.encoders.layers import sincos_2d
 from trivium.encoders.patches import PatchStem
-from trivium.encoders.positions import sincos_2d
 from trivium.encoders.resnet import ResNet
 from trivium.encoders.vit import ViT
 

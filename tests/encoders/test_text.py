@@ -10,8 +10,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply
 
 from trivium.encoders.attention import Attention, rotate
 from trivium.encoders.checkpoint import load_encoder, save_encoder
-from trivium.encoders.text import TextTransformer
-from trivium.encoders.tokens import Ids, TokenStem
+from trivium.encoders.text import Ids, TextTransformer, TokenStem
 from trivium.types import BOS, EOS, PAD, DataSpec, Tokens
 
 TEXTS = DataSpec("short", "text", (12,), 3, 100, (), (), vocabulary=30)

@@ -5,7 +5,7 @@ import timm
 import torch
 from omegaconf import OmegaConf
 
-from trivium.encoders.timm import TimmEncoder
+from trivium.encoders.external import TimmEncoder
 
 CASES = {
     "resnet10t": {},

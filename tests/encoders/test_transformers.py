@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from transformers import AutoModel
 
 from trivium.encoders.checkpoint import load_encoder, save_encoder
-from trivium.encoders.transformers import TransformersEncoder
+from trivium.encoders.external import TransformersEncoder
 from trivium.types import BOS, EOS, DataSpec
 
 DATA = DataSpec("short", "text", (16,), 3, 100, (), (), vocabulary=40)

@@ -1,6 +1,6 @@
 import torch
 
-from trivium.encoders.validity import every_token, is_every_token
+from trivium.encoders.layers import every_token, is_every_token
 
 
 def test_made_and_sliced_masks_are_known_to_be_full():

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load
 from torch import nn
 
-from trivium.encoders.weights import from_bytes, to_bytes
+from trivium.encoders.checkpoint import from_bytes, to_bytes
 
 
 class Tied(nn.Module):

@@ -124,8 +124,8 @@ def test_an_edit_repeats_what_it_touches(project):
     assert project.repro() == ({"grid"}, {})
 
     # Code: a function of the probes that is called otherwise, and other words in a message.
-    project.edit("src/trivium/probes/label_free.py", r"\b_try\b", "_attempt")
-    project.edit("src/trivium/data/catalogue.py", "is up to date", "was up to date")
+    project.edit("src/trivium/evaluation/label_free.py", r"\b_try\b", "_attempt")
+    project.edit("src/trivium/data/prepare.py", "is up to date", "was up to date")
     assert project.repro() == ({"grid"}, {})
 
     # One objective's yaml: its own cells. Its fine-tunings are looked at, since runs changed.

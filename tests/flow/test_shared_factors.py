@@ -9,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 
 from trivium.config import without_numerics
 from trivium.data.batches import as_values, gather
-from trivium.data.catalogue import prepare
-from trivium.embedding import embed
-from trivium.probes.pairs import evaluate_retrieval
-from trivium.types import Sense, View, Views
+from trivium.data.prepare import prepare
+from trivium.evaluation.pairs import evaluate_retrieval
+from trivium.features import embed
+from trivium.types import ModalityInput, View, Views
 from yamls import composed
 
 OPEN = "num_samples: null, mean: null, std: null"
@@ -52,7 +52,7 @@ def learnt(folder, *more):
     for step in range(STEPS):
         batch = gather(store, generator.choice(store.split("train"), BATCH, replace=False), None)
         senses = {
-            one: Sense(as_values(batch.inputs[one]), batch.valid.get(one), None)
+            one: ModalityInput(as_values(batch.inputs[one]), batch.valid.get(one), None)
             for one in encoder.modalities
         }
         loss = objective(Views((View(senses),), None))["loss"]

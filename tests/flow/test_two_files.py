@@ -17,7 +17,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from trivium.objectives.bottleneck import reconstruction_error
+from trivium.objectives.latent import reconstruction_error
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 

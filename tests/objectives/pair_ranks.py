@@ -6,7 +6,7 @@ import pairs
 import ranks
 from trivium.objectives.self_supervised.clip import CLIP
 from trivium.objectives.self_supervised.siglip import SigLIP
-from trivium.types import Sense, View, Views
+from trivium.types import ModalityInput, View, Views
 
 DATA = pairs.spec("image", "text", "audio")
 OBJECTIVES = {
@@ -32,7 +32,7 @@ def batch(part):
         if one == "text":  # padded to the longest of the rank's own
             longest = int(valid.sum(1).max())
             values, valid = values[:, :longest], valid[:, :longest]
-        cut[one] = Sense(values, valid, None if present is None else present[part])
+        cut[one] = ModalityInput(values, valid, None if present is None else present[part])
     return Views((View(cut),))
 
 

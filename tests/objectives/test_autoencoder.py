@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trivium.encoders.validity import every_token
-from trivium.objectives.bottleneck import mean_over_valid
+from trivium.encoders.layers import every_token
+from trivium.objectives.latent import mean_over_valid
 from trivium.objectives.unsupervised.autoencoder import Autoencoder
 from trivium.types import Features
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
 from masked_language import SIZES, TEXTS, Body, perturbed, texts
-from trivium.encoders.term_projection import TermProjection
+from trivium.encoders.projections import TermProjection
 from trivium.encoders.text import TextTransformer
 from trivium.objectives.self_supervised.bert import BERT, TokenPredictor
 from trivium.types import MASK, View, Views

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from trivium.objectives.canonical import correlate
+from trivium.objectives.control.cca import correlate
 
 
 def correlations(first, second):

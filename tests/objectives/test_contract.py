@@ -4,7 +4,7 @@ from clips import CLIPS
 from trivium.encoders.spectrogram import SpectrogramTransformer
 from trivium.encoders.vit import ViT
 from trivium.encoders.wave import WaveTransformer
-from trivium.objectives.contract import check
+from trivium.objectives.compatibility import check
 from trivium.types import DataSpec, Encoder, Needs
 
 LABELLED = DataSpec("tiny", "image", (1, 8, 8), 3, 100, (0.4,), (0.25,))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trivium.objectives.self_supervised.data2vec import regression
-from trivium.objectives.targets import average_layers
+from trivium.objectives.teacher import average_layers
 
 
 def test_instance_norm_leaves_padding_out():

@@ -1,6 +1,6 @@
 import torch
 
-from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
+from trivium.objectives.latent import TokenDecoder, negative_log_likelihood
 
 
 def test_every_token_is_predicted_and_reads_the_whole_latent():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trivium.objectives.kmeans import nearest, spherical_kmeans
+from trivium.objectives.codebook import nearest, spherical_kmeans
 from trivium.objectives.unsupervised.deepcluster_v2 import DeepClusterV2, cluster_loss
 from trivium.types import View, Views
 

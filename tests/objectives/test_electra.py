@@ -7,11 +7,11 @@ from torch.nn import functional as F
 from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
 
 from masked_language import LENGTHS, SIZES, TEXTS, Body, perturbed, texts
-from trivium.encoders.term_projection import TermProjection
+from trivium.encoders.projections import TermProjection
 from trivium.encoders.text import TextTransformer
 from trivium.objectives.self_supervised.electra import ELECTRA
+from trivium.transforms.masking import Masked
 from trivium.types import MASK, View, Views
-from trivium.views.token_masking import Masked
 
 SETTINGS = {
     "ratio": 0.3,

@@ -8,9 +8,8 @@ import torch
 from scipy.stats import norm
 
 from pairs import senses, spec, towers
-from trivium.objectives.experts import Experts
-from trivium.objectives.posterior import Expert, product
-from trivium.types import Sense
+from trivium.objectives.experts import Expert, Experts, product
+from trivium.types import ModalityInput
 
 GRID = np.linspace(-12, 12, 4801)
 
@@ -169,7 +168,7 @@ def test_pictures_are_generated_from_the_other_modality_alone(modalities):
     assert list(rows) == expected
     for name, row in rows.items():
         assert row.shape == some[name.split()[0]].values.shape
-    other = {**some, "image": Sense(torch.rand_like(some["image"].values))}
+    other = {**some, "image": ModalityInput(torch.rand_like(some["image"].values))}
     again = experts.pictures(encoder, other)
     assert torch.equal(rows["image from text"], again["image from text"])
     assert not torch.equal(rows["text from image"], again["text from image"])

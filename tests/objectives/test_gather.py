@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ranks
-from trivium.objectives.gather import gather, offset
+from trivium.objectives.pairs import gather, offset
 
 SCRIPT = Path(__file__).parent / "two_ranks.py"
 CASES = Path(__file__).parent / "cases"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from trivium.encoders.term_projection import TermProjection
+from trivium.encoders.projections import TermProjection
 from trivium.encoders.text import TextTransformer
 from trivium.objectives.self_supervised.gpt import GPT
 from trivium.types import BOS, EOS, MASK, PAD, DataSpec, View, Views

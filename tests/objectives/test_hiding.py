@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from clips import CLIPS, LONGER, mels, spectrogram, wave, waves
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.text import TextTransformer
-from trivium.objectives.hiding import TokenHiding, show_hidden
+from trivium.objectives.masking import MaskTokens, show_hidden
 from trivium.types import MASK, DataSpec
 
 BLOCKS = {"ratio": 0.5, "block": (2, 5), "aspect_ratio": (0.3, 3.3)}
@@ -21,13 +21,13 @@ def encoder():
 
 @pytest.fixture
 def hiding():
-    return TokenHiding(32, **BLOCKS)
+    return MaskTokens(32, **BLOCKS)
 
 
 @given(st.lists(st.integers(1, 24), min_size=1, max_size=4))
 @settings(max_examples=25)
 def test_each_clip_hides_its_share_of_its_own_tokens(lengths):
-    encoder, hiding = spectrogram(patch=(2, 8)), TokenHiding(32, **BLOCKS)
+    encoder, hiding = spectrogram(patch=(2, 8)), MaskTokens(32, **BLOCKS)
     view = mels([24, *lengths])
     tokens = encoder.embed(view.values, view.valid)
     mask = hiding.draw(tokens, encoder.stem)
@@ -38,14 +38,14 @@ def test_each_clip_hides_its_share_of_its_own_tokens(lengths):
 @pytest.mark.parametrize(("make", "view"), [(spectrogram, mels([24, 20])), (wave, waves([3840]))])
 def test_spans_lie_side_by_side(make, view):
     encoder = make()
-    hiding = TokenHiding(32, ratio=0.5, block=(3, 3))
+    hiding = MaskTokens(32, ratio=0.5, block=(3, 3))
     tokens = encoder.embed(view.values, view.valid)
     masks = torch.cat([hiding.draw(tokens, encoder.stem).mask for _ in range(50)])
     runs = masks.long().diff(dim=1).eq(1).sum(1) + masks[:, 0]
     # 6 (or 5) tokens of 12 (or 10) in spans of 3, the last of which may be cut.
     assert runs.max() <= 3
     assert runs.float().mean() < 2.5
-    apart = TokenHiding(32, ratio=0.5, block=(1, 1)).draw(tokens, encoder.stem).mask
+    apart = MaskTokens(32, ratio=0.5, block=(1, 1)).draw(tokens, encoder.stem).mask
     assert apart.sum() == masks[: len(view.values)].sum()
 
 

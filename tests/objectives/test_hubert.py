@@ -16,7 +16,7 @@ from torchaudio.models.wav2vec2.components import LogitGenerator
 from clips import CLIPS, LONGER, alone, mels, perturbed, spectrogram, wave, waves
 from trivium.objectives.mfcc import MFCC
 from trivium.objectives.self_supervised.hubert import FIRST, SECOND, UNFITTED, HuBERT
-from trivium.pretraining.budget import count_flops
+from trivium.training.budget import count_flops
 from trivium.types import Views
 
 SETTINGS = {
@@ -212,7 +212,7 @@ def test_a_resumed_run_goes_on_with_the_same_targets(iteration):
     state = copy.deepcopy(objective.state_dict())
     torch.manual_seed(77)
     resumed = build()
-    # As `trivium.pretraining.run.pretrain` does: fitted before the checkpoint is loaded.
+    # As `trivium.training.run.pretrain` does: fitted before the checkpoint is loaded.
     resumed.fit(*view)
     resumed.load_state_dict(state)
     assert resumed.iteration == iteration

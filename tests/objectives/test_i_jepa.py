@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trivium.encoders.validity import every_token
+from trivium.encoders.layers import every_token
 from trivium.encoders.vit import ViT
 from trivium.objectives.self_supervised.i_jepa import IJEPA
 from trivium.types import Tokens, View, Views

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trivium.encoders.validity import every_token
+from trivium.encoders.layers import every_token
 from trivium.objectives.self_supervised.i_jepa import block_loss
 
 

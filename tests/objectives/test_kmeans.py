@@ -5,8 +5,8 @@ import torch
 from sklearn.cluster import KMeans
 from torch.nn import functional as F
 
-from trivium.objectives import kmeans
-from trivium.objectives.kmeans import fill_empty, nearest, spherical_kmeans
+from trivium.objectives import codebook
+from trivium.objectives.codebook import fill_empty, nearest, spherical_kmeans
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_fewer_items_than_clusters_leave_the_other_centroids_as_they_are():
 
 def test_chunks_do_not_change_the_outcome(separated, monkeypatch):
     whole = spherical_kmeans(separated, separated[::60], 3)
-    monkeypatch.setattr(kmeans, "CHUNK", 70)
+    monkeypatch.setattr(codebook, "CHUNK", 70)
     torch.testing.assert_close(spherical_kmeans(separated, separated[::60], 3), whole)
 
 

@@ -8,13 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from trivium.objectives.self_supervised.lejepa import (
-    LeJEPA,
-    collapsed,
-    draw_slices,
-    lejepa,
-    sigreg,
-)
+from trivium.objectives.self_supervised.lejepa import LeJEPA, collapsed, draw_slices, lejepa, sigreg
 from trivium.types import View, Views
 
 SETTINGS = {

@@ -6,7 +6,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from trivium.encoders.checkpoint import load_encoder, save_encoder
-from trivium.encoders.term_projection import TermProjection
+from trivium.encoders.projections import TermProjection
 from trivium.objectives.control.lsa import LSA
 from trivium.types import BOS, EOS, PAD, DataSpec, View, Views
 

@@ -5,8 +5,8 @@ import torch
 
 from trivium.encoders.vit import ViT
 from trivium.objectives.self_supervised.mae import MAE
+from trivium.transforms.masking import Mask
 from trivium.types import Tokens, View
-from trivium.views.masking import Mask
 
 SETTINGS = {
     "ratio": 0.75,

@@ -10,7 +10,7 @@ import torch
 import pairs as small
 import ranks
 from trivium.objectives.pairs import Pairs
-from trivium.types import BOS, EOS, PAD, Sense
+from trivium.types import BOS, EOS, PAD, ModalityInput
 
 SCRIPT = Path(__file__).parent / "pair_ranks.py"
 TRIPLE = small.spec("image", "text", "audio")
@@ -50,13 +50,13 @@ def test_padding_does_not_change_a_text_s_hash_and_each_of_its_ids_does():
     ids = torch.tensor([[BOS, 7, 8, EOS], [BOS, 8, 7, EOS], [BOS, 7, EOS, PAD], [BOS, 7, 8, 9]])
     valid = ids != PAD
     longer = torch.nn.functional.pad(ids, (0, 5), value=PAD)
-    found = pairs.hash(Sense(ids, valid))
+    found = pairs.hash(ModalityInput(ids, valid))
     assert len(set(found.tolist())) == 4
-    assert torch.equal(pairs.hash(Sense(longer, longer != PAD)), found)
-    assert torch.equal(pairs.hash(Sense(longer)), found)
+    assert torch.equal(pairs.hash(ModalityInput(longer, longer != PAD)), found)
+    assert torch.equal(pairs.hash(ModalityInput(longer)), found)
     # What stands where a text is not valid is not part of it.
     noise = longer.masked_fill(longer == PAD, 33)
-    assert torch.equal(pairs.hash(Sense(noise, longer != PAD)), found)
+    assert torch.equal(pairs.hash(ModalityInput(noise, longer != PAD)), found)
 
 
 def test_every_run_and_rank_hashes_alike():
@@ -70,22 +70,22 @@ def test_every_run_and_rank_hashes_alike():
 def test_many_texts_have_many_hashes():
     pairs = Pairs(small.spec("image", "text"), None)
     ids = torch.cartesian_prod(*[torch.arange(4, 18)] * 4)  # 38416 texts of four ids
-    assert len(pairs.hash(Sense(ids)).unique()) == len(ids)
+    assert len(pairs.hash(ModalityInput(ids)).unique()) == len(ids)
 
 
 def test_texts_are_the_same_if_they_were_before_a_view_left_tokens_out():
     ids = torch.tensor([[BOS, 7, 8, EOS], [BOS, 7, EOS, PAD], [BOS, 7, EOS, PAD]])
     whole = ids[[0, 0, 1]]
     senses = {
-        "image": Sense(torch.rand(3, 3, 16, 16)),
-        "text": Sense(ids, ids != PAD, None, whole),
+        "image": ModalityInput(torch.rand(3, 3, 16, 16)),
+        "text": ModalityInput(ids, ids != PAD, None, whole),
     }
     joint = {one: torch.eye(3) for one in senses}
     (match,) = Pairs(small.spec("image", "text"), None).match(joint, senses)
     alike = torch.tensor([[1, 0, 1], [0, 1, 1], [1, 1, 1]]).bool()
     assert torch.equal(match.candidates, alike)
     (match,) = Pairs(small.spec("image", "text"), None).match(
-        joint, senses | {"text": Sense(ids, ids != PAD)}
+        joint, senses | {"text": ModalityInput(ids, ids != PAD)}
     )
     assert torch.equal(match.candidates, torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1]]).bool())
 

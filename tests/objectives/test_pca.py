@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA as Reference  # noqa: N811
 from clips import CLIPS, alone, mels, spectrogram
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.checkpoint import load_encoder, save_encoder
-from trivium.encoders.mel_projection import MelProjection
+from trivium.encoders.projections import MelProjection
 from trivium.objectives.control.pca import MOST_EXACT, PCA
 
 NUM_ITEMS = 300

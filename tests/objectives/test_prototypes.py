@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trivium.objectives.prototypes import Prototypes, perplexity
+from trivium.objectives.heads import Prototypes, perplexity
 
 
 def gradients(module, features, upstream):

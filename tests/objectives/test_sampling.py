@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivium.objectives.sampling import nucleus
+from trivium.objectives.self_supervised.gpt import nucleus
 
 logits = st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=12)
 

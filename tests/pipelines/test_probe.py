@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trivium import tfidf
+from trivium.evaluation import controls
 from trivium.stages.probe import check_tokenizer, embedded
 
 
@@ -17,7 +17,7 @@ def store(modality="text", tokenizer="abc"):
 
 
 def test_the_raw_control_of_text_is_tfidf(monkeypatch):
-    monkeypatch.setattr(tfidf, "features", lambda _: np.eye(3))
+    monkeypatch.setattr(controls, "features", lambda _: np.eye(3))
     features, facts, digest = embedded({}, None, store())
     assert features.shape == (3, 3)
     assert (facts["encoder"], facts["objective"], facts["modality"]) == ("tfidf", "raw", "text")

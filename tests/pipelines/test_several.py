@@ -275,7 +275,7 @@ def test_every_number_of_the_report_follows_from_the_predictions(ran):
 def test_every_number_has_a_metric_of_its_own_in_the_tracker(ran):
     from mlflow import MlflowClient
 
-    from trivium.probes.evaluation import read_evaluation
+    from trivium.evaluation.results import read_evaluation
 
     folder = the(ran[0] / "probes", "synthetic_pairs-clip-0")
     evaluations = [read_evaluation(path.parent) for path in folder.glob("*/probe.json")]

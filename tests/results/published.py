@@ -3,10 +3,11 @@
 import json
 
 from comparison.fabricated import fabricate_grid
-from trivium.comparison.content import assemble
-from trivium.comparison.report import document
+
+from trivium.report.report import document
+from trivium.report.sections import assemble
 from trivium.results.publish import published
-from trivium.results.recipes import Recipe
+from trivium.results.verify import Rerun
 
 ENVIRONMENT = {
     "cpu": "x86_64 avx2", "cpu_model": "A", "gpu": None, "num_threads": 1, "num_cores": 2,
@@ -17,7 +18,7 @@ ENVIRONMENT = {
 def made(cell, seed):
     """What stands for the recipe of a fabricated cell."""
     pretrain = () if cell.endswith("-raw") else (f"data={cell}", f"seed={seed}")
-    return Recipe("f" * 64, "5" * 12, json.dumps({"pretrain.objective": 1}), pretrain, ("data=x",))
+    return Rerun("f" * 64, "5" * 12, json.dumps({"pretrain.objective": 1}), pretrain, ("data=x",))
 
 
 def report(root, *datasets, **settings):

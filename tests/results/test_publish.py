@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from comparison.fabricated import fabricate
 
 from .published import ENVIRONMENT, compare, publish

@@ -6,7 +6,7 @@ from hydra import initialize_config_dir
 from commands import ROOT
 from trivium.compose import composed
 from trivium.config import register
-from trivium.results.recipes import recipe
+from trivium.results.verify import rerun
 
 PRETRAIN = ["data=synthetic", "objective=self_supervised/simclr", "seed=1"]
 PROBE = ["checkpoint=outputs/runs/x", "data=synthetic"]
@@ -21,7 +21,7 @@ def hydra():
 
 @pytest.fixture(scope="module")
 def usual(hydra):
-    return recipe(composed, PRETRAIN, PROBE)
+    return rerun(composed, PRETRAIN, PROBE)
 
 
 def test_it_holds_what_makes_the_run_again(usual):
@@ -45,11 +45,11 @@ def test_it_holds_what_makes_the_run_again(usual):
     ],
 )
 def test_what_computes_is_compared_and_nothing_else(usual, pretrain, probe, aspects):
-    other = recipe(composed, [*PRETRAIN, *pretrain], [*PROBE, *probe])
+    other = rerun(composed, [*PRETRAIN, *pretrain], [*PROBE, *probe])
     assert other.changed(usual._asdict()) == aspects
 
 
 def test_the_raw_input_has_no_pretraining(hydra):
-    raw = recipe(composed, (), PROBE)
+    raw = rerun(composed, (), PROBE)
     assert raw.pretrain == ()
     assert "pretrain" not in raw.numerics

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trivium.results.recipes import Recipe
 from trivium.results.verify import (
     NUMBER,
+    Rerun,
     Verdict,
     choose,
     compared,
@@ -145,7 +145,7 @@ def test_the_stage_gives_each_verdict(results, chosen, again, monkeypatch):
     monkeypatch.setattr(verify, "run_stage", lambda *_: None)
 
     def verdict(*, recipe=SAME, environment=ENVIRONMENT, records=again):
-        monkeypatch.setattr("trivium.results.recipes.recipe", lambda *_: recipe)
+        monkeypatch.setattr("trivium.results.verify.rerun", lambda *_: recipe)
 
         def write(_chosen, scratch: Path, _environment):
             (scratch / "run").mkdir()
@@ -182,7 +182,7 @@ def test_the_end_says_what_changed_and_fails_on_deviations(capsys):
 
 
 def test_a_recipe_changes_with_what_it_names():
-    one = Recipe("d", "s", "n", (), ())
+    one = Rerun("d", "s", "n", (), ())
     for name in ("data", "settings", "numerics"):
         assert one.changed({**one._asdict(), name: "other"}) == [name]
     assert one.changed(one._asdict()) == []

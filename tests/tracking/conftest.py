@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import trivium
-from trivium.tracking.experiment import connect
+from trivium.tracking.client import connect
 
 SOURCE = str(Path(trivium.__file__).parents[1])
 CREATE = (
-    "from trivium.tracking.experiment import ensure_experiment; print(ensure_experiment('trivium'))"
+    "from trivium.tracking.client import ensure_experiment; print(ensure_experiment('trivium'))"
 )
 
 

@@ -3,9 +3,8 @@
 import pytest
 from mlflow.exceptions import MlflowException
 
-from trivium.tracking.addresses import addresses
-from trivium.tracking.experiment import connect
-from trivium.tracking.lifecycle import start_run
+from trivium.tracking.client import addresses, connect
+from trivium.tracking.run import start_run
 from trivium.tracking.server import page
 
 
@@ -22,9 +21,9 @@ def test_a_run_has_an_address(tracked, tmp_path):
 
 
 def test_links_of_the_report_lead_where_the_ui_serves():
-    from trivium.comparison.origins import Origin
+    from trivium.report.provenance import Provenance
 
-    link = Origin(0, "r", "3", None).link
+    link = Provenance(0, "r", "3", None).link
     assert link.partition("/runs")[0] == page("127.0.0.1", 5000, "3").partition("/runs")[0]
 
 

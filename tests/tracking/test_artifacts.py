@@ -1,7 +1,7 @@
 import pytest
 
-from trivium.tracking.artifacts import download, register_encoder
-from trivium.tracking.lifecycle import start_run
+from trivium.tracking.query import download, register_encoder
+from trivium.tracking.run import start_run
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from trivium.tracking.experiment import ensure_experiment
+from trivium.tracking.client import ensure_experiment
 
 
 def test_four_processes_create_one_database_and_experiment(created):

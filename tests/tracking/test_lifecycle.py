@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from trivium.tracking.lifecycle import find_run, reap, reopen, resume, start_run
+from trivium.tracking.run import find_run, reap, reopen, resume, start_run
 from trivium.tracking.spool import find_spools, send_spool
 
 TRAIN = """
 import sys, time
 from pathlib import Path
-from trivium.tracking.lifecycle import install_sigterm, start_run
+from trivium.tracking.run import install_sigterm, start_run
 writer = start_run("victim", {}, {}, folder=Path(sys.argv[1]), interval=60.0)
 install_sigterm(writer)
 for step in range(5):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trivium.probes import label_free, pairs, zero_shot
-from trivium.probes.evaluation import UNLABELLED, Evaluation, record
+from trivium.evaluation import label_free, pairs, zero_shot
+from trivium.evaluation.results import UNLABELLED, Evaluation, record
 from trivium.tracking import names
 
 ROOT = Path(__file__).parents[2]

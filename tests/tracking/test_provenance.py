@@ -3,7 +3,7 @@ import sys
 
 import psutil
 
-from trivium.tracking.provenance import is_dead, provenance
+from trivium.tracking.run import is_dead, provenance
 
 
 def test_this_process_is_alive():

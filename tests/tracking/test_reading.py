@@ -2,8 +2,8 @@
 
 import pytest
 
-from trivium.tracking.lifecycle import start_run
-from trivium.tracking.reading import search
+from trivium.tracking.query import search
+from trivium.tracking.run import start_run
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.tracking.artifacts import register_encoder
-from trivium.tracking.lifecycle import start_run
+from trivium.tracking.query import register_encoder
 from trivium.tracking.relocate import _moved, misplaced, relocate
+from trivium.tracking.run import start_run
 
 READ = (
-    "import sys; from trivium.tracking.artifacts import download; "
+    "import sys; from trivium.tracking.query import download; "
     "[print(download(uri)) for uri in sys.argv[1:]]"
 )
 

@@ -13,7 +13,7 @@ import hydra
 @hydra.main(version_base="1.3", config_path="conf", config_name="pretrain")
 def main(config):
     from trivium.tracking import names
-    from trivium.tracking.lifecycle import start_run
+    from trivium.tracking.run import start_run
     with start_run("trial", {"seed": config.seed}, dict(config.objective)) as writer:
         score = 1 - config.objective.temperature
         writer.log_metrics({names.SELECTION_ACCURACY: score}, 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trivium.tracking.journal import Journal
-from trivium.tracking.lifecycle import start_run
+from trivium.tracking.run import start_run
 from trivium.tracking.writer import RunWriter, flatten
 
 

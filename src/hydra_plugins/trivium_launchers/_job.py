@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from trivium.stages.failures import as_failure, failed_job, is_failed, tell_failure
+from trivium.stages.multirun import as_failure, failed_job, is_failed, tell_failure
 from trivium.stages.stopping import Owner, enter_worker
 
 STOPPED = (130, 143)

@@ -20,7 +20,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from hydra_plugins.trivium_launchers._job import ended, result_of
-from trivium.stages.failures import failed_job
+from trivium.stages.multirun import failed_job
 from trivium.stages.stopping import on_stop
 
 log = logging.getLogger("trivium.launcher")

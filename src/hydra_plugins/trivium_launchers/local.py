@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.trivium_launchers._job import Task, begin, ended, execute
-from trivium.stages.failures import failed_job
+from trivium.stages.multirun import failed_job
 from trivium.stages.stopping import Owner
 
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.trivium_launchers._job import Task, begin, ended
 from hydra_plugins.trivium_launchers.local import BasicLauncher, num_cores
-from trivium.stages.failures import failed_job
+from trivium.stages.multirun import failed_job
 from trivium.stages.stopping import Owner, handle_signals
 
 OWN = {"_node_ip_address": "127.0.0.1"}

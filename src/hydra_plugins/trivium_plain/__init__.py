@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from trivium.stages.failures import is_failed, report_failures
+from trivium.stages.multirun import is_failed, report_failures
 
 
 class PlainSweeper(BasicSweeper):

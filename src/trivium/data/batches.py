@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trivium.data.spectrogram import SILENCE
 from trivium.data.store import Store
-from trivium.types import MODALITIES, PAD, Batch, Column, Modality, Sense, Senses
+from trivium.types import MODALITIES, PAD, Batch, Column, Modality, ModalityInput, MultimodalInput
 
 TOKENS = "tokens"
 """The column that text is read from."""
@@ -79,11 +79,11 @@ def _several(store: Store, indices: np.ndarray, labels: str | None, column: Colu
     return Batch(inputs, valid, classes, torch.from_numpy(indices.copy()), present)
 
 
-def senses_of(batch: Batch) -> Senses:
+def modality_inputs_of(batch: Batch) -> MultimodalInput:
     """The raw values of a batch of several modalities, with what belongs to them."""
     present = batch.present or {}
     return {
-        one: Sense(batch.inputs[one], batch.valid.get(one), present.get(one))
+        one: ModalityInput(batch.inputs[one], batch.valid.get(one), present.get(one))
         for one in MODALITIES
         if one in batch.inputs
     }

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from trivium.data.cache import cache_folder, discard, place
-from trivium.data.checksum import content_sum, warn_of_sum
+from trivium.data.cache import cache_folder, content_sum, discard, place, warn_of_sum
 from trivium.data.errors import ArchiveError, DataError, SourceUnavailable
 from trivium.data.progress import announce
 from trivium.data.sources import build_sources
 from trivium.data.sources.base import Source
 from trivium.data.sources.bundle import Bundle
-from trivium.data.sources.cache import CacheSource
-from trivium.data.sources.folder import FolderSource
+from trivium.data.sources.local import CacheSource, FolderSource
 from trivium.data.unpack import unpack
 
 PLAIN = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".md", ".text"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import numpy as np
 from jaxtyping import Int64
 
-from trivium.data.checksum import file_sum
+from trivium.data.cache import file_sum
 from trivium.data.errors import DataError, StoreError
 from trivium.data.meta import Meta
 from trivium.data.splits import label_fraction, training_share

@@ -10,22 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trivium.data.checksum import file_sum
+from trivium.data.cache import file_sum
 from trivium.data.errors import DataError
-from trivium.data.meta import File, Meta
-from trivium.data.rows import check_rows, describe_rows
+from trivium.data.meta import File, Meta, check_rows, describe_rows
 from trivium.data.spectrogram import SoundSettings
 from trivium.data.splits import carve
 from trivium.data.statistics import channel_statistics
-from trivium.data.store import (
-    GROUPS,
-    META,
-    STRATA,
-    TOKENIZER,
-    Store,
-    offsets_file,
-    rows_file,
-)
+from trivium.data.store import GROUPS, META, STRATA, TOKENIZER, Store, offsets_file, rows_file
 from trivium.types import Modality, together
 
 
@@ -251,7 +242,7 @@ def _texts(parsed: Parsed, train: np.ndarray) -> _Content:
 
 
 def _sounds(waves: Waves, train: np.ndarray, scratch: Path) -> _Content:
-    from trivium.data.sounds import frame_statistics, log_mels
+    from trivium.data.spectrogram import frame_statistics, log_mels
 
     scratch.mkdir(parents=True, exist_ok=True)
     mel, offsets = log_mels(waves.flat, waves.offsets, waves.settings, scratch)

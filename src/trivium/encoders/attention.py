@@ -1,10 +1,19 @@
-"""Multi-head self-attention."""
+"""Multi-head attention: self and cross, and the two kernels that compute it."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import register_flop_formula
 
-from trivium.encoders.kernels import attend
+from trivium.encoders.transformer import init_linear
+from trivium.types import Modality
 
 
 class Attention(nn.Module):
@@ -106,3 +115,195 @@ def rotate(
     sine, cosine = angle.sin().to(heads.dtype), angle.cos().to(heads.dtype)
     first, second = heads[..., :half], heads[..., half:]
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+
+
+Kernel = Literal["matmul", "fused"]
+Shape = tuple[int, ...]
+Mask = Bool[Tensor, "#batch #head #query key"]
+
+MATMUL_TOKENS = {torch.bfloat16: 512, torch.float16: 512, torch.float32: 64, torch.float64: 64}
+"""On CPUs, up to how many tokens the matmul kernel is the faster one.
+
+Forward and backward, head widths 16 and 64: in bfloat16 it is 2 to 8 times as fast up to 256
+tokens and even at 1024; in float32 it is ahead up to 32, even at 64, and half as fast at 256.
+"""
+
+NUM_TIMINGS = 20
+
+
+def attend(
+    qkv: Float[Tensor, "3 batch head token channel"], mask: Mask | None
+) -> Float[Tensor, "batch head token channel"]:
+    """Softmax self-attention (1706.03762, eq. 1) with the kernel that suits the inputs.
+
+    `qkv` stacks queries, keys and values; it need not be contiguous. `mask` is True where a key
+    is seen, and every query must see one at least.
+    """
+    kernel = matmul_attention if pick_kernel(qkv) == "matmul" else fused_attention
+    return kernel(qkv, mask)
+
+
+def matmul_attention(
+    qkv: Float[Tensor, "3 batch head token channel"], mask: Mask | None
+) -> Float[Tensor, "batch head token channel"]:
+    """Attention as two batched matrix products: the fastest at short lengths on CPUs."""
+    _, batch, num_heads, length, width = qkv.shape
+    # One copy lays out all three for the products; the scale goes where the numbers are fewest.
+    query, key, value = qkv.reshape(3, batch * num_heads, length, width).unbind(0)
+    scores = torch.bmm(query * width**-0.5, key.transpose(1, 2))
+    if mask is not None:
+        scores = scores.view(batch, num_heads, length, length)
+        scores = scores.masked_fill(~mask, -torch.inf).view(-1, length, length)
+    return torch.bmm(scores.softmax(dim=-1), value).view(batch, num_heads, length, width)
+
+
+def fused_attention(
+    qkv: Float[Tensor, "3 batch head token channel"], mask: Mask | None
+) -> Float[Tensor, "batch head token channel"]:
+    """Attention as torch's fused kernel: it never holds the whole score matrix."""
+    query, key, value = qkv.unbind(0)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def pick_kernel(qkv: Float[Tensor, "3 batch head token channel"]) -> Kernel:
+    """Pick the faster kernel for inputs like `qkv`.
+
+    On CPUs a fixed rule on the length decides: the kernels differ in their last bits, and a
+    race between two timings would make two runs of one seed differ. Elsewhere each
+    (length, dtype, device type, head width, number of heads) is timed once per process.
+    """
+    *_, num_heads, length, width = qkv.shape
+    if qkv.device.type == "cpu":
+        return "matmul" if length <= MATMUL_TOKENS[qkv.dtype] else "fused"
+    return _faster_kernel(length, qkv.dtype, qkv.device.type, width, num_heads)
+
+
+@functools.cache
+def _faster_kernel(
+    length: int, dtype: torch.dtype, device: str, width: int, num_heads: int
+) -> Kernel:
+    batch = max(1, 2**16 // (length * num_heads))
+    # Not random numbers: drawing them would move the run's own random state.
+    shape = (3, batch, num_heads, length, width)
+    probe = torch.linspace(-1, 1, length * width, dtype=dtype, device=device)
+    probe = probe.view(length, width).expand(shape).contiguous()
+    matmul = _seconds(matmul_attention, probe)
+    return "matmul" if matmul < _seconds(fused_attention, probe) else "fused"
+
+
+def _seconds(kernel: Callable[[Tensor, Mask | None], Tensor], probe: Tensor) -> float:
+    """The fastest of several forward and backward passes."""
+    synchronise = torch.get_device_module(probe.device).synchronize
+    timings = []
+    for _ in range(NUM_TIMINGS):
+        inputs = probe.detach().requires_grad_()
+        synchronise()
+        start = time.perf_counter()
+        with torch.enable_grad():
+            torch.autograd.grad(kernel(inputs, None).sum(), inputs)
+        synchronise()
+        timings.append(time.perf_counter() - start)
+    return min(timings)
+
+
+# torch counts no FLOPs for its fused CPU kernel. These formulas give it the price of the matmul
+# kernel, so that a budget in FLOPs does not depend on which of the two ran.
+
+
+@register_flop_formula(torch.ops.aten._scaled_dot_product_flash_attention_for_cpu)
+def _forward_flops(query: Shape, key: Shape, *_: Any, **__: Any) -> int:
+    return 2 * _product_flops(query, key)
+
+
+@register_flop_formula(torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward)
+def _backward_flops(_: Shape, query: Shape, key: Shape, *__: Any, **___: Any) -> int:
+    return 4 * _product_flops(query, key)
+
+
+def _product_flops(query: Shape, key: Shape) -> int:
+    """Additions and multiplications of one batched product of queries and keys."""
+    return 2 * math.prod(query) * key[2]
+
+
+Tokens = Mapping[Modality, Float[Tensor, "batch token channel"]]
+Valid = Mapping[Modality, Bool[Tensor, "batch token"]]
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from some tokens to others (1706.03762, section 3.2.3).
+
+    A learned token that everybody sees stands before the keys: where all other modalities are
+    missing there is still something to look at.
+
+    Args:
+        width: Channels of the tokens; a multiple of `num_heads`.
+        num_heads: Attention heads.
+    """
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(
+                f"width {width} does not split into num_heads {num_heads}: "
+                "choose a width that is a multiple of num_heads."
+            )
+        self.num_heads = num_heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.projection = nn.Linear(width, width)
+        self.nothing = nn.Parameter(torch.zeros(1, 1, width))
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch query channel"],
+        others: Float[Tensor, "batch key channel"],
+        seen: Bool[Tensor, "batch key"],
+    ) -> Float[Tensor, "batch query channel"]:
+        """What each token takes from the others; keys where `seen` is False are not looked at."""
+        batch, length, width = tokens.shape
+        others = torch.cat([self.nothing.expand(batch, -1, -1).to(others.dtype), others], dim=1)
+        seen = torch.cat([seen.new_ones(batch, 1), seen], dim=1)[:, None, None]
+        query = self.query(tokens).view(batch, length, self.num_heads, -1).transpose(1, 2)
+        both = self.key_value(others).view(batch, others.shape[1], 2, self.num_heads, -1)
+        key, value = both.permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+        mixed = scores.masked_fill(~seen, -torch.inf).softmax(-1) @ value
+        projected: Tensor = self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
+        return projected
+
+
+class CrossBlock(nn.Module):
+    """Co-attention as in ViLBERT (1908.02265, section 2.1), with pre-norm residuals.
+
+    Every modality's tokens attend to all tokens of the others, then pass through an MLP. Both
+    are shared by the modalities, whose tokens carry the mark of theirs.
+
+    Args:
+        width: Channels of the tokens; a multiple of `num_heads`.
+        num_heads: Attention heads.
+        mlp_ratio: Hidden channels of the MLP over `width`.
+    """
+
+    def __init__(self, width: int, num_heads: int, *, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        hidden = int(width * mlp_ratio)
+        self.attention_norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention = CrossAttention(width, num_heads)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.apply(lambda module: init_linear(module, "xavier"))
+
+    def forward(self, tokens: Tokens, valid: Valid) -> dict[Modality, Tensor]:
+        """Tokens of each modality, in the context of the others."""
+        normed = {one: self.attention_norm(values) for one, values in tokens.items()}
+        updated = {}
+        for one, values in tokens.items():
+            others = [other for other in tokens if other != one]
+            looked = values.new_zeros(len(values), 0, values.shape[2])
+            seen = valid[one].new_zeros(len(values), 0)
+            if others:
+                looked = torch.cat([normed[other] for other in others], dim=1)
+                seen = torch.cat([valid[other] for other in others], dim=1)
+            mixed = values + self.attention(normed[one], looked, seen)
+            updated[one] = mixed + self.mlp(self.mlp_norm(mixed))
+        return updated

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import sincos_2d
 from trivium.types import DataSpec, Stem
 
 Positions = Literal["sincos", "learned"]

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet50
 
+from trivium.encoders.layers import every_token
 from trivium.encoders.patches import Patches
-from trivium.encoders.validity import every_token
 from trivium.types import DataSpec, Encoder, Features
 
 DEPTHS = {18: resnet18, 50: resnet50}

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.cross_attention import CrossBlock
-from trivium.encoders.named import encoder_class
-from trivium.encoders.pooling import mean_pool
-from trivium.encoders.settings import plain
+from trivium.encoders.attention import CrossBlock
+from trivium.encoders.checkpoint import encoder_class
+from trivium.encoders.external import plain
+from trivium.encoders.layers import mean_pool
 from trivium.types import (
     Column,
     DataSpec,
@@ -19,7 +19,7 @@ from trivium.types import (
     Features,
     Kind,
     Modality,
-    Senses,
+    MultimodalInput,
     Tokens,
 )
 
@@ -35,7 +35,7 @@ class Towers(Encoder):
     towers' pooled features side by side; by `cross_attention` the towers' tokens look at each other
     first, in blocks of co-attention, and each modality's tokens are then averaged. In place of what
     a sample lacks stands a vector (`missing`): learnt where training samples lacked it, else the
-    mean of the training samples (`trivium.pretraining.missing`). *Joint* features are linear
+    mean of the training samples (`trivium.training.module`). *Joint* features are linear
     projections of the towers' pooled features to one space, of unit length, in which modalities
     can be compared.
 
@@ -173,11 +173,11 @@ class Towers(Encoder):
             self.tower(one).eval()
         return self
 
-    def forward(self, values: Senses, valid: Tensor | None = None) -> Features:  # noqa: ARG002
+    def forward(self, values: MultimodalInput, valid: Tensor | None = None) -> Features:  # noqa: ARG002
         """Fused features; modalities that `values` lacks count as missing in every sample."""
         return self.fuse(self.each(values), {one: sense.there for one, sense in values.items()})
 
-    def each(self, values: Senses) -> dict[Modality, Features]:
+    def each(self, values: MultimodalInput) -> dict[Modality, Features]:
         """Features of each tower; those of missing inputs are to be ignored."""
         return {one: self.tower(one)(sense.values, sense.valid) for one, sense in values.items()}
 
@@ -186,7 +186,7 @@ class Towers(Encoder):
         projected: Tensor = self.project[modality](pooled)
         return F.normalize(projected.float(), dim=-1)
 
-    def embed_each(self, values: Senses) -> dict[Modality, Tokens]:
+    def embed_each(self, values: MultimodalInput) -> dict[Modality, Tokens]:
         """Tokens of each modality before any context; the towers must be contextual."""
         return {
             one: self.tower(one).embed(sense.values, sense.valid) for one, sense in values.items()

@@ -8,10 +8,17 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from trivium.encoders.layers import (
+    CELLS,
+    Pooling,
+    cell_of,
+    every_token,
+    grid_pool,
+    is_every_token,
+    pool,
+)
 from trivium.encoders.patches import Patch, PatchStem, Positions
-from trivium.encoders.pooling import CELLS, Pooling, cell_of, grid_pool, pool
 from trivium.encoders.transformer import Block, Init, Transformer
-from trivium.encoders.validity import every_token, is_every_token
 from trivium.types import DataSpec, Encoder, Features, Tokens
 
 

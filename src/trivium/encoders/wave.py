@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.data.spectrogram import settings_of
-from trivium.encoders.pooling import mean_pool
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import every_token, is_every_token, mean_pool, sincos_2d
 from trivium.encoders.spectrogram import audio_shape
 from trivium.encoders.transformer import Init, Transformer
-from trivium.encoders.validity import every_token, is_every_token
 from trivium.types import Column, DataSpec, Encoder, Features, Modality, Stem, Tokens
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)

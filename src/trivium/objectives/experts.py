@@ -1,17 +1,63 @@
-"""From each modality to its expert of z, and from z back to each modality."""
+"""Variational posteriors of several modalities: one normal expert each, and their products."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.by_modality import each
-from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
-from trivium.objectives.gather import gather
-from trivium.objectives.posterior import Counted, Expert, Posterior, product
-from trivium.types import Modality, Senses, Stem
+from trivium.objectives.latent import TokenDecoder, negative_log_likelihood
+from trivium.objectives.pairs import each, gather
+from trivium.types import Modality, MultimodalInput, Stem
+
+
+class Expert(NamedTuple):
+    """What one modality says of z: a diagonal normal for each sample.
+
+    `present` tells which samples have the modality, `valid` which tokens of it hold data.
+    """
+
+    mu: Float[Tensor, "batch latent"]
+    log_variance: Float[Tensor, "batch latent"]
+    present: Bool[Tensor, " batch"]
+    valid: Bool[Tensor, "batch token"]
+
+
+class Posterior(NamedTuple):
+    """A diagonal normal of z for each sample."""
+
+    mu: Float[Tensor, "batch latent"]
+    log_variance: Float[Tensor, "batch latent"]
+
+    def sample(self) -> Float[Tensor, "batch latent"]:
+        """One draw of each, through which the gradient flows (1312.6114, section 2.4)."""
+        return self.mu + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mu)
+
+
+Counted = Mapping[Modality, Bool[Tensor, " batch"]]
+"""Modalities, and the samples of which each counts."""
+
+
+def product(experts: Mapping[Modality, Expert], counted: Counted, *, prior: bool) -> Posterior:
+    """The normal whose density is the product of those of the counted experts, normalised.
+
+    Precisions add up, and the mean is the mean of the experts' by precision (Cao and Fleet 2014,
+    1410.7827). With `prior` the standard normal is one more expert; without, it stands
+    for samples of which no expert counts. An expert that does not count has precision 0.
+    """
+    there = torch.stack([counted[one] for one in counted]).unsqueeze(-1)
+    mu = torch.stack([experts[one].mu for one in counted])
+    log_precision = -torch.stack([experts[one].log_variance for one in counted])
+    mu = torch.where(there, mu, 0.0)
+    log_precision = torch.where(there, log_precision, -torch.inf)
+    own = torch.zeros_like(mu[:1])
+    log_own = own if prior else own.masked_fill(there.any(0, keepdim=True), -torch.inf)
+    mu = torch.cat([mu, own])
+    log_precision = torch.cat([log_precision, log_own])
+    mean = (log_precision.softmax(0) * mu).sum(0)
+    return Posterior(mean, -log_precision.logsumexp(0))
 
 
 class Experts(nn.Module):
@@ -60,7 +106,7 @@ class Experts(nn.Module):
         alike: dict[str, float | int] = {one: most / number for one, number in numbers.items()}
         self.weights = each(alike if weights is None else weights, "weights", encoder.modalities)
 
-    def forward(self, encoder: Towers, senses: Senses) -> dict[Modality, Expert]:
+    def forward(self, encoder: Towers, senses: MultimodalInput) -> dict[Modality, Expert]:
         """The expert of each modality, in float32."""
         found = {}
         for one, features in encoder.each(senses).items():
@@ -70,11 +116,15 @@ class Experts(nn.Module):
         return found
 
     def product(self, experts: Mapping[Modality, Expert], counted: Counted) -> Posterior:
-        """The posterior given the counted ones, see `trivium.objectives.posterior.product`."""
+        """The posterior given the counted ones, see `trivium.objectives.experts.product`."""
         return product(experts, counted, prior=self.prior)
 
     def decode(
-        self, encoder: Towers, senses: Senses, one: Modality, z: Float[Tensor, "batch latent"]
+        self,
+        encoder: Towers,
+        senses: MultimodalInput,
+        one: Modality,
+        z: Float[Tensor, "batch latent"],
     ) -> Float[Tensor, "batch token target_width"]:
         """Predict every token of a modality, as many as its batch has."""
         length = encoder.tower(one).stem.length(senses[one].values)
@@ -84,7 +134,7 @@ class Experts(nn.Module):
     def surprise(
         self,
         encoder: Towers,
-        senses: Senses,
+        senses: MultimodalInput,
         experts: Mapping[Modality, Expert],
         z: Float[Tensor, "batch latent"],
         counted: Counted,
@@ -111,7 +161,9 @@ class Experts(nn.Module):
         return torch.stack([self.weights[one] * nats for one, nats in surprise.items()]).sum()
 
     @torch.no_grad()
-    def pictures(self, encoder: Towers, senses: Senses) -> dict[str, Shaped[Tensor, "batch ..."]]:
+    def pictures(
+        self, encoder: Towers, senses: MultimodalInput
+    ) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """Each modality, and what is generated of it from each other one alone.
 
         From the mean of the posterior; where a sample lacks the other one, from that of the prior.

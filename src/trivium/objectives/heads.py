@@ -1,8 +1,11 @@
-"""The small networks that objectives put on an encoder and throw away afterwards."""
+"""Heads and prototypes that objectives put on an encoder and discard afterwards."""
 
 from itertools import pairwise
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class MLP(nn.Sequential):
@@ -23,3 +26,40 @@ class MLP(nn.Sequential):
                 layers.append(nn.BatchNorm1d(after))
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers, nn.Linear(widths[-2], widths[-1], bias=last_bias))
+
+
+class Prototypes(nn.Module):
+    """Cosines of features with learnt prototypes, in float32.
+
+    A linear layer without bias whose rows are normalised in every forward pass: weight
+    normalisation with its gain fixed to 1. The length of a row has no effect, so weight decay
+    does not move a score.
+
+    The buffer `learning` scales the gradient that reaches the prototypes (not the features): 0
+    freezes them, yet leaves them connected to the loss; 1, its start, lets them learn.
+
+    Args:
+        width: Channels of the features.
+        num_prototypes: Rows.
+    """
+
+    learning: Tensor
+
+    def __init__(self, width: int, num_prototypes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(num_prototypes, width), dim=1))
+        self.register_buffer("learning", torch.tensor(1.0))
+
+    def forward(self, features: Float[Tensor, "batch channel"]) -> Float[Tensor, "batch prototype"]:
+        """Scores in [-1, 1]."""
+        rows = F.normalize(self.weight, dim=1)
+        rows = rows.detach() + self.learning * (rows - rows.detach())
+        with torch.autocast(features.device.type, enabled=False):
+            scores: Tensor = F.normalize(features.float(), dim=1) @ rows.T
+        return scores
+
+
+def perplexity(share: Float[Tensor, " group"]) -> Float[Tensor, ""]:
+    """How many groups are in use: exp of the entropy of their shares, in [1, number of groups]."""
+    entropy: Tensor = torch.special.entr(share).sum()
+    return entropy.exp()

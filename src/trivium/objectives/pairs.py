@@ -1,16 +1,83 @@
-"""Pairs of modalities in a batch: which are compared, who takes part, and who says the same."""
+"""Pairs of modalities in a batch, gathered across ranks: which are compared, who takes part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch import distributed as dist
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.gather import gather, offset
-from trivium.types import DataSpec, Modality, Sense, Senses
+from trivium.types import DataSpec, Modality, ModalityInput, MultimodalInput
+
+Value = TypeVar("Value")
+
+
+def each(
+    setting: Mapping[str, Value], name: str, modalities: Iterable[Modality]
+) -> dict[Modality, Value]:
+    """The values of a setting for these modalities; those of others are ignored.
+
+    Raises:
+        ValueError: There is none for one of them.
+    """
+    wanted = tuple(modalities)
+    missing = [one for one in wanted if one not in setting]
+    if missing:
+        raise ValueError(
+            f"objective.{name} has values for {', '.join(setting) or 'nothing'}, but none for "
+            f"{', '.join(missing)}: set objective.{name}.{missing[0]}."
+        )
+    return {one: setting[one] for one in wanted}
+
+
+class _Gather(torch.autograd.Function):
+    """Concatenate over ranks; backward sums every rank's gradient of this rank's rows."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.num_rows = tensor.shape[0]
+        return _concatenate(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.narrow(0, dist.get_rank() * ctx.num_rows, ctx.num_rows)
+
+
+def _concatenate(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().contiguous()
+    parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, tensor)
+    return torch.cat(parts)
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """Concatenate the tensors of all ranks along the first axis, in the order of the ranks.
+
+    Every rank must hold the same shape. If each rank averages over its own anchors and gradients
+    are averaged over ranks (as DistributedDataParallel does), the outcome is the gradient of the
+    mean over the whole batch. Without a process group the tensor itself is returned.
+    """
+    if not _is_distributed():
+        return tensor
+    if not tensor.requires_grad:
+        return _concatenate(tensor)
+    gathered: Tensor = _Gather.apply(tensor)
+    return gathered
+
+
+def offset(tensor: Tensor) -> int:
+    """The row of `gather(tensor)` at which this rank's own rows begin."""
+    return dist.get_rank() * tensor.shape[0] if _is_distributed() else 0
+
+
+def _is_distributed() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
 
 Pair = tuple[Modality, Modality]
 
@@ -74,14 +141,14 @@ class Pairs(nn.Module):
         )
         self.register_buffer("keys", 2 * keys + 1, persistent=False)
 
-    def forward(self, encoder: Towers, senses: Senses) -> tuple[Match, ...]:
+    def forward(self, encoder: Towers, senses: MultimodalInput) -> tuple[Match, ...]:
         """Encode each modality once and match the pairs, in their order."""
         features = encoder.each(senses)
         joint = {one: encoder.joint(one, features[one].pooled) for one in self.modalities}
         return self.match(joint, senses)
 
     def match(
-        self, joint: Mapping[Modality, Float[Tensor, "row channel"]], senses: Senses
+        self, joint: Mapping[Modality, Float[Tensor, "row channel"]], senses: MultimodalInput
     ) -> tuple[Match, ...]:
         """Match features of unit length, by modality; those of absent inputs do not matter."""
         batch, device = len(senses[self.modalities[0]].values), self.keys.device
@@ -115,7 +182,7 @@ class Pairs(nn.Module):
             for at, (one, other) in enumerate(self.chosen)
         )
 
-    def hash(self, text: Sense) -> Int64[Tensor, " row"]:
+    def hash(self, text: ModalityInput) -> Int64[Tensor, " row"]:
         """64 bits that texts of the same ids share, before any view and however far padded."""
         ids = text.whole
         if ids is None:

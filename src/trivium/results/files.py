@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trivium.comparison.writing import write
+from trivium.report.report import write
 
 ROOT = Path("docs/results")
 """Where the versions lie, seen from the project's root."""
@@ -54,7 +54,7 @@ class Results:
         protocol: Version of the protocol.
         parts: The environment of each part, by the part's name.
         runs: One row per run and task: what it was, which part it belongs to, and what makes it
-            again (`pretrain`, `probe`: overrides as JSON lists; `trivium.results.recipes`).
+            again (`pretrain`, `probe`: overrides as JSON lists; `trivium.results.verify`).
         records: One measured number each.
         cells: Means over seeds and draws with their intervals; `seeds` and `covers` are words.
         comparisons: Paired comparisons of two ways, as the report states them.

@@ -1,7 +1,8 @@
-"""Results published in parts, as one."""
+"""Results published in parts, merged; which cells lead their column."""
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from trivium.comparison.scoring import is_share
+from trivium.report.scores import MAIN, is_share
 from trivium.results.files import CELLS, KEY, SIDES, WAY, Results, ordered
-from trivium.results.leaders import with_leaders
 
 LEVEL = 0.95
 OF_CELL = (*WAY, "modality", "probe", "fraction", "split", "metric")
@@ -123,3 +123,40 @@ def _rows(table: pd.DataFrame, names: Iterable[str]) -> pd.Series:
 
 def _set(table: pd.DataFrame, names: Iterable[str]) -> set[tuple[Any, ...]]:
     return set(_rows(table, names))
+
+
+COLUMN = ("dataset", "task", "modality", "probe", "fraction", "split", "metric")
+"""What the cells of one column of a table share."""
+
+
+def with_leaders(results: Results) -> Results:
+    """The results with `leads` of each cell set anew.
+
+    The best mean of a column of test accuracies (or recall@5) leads, and so does each cell that a
+    comparison does not tell from it. What was never compared with the best does not.
+    """
+    verdicts = {}
+    for row in results.comparisons.to_dict("records"):
+        first, second = (tuple(row[f"{side}_{n}"] for n in SIDES) for side in ("first", "second"))
+        verdicts[_column(row), first, second] = row["verdict"] == "better"
+        verdicts[_column(row), second, first] = row["verdict"] == "worse"
+    columns: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    rows = results.cells.to_dict("records")
+    for row in rows:
+        row["leads"] = False
+        if row["split"] == "test" and row["metric"] in MAIN:
+            columns[_column(row)].append(row)
+    for column, members in columns.items():
+        best = max(members, key=lambda row: row["mean"])
+        for row in members:
+            is_worse = verdicts.get((column, _side(best), _side(row)), True)
+            row["leads"] = row is best or not is_worse
+    return replace(results, cells=results.cells.assign(leads=[row["leads"] for row in rows]))
+
+
+def _column(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in COLUMN)
+
+
+def _side(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in SIDES)

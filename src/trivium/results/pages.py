@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from trivium.comparison.scoring import is_share
-from trivium.comparison.tables import figure
+from trivium.report.scores import is_share
+from trivium.report.tables import figure
 from trivium.results.files import CELLS, ENVIRONMENT, FLOATS, read_table
 from trivium.results.studies import studies
 from trivium.results.tables import RENDERERS

@@ -21,8 +21,8 @@ from trivium.results.files import (
     Results,
     frame,
 )
-from trivium.results.leaders import with_leaders
-from trivium.results.recipes import Recipe
+from trivium.results.merge import with_leaders
+from trivium.results.verify import Rerun
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -36,7 +36,7 @@ def published(
     report: Path,
     *,
     grid: str,
-    made: Callable[[str, int], Recipe],
+    made: Callable[[str, int], Rerun],
     environment: Mapping[str, Any],
     datasets: Sequence[str] | None = None,
 ) -> Results:
@@ -96,7 +96,7 @@ def _runs(
     rows: Sequence[Row],
     budgets: Mapping[Key, str],
     names: Sequence[str],
-    made: Callable[[str, int], Recipe],
+    made: Callable[[str, int], Rerun],
 ) -> pd.DataFrame:
     found: dict[Key, dict[str, Any]] = {}
     for row, part in zip(rows, names, strict=True):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivium.comparison.writing import write
+from trivium.report.report import write
 from trivium.results.files import ENVIRONMENT, read_environment
 from trivium.results.tables import plain
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from trivium.comparison.records import PARADIGMS
-from trivium.comparison.scoring import RETRIEVAL, is_share
-from trivium.comparison.tables import LEGEND, figure, fraction, label, named, share
+from trivium.report.records import PARADIGMS
+from trivium.report.scores import RETRIEVAL, is_share
+from trivium.report.tables import LEGEND, figure, fraction, label, named, share
 from trivium.results.files import read_environment, read_table
 
 PLACE = ("dataset", "task", "modality")

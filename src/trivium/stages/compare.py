@@ -1,16 +1,60 @@
-"""Compare the cells that a grid names, or tracked runs, and write the report."""
+"""Compare the cells that a grid names, or tracked runs; write report, metrics and plots."""
 
+import json
 from pathlib import Path
 from typing import Any
+
+from trivium.stages.multirun import write_index
+
+METRICS = "metrics.json"
+PLOTS = "plots"
+SHOWN = ("accuracy", "recall@5")
+
+
+def write_summary(report: Path, index: Path) -> None:
+    """Write `metrics.json` and `plots/` beside the index of the report, and the index itself.
+
+    They hold nothing that differs from one time to the next, such as seconds.
+    """
+    cells = json.loads((report / "comparison.json").read_text())["cells"]
+    shown = [cell for cell in cells if cell["split"] == "test" and cell["metric"] in SHOWN]
+    write_index(index.parent / METRICS, metrics(shown))
+    write_plots(shown, index.parent / PLOTS)
+    write_index(index, {"report": str(report), "num_cells": len(cells)})
+
+
+def metrics(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means by dataset, task and modality, objective, and probe with its share of labels."""
+    found: dict[str, Any] = {}
+    for cell in cells:
+        place = found.setdefault(f"{cell['dataset']} {cell['task']} {cell['modality']}", {})
+        name = f"{cell['probe']} {cell['metric']} {cell['fraction']:.0%}"
+        place.setdefault(cell["objective"], {})[name] = round(cell["mean"], 6)
+    return found
+
+
+def write_plots(cells: list[dict[str, Any]], folder: Path) -> None:
+    """A table of each dataset: accuracy of the linear probe along the labels, by objective."""
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.csv"):
+        stale.unlink()
+    table = pd.DataFrame(cells)
+    table = table[(table["probe"] == "linear") & (table["metric"] == "accuracy")]
+    for (dataset, task, modality), rows in table.groupby(["dataset", "task", "modality"]):
+        rows = rows.assign(percent=100 * rows["fraction"], accuracy=rows["mean"].round(6))
+        columns = ["objective", "percent", "accuracy"]
+        name = f"{dataset}-{task}-{modality}.csv".replace(" ", "_").replace("+", "_")
+        rows[columns].sort_values(columns[:2]).to_csv(folder / name, index=False)
 
 
 def main(values: dict[str, Any]) -> None:
     """Write the report of a grid whose stages are finished, or of the runs of a filter."""
-    from trivium.comparison.ladder import write_ladder
-    from trivium.comparison.printing import print_figures
-    from trivium.comparison.report import write_report
-    from trivium.tracking.lifecycle import reap
-    from trivium.tracking.provenance import commit
+    from trivium.report.export_figures import print_figures
+    from trivium.report.report import write_report
+    from trivium.report.scaling_page import write_ladder
+    from trivium.tracking.run import commit, reap
 
     reap()
     folder = report_folder(values)
@@ -29,7 +73,7 @@ def main(values: dict[str, Any]) -> None:
         write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
         print_figures(folder / "figures")
     if values["index"] is not None:
-        from trivium.stages.published import write_summary
+        pass
 
         write_summary(folder, Path(values["index"]))
     print(f"The report is in {folder / 'index.html'}")
@@ -49,10 +93,10 @@ def entries(grid: Any) -> list[Any]:
     Raises:
         LookupError: something of it is not measured yet.
     """
-    from trivium.comparison.records import Entry
-    from trivium.probes.protocol import read_evaluation
+    from trivium.evaluation.protocol import read_evaluation
+    from trivium.report.records import Entry
     from trivium.tracking import names
-    from trivium.tracking.lifecycle import find_run
+    from trivium.tracking.run import find_run
 
     found = []
     for cell, point, seed, run, probes, tuned in grid.report_entries():
@@ -74,7 +118,7 @@ def entries(grid: Any) -> list[Any]:
 
 def addressed(found: list[Any]) -> list[Any]:
     """The entries with the experiments of their runs and the commits of the code that ran."""
-    from trivium.tracking.addresses import addresses
+    from trivium.tracking.client import addresses
 
     known = addresses(entry.run_id for entry in found if entry.run_id)
     return [
@@ -85,7 +129,7 @@ def addressed(found: list[Any]) -> list[Any]:
 
 def tracked_entries(values: dict[str, Any]) -> list[Any]:
     """Every evaluation of the runs that match a filter, wherever they were run."""
-    from trivium.comparison.selection import selected
-    from trivium.tracking.reading import search
+    from trivium.report.provenance import selected
+    from trivium.tracking.query import search
 
     return selected(search(values["runs"], values["experiments"]))

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from trivium.config import plain, register
 from trivium.stages import stopping
-from trivium.stages.failures import JobFailed, failures
+from trivium.stages.multirun import JobFailed, failures
 
 # Threads that spin while they wait make a busy machine many times slower; read when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -9,8 +9,7 @@ from trivium.config import finetuning_values, without_numerics
 from trivium.identity import is_measured, measurement_identity, measurement_name
 from trivium.stages.pretrain import optimiser, try_optimiser, views_of
 from trivium.stages.probe import FACTS, RAW, check_tokenizer
-from trivium.stages.reuse import mark_measured, origin
-from trivium.stages.tracked import home, track
+from trivium.stages.tracked import home, mark_measured, origin, track
 
 
 def main(values: dict[str, Any]) -> None:
@@ -20,10 +19,10 @@ def main(values: dict[str, Any]) -> None:
     encoder, source, facts = check(built)
     import torch
 
-    from trivium.data.catalogue import prepare
+    from trivium.data.prepare import prepare
     from trivium.encoders.checkpoint import checkpoint_hash
-    from trivium.pretraining.finetuned import finetune
-    from trivium.probes.protocol import Protocol, write_evaluation
+    from trivium.evaluation.protocol import Protocol, write_evaluation
+    from trivium.training.finetune import finetune
 
     how = finetuning(built, facts)
     protocol = Protocol(fractions=values["fractions"], num_draws=values["num_draws"])
@@ -68,10 +67,10 @@ def check(values: dict[str, Any]) -> tuple[Any, Path, dict[str, Any]]:
         raise ValueError(
             "checkpoint=raw is the input itself, without weights to fine-tune: give a run's folder."
         )
-    from trivium.data.catalogue import spec_from_config
-    from trivium.embedding import find_encoder, load_encoder
+    from trivium.data.prepare import spec_from_config
     from trivium.encoders.checkpoint import read_facts
-    from trivium.objectives.contract import check as check_contract
+    from trivium.features import find_encoder, load_encoder
+    from trivium.objectives.compatibility import check as check_contract
     from trivium.objectives.supervised.cross_entropy import CrossEntropy
 
     source = find_encoder(values["checkpoint"])
@@ -93,9 +92,9 @@ def check(values: dict[str, Any]) -> tuple[Any, Path, dict[str, Any]]:
 
 def finetuning(values: dict[str, Any], facts: dict[str, Any]) -> Any:
     """What a fine-tuning is made of; wrong settings are refused."""
-    from trivium.pretraining.budget import Budget
-    from trivium.pretraining.finetuning import FineTuning
-    from trivium.pretraining.settings import trainer_settings
+    from trivium.training.budget import Budget
+    from trivium.training.finetune import FineTuning
+    from trivium.training.settings import trainer_settings
 
     settings, lr = values["optimizer"], values["optimizer"]["lr"]
     by_lr = {float(one): {**settings, "lr": one} for one in (lr if isinstance(lr, list) else [lr])}

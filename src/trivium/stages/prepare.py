@@ -6,7 +6,7 @@ from typing import Any
 
 def main(values: dict[str, Any]) -> None:
     """Prepare `values["data"]` in the folder of the stores."""
-    from trivium.data.catalogue import prepare
+    from trivium.data.prepare import prepare
 
     folder = Path(values["stores"]) / values["data"]["name"]
     prepare(values["data"], folder, force=values["overwrite"])

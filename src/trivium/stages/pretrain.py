@@ -21,11 +21,11 @@ def main(values: dict[str, Any]) -> float | None:
     built = without_numerics(values)
     data, budget, trainer = check(built)
     for settings in values["towers"].values():
-        from trivium.embedding import find_encoder
+        from trivium.features import find_encoder
 
         settings["checkpoint"] = str(find_encoder(settings["checkpoint"]))
-    from trivium.data.catalogue import prepare
-    from trivium.pretraining.folder import RunFolder
+    from trivium.data.prepare import prepare
+    from trivium.training.folder import RunFolder
 
     store = prepare(values["data"], Path(values["stores"]) / data.name)
     store = store if values["part"] is None else store.part(values["part"])
@@ -53,7 +53,7 @@ def finished_folder(values: dict[str, Any]) -> Path | None:
 
 def reused(values: dict[str, Any], folder: Path) -> float | None:
     """Say that the run is finished already; what it returned."""
-    from trivium.stages.reuse import origin
+    from trivium.stages.tracked import origin
 
     print(f"{folder} holds this run already{origin(folder, values)}; overwrite=true repeats it.")
     metrics = finished_metrics(folder)
@@ -72,11 +72,11 @@ def run_folder(values: dict[str, Any], identity: str) -> Path:
 
 def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Refuse what cannot work before any data or weights are loaded."""
-    from trivium.data.catalogue import spec_from_config
+    from trivium.data.prepare import spec_from_config
     from trivium.data.splits import check_share
-    from trivium.objectives.contract import check as check_contract
-    from trivium.pretraining.budget import Budget
-    from trivium.pretraining.settings import trainer_settings
+    from trivium.objectives.compatibility import check as check_contract
+    from trivium.training.budget import Budget
+    from trivium.training.settings import trainer_settings
 
     budget, trainer = Budget(**values["budget"]), trainer_settings(values["trainer"])
     store = Path(values["stores"]) / values["data"]["name"]
@@ -117,14 +117,14 @@ def views_of(values: dict[str, Any]) -> Any:
     }
     if len(made) == 1:
         return next(iter(made.values()))
-    from trivium.views.several import SeveralRecipe
+    from trivium.transforms.multimodal import MultimodalViews
 
-    return SeveralRecipe(cast(Any, made))
+    return MultimodalViews(cast(Any, made))
 
 
 def load_towers(encoder: Any, towers: dict[str, Any]) -> None:
     """Let towers begin with pretrained encoders, frozen or not."""
-    from trivium.embedding import load_encoder
+    from trivium.features import load_encoder
 
     for modality, settings in towers.items():
         if modality not in getattr(encoder, "modalities", ()):
@@ -153,9 +153,9 @@ def run(
     """Build the parts by `values` and pretrain; `config` is kept for the record."""
     import torch
 
-    from trivium.pretraining.run import Recipe, pretrain
-    from trivium.pretraining.settings import monitor_settings
-    from trivium.probes.protocol import PROTOCOL
+    from trivium.evaluation.protocol import PROTOCOL
+    from trivium.training.run import Recipe, pretrain
+    from trivium.training.settings import monitor_settings
 
     data = store.spec(values["task"])
     task = store.task(values["task"]) if store.meta.tasks else None
@@ -199,7 +199,7 @@ def run(
 def note_reuse(values: dict[str, Any], metrics: dict[str, Any]) -> None:
     """Let a finished run count as a trial of this sweep."""
     from trivium.tracking import names
-    from trivium.tracking.lifecycle import start_run
+    from trivium.tracking.run import start_run
 
     label = f"{values['method']} · {values['seed']} · {values['data']['name']}"
     with start_run(label, {names.KIND: names.Kind.REUSED}, values, **values["tracking"]) as writer:

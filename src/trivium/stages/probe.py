@@ -10,8 +10,7 @@ from hydra.utils import instantiate
 
 from trivium.config import probe_values, without_numerics
 from trivium.identity import is_measured, measurement_identity, measurement_name
-from trivium.stages.reuse import mark_measured, origin
-from trivium.stages.tracked import Home, home, track
+from trivium.stages.tracked import Home, home, mark_measured, origin, track
 
 RAW = "raw"
 
@@ -21,15 +20,15 @@ def main(values: dict[str, Any]) -> None:
     values = probe_values(values)
     checkpoint = values["checkpoint"]
     if checkpoint != RAW:
-        from trivium.embedding import find_encoder
         from trivium.encoders.checkpoint import read_facts
+        from trivium.features import find_encoder
 
         source = find_encoder(checkpoint)
     else:
         source = None
     import torch
 
-    from trivium.data.catalogue import prepare
+    from trivium.data.prepare import prepare
 
     torch.set_num_threads(values["num_threads"])
     whole = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
@@ -73,9 +72,9 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
     `whole` are the data that the store is a part of; where they have texts, other modalities search
     them as well, and each evaluation has a folder of its own.
     """
-    from trivium.embedding import load_encoder
-    from trivium.probes.protocol import evaluate, write_evaluation
-    from trivium.stages import several as of_several
+    from trivium.evaluation.protocol import evaluate, write_evaluation
+    from trivium.features import load_encoder
+    from trivium.stages import multimodal as of_several
 
     main = store.task(values["task"])
     tasks = list(dict.fromkeys([main, *(store.task(one) for one in values["more_tasks"])]))
@@ -117,7 +116,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
 
 def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str, own: Home) -> None:
     """Write, track and tell one of several evaluations, in a folder of its own."""
-    from trivium.probes.protocol import write_evaluation
+    from trivium.evaluation.protocol import write_evaluation
 
     write_evaluation(evaluation, folder / name)
     track(evaluation, store, folder / name, own, [name])
@@ -136,8 +135,8 @@ def sensitivity(
     """The evaluation with varied probes; raw texts have no dense features."""
     import numpy as np
 
-    from trivium.embedding import embed_layers
-    from trivium.probes.sensitivity import with_sensitivity
+    from trivium.evaluation.label_free import with_sensitivity
+    from trivium.features import embed_layers
 
     if not isinstance(features, np.ndarray):
         return evaluation
@@ -159,8 +158,8 @@ def label_free(
     """
     import numpy as np
 
-    from trivium.embedding import embed_views
-    from trivium.probes.label_free import with_label_free
+    from trivium.evaluation.label_free import with_label_free
+    from trivium.features import embed_views
 
     if not isinstance(features, np.ndarray):
         return evaluation
@@ -177,7 +176,7 @@ def label_free(
 def several(values: dict[str, Any], source: Path | None, store: Any) -> None:
     """Measure each modality, all of them together, and retrieval: a folder of each evaluation."""
     from trivium.encoders.checkpoint import read_facts
-    from trivium.stages import several as of_several
+    from trivium.stages import multimodal as of_several
 
     protocol = instantiate(values["probe"])
     if source is None:
@@ -200,8 +199,8 @@ def embedded(
     values: dict[str, Any], source: Path | None, store: Any
 ) -> tuple[Any, dict[str, Any], str]:
     """Features of every item, the facts of the encoder, and the hash of its checkpoint."""
-    from trivium.embedding import cached_features
     from trivium.encoders.checkpoint import checkpoint_hash, read_facts
+    from trivium.features import cached_features
 
     if source is None:
         features, name = raw_features(store)
@@ -236,12 +235,11 @@ def raw_facts(store: Any, encoder: str) -> dict[str, Any]:
 def raw_features(store: Any) -> tuple[Any, str]:
     """The input itself as features of every item, and what made them."""
     if store.meta.modality == "text":
-        from trivium import tfidf
+        from trivium.evaluation import controls
 
-        return tfidf.features(store), tfidf.NAME
-    from trivium.embedding import embed
-    from trivium.encoders.mel_statistics import MelStatistics
-    from trivium.encoders.raw import Raw
+        return controls.features(store), controls.NAME
+    from trivium.encoders.baselines import MelStatistics, Raw
+    from trivium.features import embed
 
     encoder = MelStatistics(store.spec()) if store.meta.modality == "audio" else Raw(store.spec())
     return embed(encoder, store), encoder.name

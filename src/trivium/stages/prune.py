@@ -21,7 +21,7 @@ def main(values: dict[str, Any]) -> None:
     folders, identities = kept()
     found = [path for path in candidates() if path.as_posix() not in folders]
     found += stale_features(folders)
-    from trivium.tracking.tidy import remove_runs, stale_runs
+    from trivium.tracking.query import remove_runs, stale_runs
 
     runs = stale_runs(identities)
     for path in found:

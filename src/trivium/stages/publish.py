@@ -10,7 +10,7 @@ def main(values: dict[str, Any]) -> None:
     from trivium.results.files import read_results, write_results
     from trivium.results.merge import merged
     from trivium.results.publish import published
-    from trivium.results.recipes import recipes
+    from trivium.results.verify import reruns
     from trivium.stages.compare import report_folder
     from trivium.tracking.environment import environment
 
@@ -19,7 +19,7 @@ def main(values: dict[str, Any]) -> None:
     found = published(
         report_folder(values),
         grid=grid.name,
-        made=recipes(grid),
+        made=reruns(grid),
         environment=environment(),
         datasets=values["datasets"],
     )

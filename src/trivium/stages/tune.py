@@ -23,7 +23,7 @@ def main(values: dict[str, Any]) -> None:
     import optuna
     from filelock import FileLock
 
-    from trivium.tracking.lifecycle import PARENT, start_run
+    from trivium.tracking.run import PARENT, start_run
     from trivium.tracking.sweep import Table
 
     tune, method = values["tune"], str(values["method"])

@@ -65,17 +65,16 @@ def verified(
         again: Makes it in a folder: `run` (none of a raw input) and `probe`.
     """
     from trivium.compose import composed
-    from trivium.results.recipes import recipe
-    from trivium.results.verify import Verdict, compared, differences
+    from trivium.results.verify import Verdict, compared, differences, rerun
 
     pretrain, probe = (chosen.overrides(stage) for stage in ("pretrain", "probe"))
     record = chosen.rows.iloc[0].to_dict()
     environment = results.parts[chosen.part]
     try:
-        today = recipe(composed, pretrain, probe)
+        today = rerun(composed, pretrain, probe)
         if not today.data:
             run_stage("prepare", data_words(probe), {})
-            today = recipe(composed, pretrain, probe)
+            today = rerun(composed, pretrain, probe)
         if changed := today.changed(record):
             return Verdict(chosen.name, "changed", f"another {' and '.join(changed)}")
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:

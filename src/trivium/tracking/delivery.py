@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivium.tracking import names
-from trivium.tracking.experiment import connect, ensure_experiment
+from trivium.tracking.client import connect, ensure_experiment
 from trivium.tracking.journal import PENDING, Entry, Journal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trivium import hardware
-from trivium.tracking.location import project_root
+from trivium.tracking.client import project_root
 
 LIBRARIES = (
     "torch",

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from trivium.tracking.location import project_root
+from trivium.tracking.client import project_root
 
 MARK = "/mlruns/artifacts"
 COLUMNS = {

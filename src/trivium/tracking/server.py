@@ -5,10 +5,15 @@ import os
 import socket
 import sys
 
-from trivium.tracking.experiment import ensure_experiment, quieten
-from trivium.tracking.lifecycle import reap
-from trivium.tracking.location import artifact_root, database, tracking_uri
+from trivium.tracking.client import (
+    artifact_root,
+    database,
+    ensure_experiment,
+    quieten,
+    tracking_uri,
+)
 from trivium.tracking.relocate import misplaced
+from trivium.tracking.run import reap
 
 
 def command(host: str, port: int) -> list[str]:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from trivium.tracking.client import journal_root, project_root
 from trivium.tracking.delivery import deliver
 from trivium.tracking.journal import FILE, Journal
-from trivium.tracking.location import journal_root, project_root
 
 
 def send_spool(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from trivium.tracking import names
-from trivium.tracking.lifecycle import PARENT
+from trivium.tracking.run import PARENT
 
 if TYPE_CHECKING:
     from trivium.tracking.writer import RunWriter
@@ -48,7 +48,7 @@ class SweepParent(Callback):
         """Create the parent run and tell the trials about it; the runs of a grid have none."""
         if config.get("grid"):
             return
-        from trivium.tracking.lifecycle import start_run
+        from trivium.tracking.run import start_run
 
         overrides = [str(item) for item in config.hydra.overrides.task]
         tags = {names.KIND: names.Kind.SWEEP, names.SWEEP_METRIC: self.metric}
@@ -92,7 +92,7 @@ class Table:
             metric: the column that sorts; trials without it come last.
             maximise: whether more is better.
         """
-        from trivium.tracking.experiment import connect
+        from trivium.tracking.client import connect
 
         client = connect()
         runs = client.search_runs(

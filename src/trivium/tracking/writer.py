@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from trivium.tracking import names
+from trivium.tracking.client import journal_root
 from trivium.tracking.delivery import deliver
 from trivium.tracking.journal import PENDING, Journal
-from trivium.tracking.location import journal_root
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trivium.data.catalogue import prepare
+from trivium.data.prepare import prepare
 
 from ..test_configs import FILES, load  # noqa: TID252 (tests are no package to import from)
 

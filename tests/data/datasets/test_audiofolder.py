@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from trivium.data.catalogue import prepare
 from trivium.data.datasets import audiofolder
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import prepare
 
 RATE = 8000
 CONFIG = {

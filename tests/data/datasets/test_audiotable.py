@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from trivium.data.catalogue import prepare
 from trivium.data.datasets import audiotable
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import prepare
 
 datasets = pytest.importorskip("datasets")
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from trivium.data.datasets import decode as module
-from trivium.data.datasets.decode import decode
+from trivium.data.datasets import images as module
+from trivium.data.datasets.images import decode
 from trivium.data.errors import DataError
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from trivium.data.datasets import emoji
-from trivium.data.datasets.unicode_emoji import concept
-from trivium.data.datasets.vendors import VENDORS
+from trivium.data.datasets.iconify import VENDORS, concept
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.writer import Origin, write_store
 

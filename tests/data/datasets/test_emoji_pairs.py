@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from trivium.data.catalogue import spec_from_config
 from trivium.data.datasets import emoji, emoji_pairs
 from trivium.data.datasets.emoji_pairs import caption, read_keywords
-from trivium.data.datasets.vendors import VENDORS
+from trivium.data.datasets.iconify import VENDORS
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import spec_from_config
 from trivium.data.writer import Origin, write_store
 
 from .test_emoji import FOODS, NAMES, char_of, write, write_packages

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trivium.data.catalogue import prepare
 from trivium.data.datasets import fashion_mnist, hub
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import prepare
 
 COLUMNS = {"image": "img", "tasks": {"label": "label"}}
 CONFIG = {"name": "tiny", "columns": COLUMNS, "spec": {"shape": [3, 32, 32]}}

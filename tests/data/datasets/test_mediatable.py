@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from trivium.data.catalogue import prepare
 from trivium.data.datasets import mediatable
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.prepare import prepare
 from trivium.data.writer import Origin, write_store
 
 CONFIG = {

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.data.datasets import stamps_speech
-from trivium.data.datasets.connected import connected
+from trivium.data.datasets.layout import connected
 from trivium.data.datasets.tuxpaint import categories, read_captions
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.writer import Origin, write_store

@@ -1,6 +1,6 @@
 import pytest
 
-from trivium.data.datasets.svgfile import render_file
+from trivium.data.datasets.svg import render_file
 from trivium.data.errors import DataError
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:own="urn:own" '

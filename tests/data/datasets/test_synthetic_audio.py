@@ -6,11 +6,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trivium.data.catalogue import prepare, spec_from_config
 from trivium.data.datasets import synthetic_audio
 from trivium.data.datasets.synthetic_audio import FACTORS, PITCHES, TIMBRES
 from trivium.data.errors import ConfigError
-from trivium.data.sounds import log_mels
+from trivium.data.prepare import prepare, spec_from_config
+from trivium.data.spectrogram import log_mels
 
 RATE, LONGEST = 8000, 48 * 80
 SPECTROGRAM = {"rate": RATE, "window": 256, "hop": 80, "bands": 32, "low": 60, "high": 3900}

@@ -9,12 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trivium.data.catalogue import prepare, spec_from_config
 from trivium.data.datasets import synthetic_pairs
 from trivium.data.datasets.latents import FACTORS
 from trivium.data.datasets.shapes import COLOURS
 from trivium.data.errors import ConfigError
-from trivium.data.sounds import log_mels
+from trivium.data.prepare import prepare, spec_from_config
+from trivium.data.spectrogram import log_mels
 from trivium.data.writer import Origin, write_store
 
 LONGEST = 48 * 80

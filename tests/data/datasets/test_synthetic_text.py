@@ -7,10 +7,10 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import RidgeClassifier
 
-from trivium.data.catalogue import prepare, spec_from_config
 from trivium.data.datasets import synthetic_text
 from trivium.data.datasets.synthetic_text import FACTORS
 from trivium.data.errors import ConfigError
+from trivium.data.prepare import prepare, spec_from_config
 
 CONFIG = {
     "name": "synthetic_text",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trivium.data.datasets import textfolder
-from trivium.data.datasets.textfiles import read_text
+from trivium.data.datasets.folders import read_text
 from trivium.data.errors import ConfigError, DataError
 
 CONFIG = {"name": "mine", "tokenizer": {"kind": "byte"}, "spec": {"shape": [64]}}

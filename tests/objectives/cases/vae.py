@@ -1,5 +1,5 @@
 from trivium.encoders.patches import Patches
-from trivium.objectives.decoder import negative_log_likelihood
+from trivium.objectives.latent import negative_log_likelihood
 from trivium.types import DataSpec
 
 STEM = Patches(DataSpec("tiny", "image", (1, 2, 2), 3, 8, (0.4,), (0.25,)), patch=1)

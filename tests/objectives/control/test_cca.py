@@ -11,7 +11,7 @@ from trivium.encoders.checkpoint import load_encoder, save_encoder
 from trivium.objectives.control.cca import CCA
 from trivium.objectives.control.lsa import LSA
 from trivium.objectives.control.pca import PCA
-from trivium.types import BOS, PAD, Sense, View, Views
+from trivium.types import BOS, PAD, ModalityInput, View, Views
 
 NUM_ITEMS, WIDTH = 300, 8
 
@@ -32,7 +32,7 @@ def raw(*modalities, noise=1.0):
     words = np.concatenate([np.full((NUM_ITEMS, 1), BOS), words], 1)
     clips = (mixed(384) - 5).astype(np.float16).reshape(-1, 1, 24, 16)
     found = {"image": images, "text": words, "audio": clips}
-    return {one: Sense(torch.from_numpy(found[one])) for one in modalities}
+    return {one: ModalityInput(torch.from_numpy(found[one])) for one in modalities}
 
 
 def ready(senses):
@@ -40,7 +40,7 @@ def ready(senses):
     values = {one: sense.values for one, sense in senses.items()}
     values["image"] = values["image"].float() / 255
     return {
-        one: Sense(some if one == "text" else some.float(), senses[one].valid)
+        one: ModalityInput(some if one == "text" else some.float(), senses[one].valid)
         for one, some in values.items()
     }
 
@@ -133,7 +133,7 @@ def test_correlations_are_of_complete_items_and_blanks_do_not_matter():
     lacking = senses | {"text": senses["text"]._replace(present=there)}
     encoder = fitted(lacking)[0].encoder
     blank = senses["text"].values.where(there[:, None], PAD)
-    again = fitted(lacking | {"text": Sense(blank, None, there)})[0].encoder
+    again = fitted(lacking | {"text": ModalityInput(blank, None, there)})[0].encoder
     for mine, theirs in zip(
         encoder.state_dict().values(), again.state_dict().values(), strict=True
     ):
@@ -144,7 +144,7 @@ def test_correlations_are_of_complete_items_and_blanks_do_not_matter():
     assert torch.equal(encoder.tower("text").components, text.encoder.components)
     image.fit(senses["image"].values)  # on all of them
     assert torch.equal(encoder.tower("image").components, image.encoder.components)
-    ours = projected(encoder, {one: Sense(values) for one, values in complete.items()})
+    ours = projected(encoder, {one: ModalityInput(values) for one, values in complete.items()})
     np.testing.assert_allclose(ours["image"].mean(0), 0, atol=1e-4)
 
 

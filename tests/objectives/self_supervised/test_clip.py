@@ -11,8 +11,8 @@ import naive_pairs
 import pairs as small
 from naive_pairs import DOUBLE, captioned, match_of, with_gradients
 from trivium.objectives.self_supervised.clip import CLIP, contrast
-from trivium.pretraining.optimisers import decay_groups
-from trivium.types import Sense, View, Views
+from trivium.training.optimizer import decay_groups
+from trivium.types import ModalityInput, View, Views
 
 TRIPLE = small.spec("image", "text", "audio")
 IMAGE_BIND = [["image", "text"], ["image", "audio"]]
@@ -124,7 +124,7 @@ def test_texts_do_not_meet_sounds_where_no_pair_names_them():
     for one in ("text", "audio"):  # of the samples without an image
         values, valid, present, _ = (None if part is None else part.clone() for part in senses[one])
         values[4:], valid[4:] = other[one].values[4:], other[one].valid[4:]
-        changed[one] = Sense(values, valid, present)
+        changed[one] = ModalityInput(values, valid, present)
     bound, everything = make(TRIPLE, IMAGE_BIND), make(TRIPLE)
     expected = outcome(bound, senses)
     torch.testing.assert_close(outcome(bound, changed), expected, rtol=1e-5, atol=1e-7)

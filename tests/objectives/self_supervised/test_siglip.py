@@ -13,7 +13,7 @@ import naive_pairs
 import pairs as small
 from naive_pairs import DOUBLE, captioned, match_of, with_gradients
 from trivium.objectives.self_supervised.siglip import SigLIP, classify
-from trivium.pretraining.optimisers import decay_groups
+from trivium.training.optimizer import decay_groups
 from trivium.types import View, Views
 
 TRIPLE = small.spec("image", "text", "audio")

@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from pairs import THERE, assert_missing_is_ignored, senses, spec, towers
-from trivium.objectives.posterior import Expert
+from trivium.objectives.experts import Expert
 from trivium.objectives.unsupervised.mopoe import Mixture, MoPoE
 from trivium.types import View, Views
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pairs import THERE, assert_missing_is_ignored, senses, spec, towers
 from trivium.objectives.unsupervised.mvae import MVAE
-from trivium.types import Sense, View, Views
+from trivium.types import ModalityInput, View, Views
 from yamls import read
 
 SETTINGS = {
@@ -122,8 +122,10 @@ def test_bound_misses_the_evidence_by_the_divergence_from_the_true_posterior():
     with torch.no_grad():
         objective.experts.decoders["text"].unfold[0].weight.mul_(4)
     text = senses(data)["text"]
-    one = {"text": Sense(text.values[:1], text.valid[:1])}
-    many = {"text": Sense(*(each[:1].expand(4096, -1) for each in (text.values, text.valid)))}
+    one = {"text": ModalityInput(text.values[:1], text.valid[:1])}
+    many = {
+        "text": ModalityInput(*(each[:1].expand(4096, -1) for each in (text.values, text.valid)))
+    }
     with torch.no_grad():
         (expert,) = objective.experts(encoder, one).values()
         there = torch.ones(1, dtype=torch.bool)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hydra
 
-from trivium.stages import failures, stopping
+from trivium.stages import multirun, stopping
 
 
 @hydra.main(version_base="1.3", config_path=".", config_name="app")
@@ -27,4 +27,4 @@ def main(config):
 if __name__ == "__main__":
     stopping.install()
     main()
-    sys.exit(1 if failures.failures else 0)
+    sys.exit(1 if multirun.failures else 0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trivium.data.config import plain_option, sound_settings
-from trivium.data.datasets.classfolder import open_folder
+from trivium.data.datasets.folders import open_folder
 from trivium.data.datasets.soundfiles import SUFFIXES, decode_all
 from trivium.data.writer import Parsed, Waves
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import plain_option, section, sound_settings
-from trivium.data.datasets.cells import encoded_or_path
-from trivium.data.datasets.locate import below
-from trivium.data.datasets.parquet import (
+from trivium.data.datasets.layout import below
+from trivium.data.datasets.soundfiles import decode_all
+from trivium.data.datasets.tables import (
     Classes,
     Division,
     Table,
     divide,
+    encoded_or_path,
     open_tables,
     read_classes,
 )
-from trivium.data.datasets.soundfiles import decode_all
 from trivium.data.errors import DataError
 from trivium.data.writer import Parsed, Waves
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import number
-from trivium.data.datasets.textfiles import SUFFIXES, read_text
-from trivium.data.datasets.tokenization import tokenization
+from trivium.data.datasets.folders import SUFFIXES, read_text
+from trivium.data.datasets.layout import tokenization
 from trivium.data.errors import DataError
 from trivium.data.writer import Parsed
 

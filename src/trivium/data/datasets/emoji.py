@@ -10,10 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from trivium.data.config import plain_option, square_side
-from trivium.data.datasets.iconify import Pack, read_pack
+from trivium.data.datasets.iconify import VENDORS, Emoji, Pack, drawings_of, read_emoji, read_pack
 from trivium.data.datasets.svg import render
-from trivium.data.datasets.unicode_emoji import Emoji, read_emoji
-from trivium.data.datasets.vendors import VENDORS, drawings_of
 from trivium.data.errors import DataError
 from trivium.data.progress import track
 from trivium.data.splits import carve

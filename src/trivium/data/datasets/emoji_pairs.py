@@ -10,8 +10,7 @@ import numpy as np
 from trivium.data.config import part_config
 from trivium.data.datasets.emoji import drawings
 from trivium.data.datasets.iconify import code_points
-from trivium.data.datasets.locate import locate
-from trivium.data.datasets.parts import image_part, text_part
+from trivium.data.datasets.layout import image_part, locate, text_part
 from trivium.data.errors import DataError
 from trivium.data.writer import Parsed
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trivium.data.config import section
-from trivium.data.datasets.parquet import Table, divide, open_tables, read_classes
-from trivium.data.datasets.pictures import decode_all
+from trivium.data.datasets.images import decode_all
+from trivium.data.datasets.tables import Table, divide, open_tables, read_classes
 from trivium.data.errors import DataError
 from trivium.data.progress import track
 from trivium.data.writer import Parsed

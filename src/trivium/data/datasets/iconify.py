@@ -1,11 +1,11 @@
-"""Icon sets in Iconify's JSON layout: `icons.json`, `chars.json` and `info.json` of a package."""
+"""Icon sets in Iconify's JSON layout, their vendors, and Unicode's names of emoji."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from trivium.data.datasets.locate import locate
+from trivium.data.datasets.layout import locate
 from trivium.data.datasets.svg import Box
 from trivium.data.errors import DataError
 
@@ -117,3 +117,127 @@ def _flipped(body: str, box: Box, horizontal: bool, vertical: bool) -> str:
     dx = 2 * box.left + box.width if horizontal else 0
     dy = 2 * box.top + box.height if vertical else 0
     return f'<g transform="translate({dx} {dy}) scale({x} {y})">{body}</g>'
+
+
+JOINER = "200d"
+VARIANTS = {JOINER, "2640", "2642", "27a1"}
+"""The joiner, the two gender signs, and the arrow that turns a person around."""
+NEUTRAL = {
+    "1f468": "1f9d1",
+    "1f469": "1f9d1",
+    "1f466": "1f9d2",
+    "1f467": "1f9d2",
+    "1f474": "1f9d3",
+    "1f475": "1f9d3",
+}
+"""Man and woman are the adult, boy and girl the child, old man and old woman the older person."""
+
+
+class Emoji(NamedTuple):
+    """One emoji: `key` is its code points, `concept` is shared by variants of one motif."""
+
+    key: str
+    name: str
+    group: str
+    subgroup: str
+    concept: str
+
+
+def read_emoji(names: Path, subgroups: Path) -> tuple[list[Emoji], int]:
+    """The emoji without skin tones, in Unicode's order.
+
+    Args:
+        names: Unpacked `unicode-emoji-json`, which has names and groups.
+        subgroups: Unpacked `emoji.json`, which has subgroups.
+
+    Returns:
+        The emoji, and how many more have no known subgroup (they are newer) and are left out.
+
+    Raises:
+        DataError: a file is missing or not as expected.
+    """
+    listed = read_json(locate(names, "data-by-emoji.json"))
+    path = locate(subgroups, "emoji.json")
+    try:
+        known = {_key(entry["char"]): entry["subgroup"] for entry in json.loads(path.read_bytes())}
+        every = [
+            Emoji(key, entry["name"], entry["group"], known[key], concept(key))
+            for char, entry in listed.items()
+            if (key := _key(char)) in known
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{names}, {path}: no lists of emoji as expected ({error!r})") from error
+    return every, len(listed) - len(every)
+
+
+def concept(key: str) -> str:
+    """What variants of one motif share: gender and direction are taken out of the code points.
+
+    `woman running facing right`, `man running` and `person running` are nearly one drawing, so
+    that they must not lie on two sides of a split.
+    """
+    parts = key.split("-")
+    if JOINER in parts:
+        parts = [part for part in parts if part not in VARIANTS]
+    return "-".join(dict.fromkeys(NEUTRAL.get(part, part) for part in parts))
+
+
+def _key(char: str) -> str:
+    return code_points([f"{ord(letter):x}" for letter in char])
+
+
+VENDORS = (
+    "noto",
+    "noto-v1",
+    "twemoji",
+    "openmoji",
+    "fluent-emoji-flat",
+    "emojione",
+    "emojione-v1",
+)
+"""Icon sets in the order in which one lends its names to those without code points."""
+OLD_FLAG = "flag-for-"
+
+
+def drawings_of(emoji: Sequence[Emoji], packs: Sequence[Pack]) -> Iterator[dict[str, Drawing]]:
+    """Per vendor, from an emoji's code points to its drawing; an icon draws one emoji only.
+
+    Three sets come without code points: their names are looked up in the other sets.
+
+    Args:
+        emoji: In Unicode's order; the first that asks for an icon gets it.
+        packs: In the order of `VENDORS`.
+    """
+    lent: dict[str, str] = {}
+    for pack in packs:
+        for key, name in pack.chars.items():
+            lent.setdefault(name, key)
+    aliases = {
+        alias: str(entry.get("parent")) for pack in packs for alias, entry in pack.aliases.items()
+    }
+    order = {one.key: position for position, one in enumerate(emoji)}
+    for pack in packs:
+        names = dict(pack.chars) or {
+            lent_key: name
+            for name in reversed(pack.names)  # so that the first name of an emoji stays
+            if (lent_key := _lent(name, lent, aliases)) is not None
+        }
+        drawings: dict[str, Drawing] = {}
+        taken = set()
+        for key in sorted(names.keys() & order.keys(), key=order.__getitem__):
+            drawing = pack.drawing(names[key])
+            if drawing is not None and drawing.icon not in taken:
+                taken.add(drawing.icon)
+                drawings[key] = drawing
+        yield drawings
+
+
+def _lent(name: str, lent: Mapping[str, str], aliases: Mapping[str, str]) -> str | None:
+    """Code points of a name by the other vendors' names: itself, its flag, or its alias."""
+    tried = [name]
+    if name.startswith(OLD_FLAG):
+        plain = name.removeprefix(OLD_FLAG)
+        # The plain name is tried for `flag-for-black-flag` only: Turkey's flag is no turkey.
+        tried += [f"flag-{plain.removeprefix('flag-')}", *([plain] if "flag" in plain else [])]
+    tried += [aliases[one] for one in tried if one in aliases]
+    return next((lent[one] for one in tried if one in lent), None)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivium.data.datasets.classfolder import open_folder
-from trivium.data.datasets.pictures import decode_all
+from trivium.data.datasets.folders import open_folder
+from trivium.data.datasets.images import decode_all
 from trivium.data.progress import track
 from trivium.data.writer import Parsed
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from trivium.data.datasets import hub
 from trivium.data.datasets.idx import read_idx
-from trivium.data.datasets.locate import locate
+from trivium.data.datasets.layout import locate
 from trivium.data.errors import DataError
 from trivium.data.writer import Parsed
 

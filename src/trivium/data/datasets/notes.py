@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import plain_option, sound_settings
-from trivium.data.datasets.locate import locate
+from trivium.data.datasets.layout import locate
 from trivium.data.datasets.soundfiles import to_int16, write_flat
 from trivium.data.datasets.soundfont import Player
 from trivium.data.errors import ConfigError, DataError

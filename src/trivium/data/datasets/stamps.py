@@ -7,12 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from trivium.data.config import part_config, part_names, plain_option, sound_settings, square_side
-from trivium.data.datasets.connected import connected
-from trivium.data.datasets.decode import decode
-from trivium.data.datasets.parts import audio_part, image_part, in_order, share, text_part
-from trivium.data.datasets.pictures import decode_all as decode_pictures
+from trivium.data.datasets.images import decode
+from trivium.data.datasets.images import decode_all as decode_pictures
+from trivium.data.datasets.layout import (
+    audio_part,
+    connected,
+    image_part,
+    in_order,
+    share,
+    text_part,
+)
 from trivium.data.datasets.soundfiles import decode_all as decode_sounds
-from trivium.data.datasets.svgfile import render_file
+from trivium.data.datasets.svg import render_file
 from trivium.data.datasets.tuxpaint import (
     Clip,
     caption_lines,

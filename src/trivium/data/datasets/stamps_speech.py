@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import plain_option, sound_settings
-from trivium.data.datasets.connected import connected
+from trivium.data.datasets.layout import connected
 from trivium.data.datasets.soundfiles import decode_all
 from trivium.data.datasets.tuxpaint import (
     categories,

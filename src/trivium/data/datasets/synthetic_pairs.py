@@ -15,7 +15,7 @@ from trivium.data.config import (
     square_side,
 )
 from trivium.data.datasets.latents import FACTORS, draw_latents, hide
-from trivium.data.datasets.parts import image_part, text_part
+from trivium.data.datasets.layout import image_part, text_part
 from trivium.data.datasets.shapes import draw
 from trivium.data.datasets.soundfiles import write_flat
 from trivium.data.datasets.synthetic_audio import every_tone

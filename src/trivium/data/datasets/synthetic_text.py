@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 
 from trivium.data.config import number
-from trivium.data.datasets.tokenization import tokenization
+from trivium.data.datasets.layout import tokenization
 from trivium.data.errors import ConfigError
 from trivium.data.writer import Parsed
 

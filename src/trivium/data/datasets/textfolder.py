@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.data.datasets.classfolder import open_folder
-from trivium.data.datasets.textfiles import SUFFIXES, read_text
-from trivium.data.datasets.tokenization import tokenization
+from trivium.data.datasets.folders import SUFFIXES, open_folder, read_text
+from trivium.data.datasets.layout import tokenization
 from trivium.data.writer import Parsed
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from trivium.data.config import section
-from trivium.data.datasets.parquet import Table, divide, open_tables, read_classes
-from trivium.data.datasets.tokenization import tokenization
+from trivium.data.datasets.layout import tokenization
+from trivium.data.datasets.tables import Table, divide, open_tables, read_classes
 from trivium.data.errors import DataError
 from trivium.data.writer import Parsed
 

@@ -5,12 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from trivium.data.errors import ConfigError
 from trivium.data.sources.base import Source
 from trivium.data.sources.bundle import Bundle, build_bundle
-from trivium.data.sources.cache import CacheSource
-from trivium.data.sources.debian import DebianSource
-from trivium.data.sources.folder import FolderSource
 from trivium.data.sources.hub import HubSource
-from trivium.data.sources.npm import NpmSource
-from trivium.data.sources.pip import PipSource
+from trivium.data.sources.local import CacheSource, FolderSource
+from trivium.data.sources.packages import DebianSource, NpmSource, PipSource
 from trivium.data.sources.url import UrlSource
 
 KINDS: Mapping[str, type[Source]] = {

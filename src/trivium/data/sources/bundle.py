@@ -6,9 +6,7 @@ from typing import Any
 
 from trivium.data.errors import ConfigError
 from trivium.data.sources.base import plain
-from trivium.data.sources.debian import DebianSource
-from trivium.data.sources.npm import NpmSource
-from trivium.data.sources.pip import PipSource
+from trivium.data.sources.packages import DebianSource, NpmSource, PipSource
 
 Package = NpmSource | PipSource | DebianSource
 

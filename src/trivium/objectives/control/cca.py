@@ -1,6 +1,8 @@
 """Canonical correlations: what linear maps find that modalities have in common."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, NoReturn, cast, final
 
 import numpy as np
@@ -10,14 +12,65 @@ from torch import Tensor, nn
 
 from trivium.data.batches import as_values
 from trivium.encoders.towers import Towers
-from trivium.objectives.canonical import correlate
 from trivium.objectives.control.lsa import LSA
 from trivium.objectives.control.pca import PCA
-from trivium.types import DataSpec, Encoder, Modality, Needs, Objective, Paradigm, Senses, Views
+from trivium.types import (
+    DataSpec,
+    Encoder,
+    Modality,
+    MultimodalInput,
+    Needs,
+    Objective,
+    Paradigm,
+    Views,
+)
 
-IMAGE = "trivium.encoders.projection.Projection"
-TEXT = "trivium.encoders.term_projection.TermProjection"
-AUDIO = "trivium.encoders.mel_projection.MelProjection"
+
+def correlate(
+    features: Sequence[Float[np.ndarray, "item _"]], num_components: int, regularisation: float
+) -> list[Float[np.ndarray, "_ component"]]:
+    """Directions in each set [channel, component], the most correlated first.
+
+    They are those of the problem of `trivium.objectives.control.cca.CCA`. The variances of the
+    projected sets, ridges included, have mean one; for two sets, each is one. Each direction's
+    value of largest magnitude, over all sets, is positive.
+
+    Args:
+        features: Sets of features of the same items; they need not be centred.
+        num_components: Directions, at most as many as the smallest set has channels.
+        regularisation: What is added to the variance of each channel of a set, in units of their
+            mean.
+
+    Raises:
+        ValueError: A set's covariance is singular, and there is no regularisation.
+    """
+    from scipy.linalg import LinAlgError, block_diag, eigh
+
+    across = np.cov(np.concatenate(features, axis=1), rowvar=False, bias=True)
+    bounds = np.cumsum([0, *(rows.shape[1] for rows in features)])
+    blocks = []
+    for first, last in pairwise(bounds):
+        block = across[first:last, first:last].copy()
+        block += regularisation * np.trace(block) / len(block) * np.eye(len(block))
+        blocks.append(block)
+        across[first:last, first:last] = 0
+    last = len(across) - 1
+    try:
+        chosen = [last - num_components + 1, last]
+        found = eigh(across, block_diag(*blocks), subset_by_index=chosen)[1][:, ::-1]
+    except LinAlgError as error:
+        raise ValueError(
+            "some features of a modality are functions of the others: raise "
+            "objective.regularisation above zero."
+        ) from error
+    largest = np.take_along_axis(found, np.abs(found).argmax(0)[None], 0)
+    found = found * np.sign(largest) * np.sqrt(len(features))
+    return np.split(found, bounds[1:-1])
+
+
+IMAGE = "trivium.encoders.projections.Projection"
+TEXT = "trivium.encoders.projections.TermProjection"
+AUDIO = "trivium.encoders.projections.MelProjection"
 CHUNK = 1024
 """Items that are encoded at a time."""
 
@@ -79,7 +132,7 @@ class CCA(Objective):
             joint_bias=True,
         )
 
-    def fit(self, values: Senses, valid: Tensor | None = None) -> int:  # noqa: ARG002
+    def fit(self, values: MultimodalInput, valid: Tensor | None = None) -> int:  # noqa: ARG002
         """Fit on raw values as in a store (uint8 becomes [0, 1]), and return the FLOPs.
 
         The features of a modality are fitted on all items that have it, the correlations on items
@@ -127,7 +180,7 @@ class CCA(Objective):
         """
         raise RuntimeError("The control `cca` has no loss: it is fitted in closed form.")
 
-    def _reduce(self, one: Modality, values: Senses) -> int:
+    def _reduce(self, one: Modality, values: MultimodalInput) -> int:
         sense, tower = values[one], self.encoder.tower(one)
         rows = sense.values if sense.present is None else sense.values[sense.present]
         control = (LSA if one == "text" else PCA)(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from trivium.encoders.term_projection import TermProjection
+from trivium.encoders.projections import TermProjection
 from trivium.types import SPECIAL_TOKENS, DataSpec, Encoder, Needs, Objective, Paradigm, Views
 
 NUM_ITERATIONS, NUM_MORE = 7, 10

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
-from trivium.encoders.mel_projection import MelProjection
-from trivium.encoders.projection import Projection
+from trivium.encoders.projections import MelProjection, Projection
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Views
 
 MOST_EXACT = 2048

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.objectives.self_supervised.gpt import embedding_stem
+from trivium.transforms.masking import TokenMasking
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
-from trivium.views.token_masking import TokenMasking
 
 
 class TokenPredictor(nn.Module):

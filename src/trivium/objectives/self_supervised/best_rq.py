@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.objectives.codebook import perplexity
-from trivium.objectives.hiding import TokenHiding, show_hidden
+from trivium.objectives.masking import MaskTokens, show_hidden
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -78,7 +78,7 @@ class BestRQ(Objective):
         self.quantiser = RandomQuantiser(
             encoder.stem.target_width, num_codes=num_codes, code_width=code_width
         )
-        self.hiding = TokenHiding(
+        self.hiding = MaskTokens(
             encoder.token_width, ratio=ratio, block=block, aspect_ratio=aspect_ratio
         )
         self.predictor = nn.Linear(encoder.token_width, num_codes)

@@ -8,10 +8,9 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.validity import is_every_token
-from trivium.objectives.hiding import TokenHiding, show_hidden
-from trivium.objectives.targets import Normalisation, average_layers
-from trivium.objectives.teacher import Teacher
+from trivium.encoders.layers import is_every_token
+from trivium.objectives.masking import MaskTokens, show_hidden
+from trivium.objectives.teacher import Normalisation, Teacher, average_layers
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
 
 
@@ -64,7 +63,7 @@ class Data2Vec(Objective):
                 f"instance, but got {top_k}, {anneal_share} and {normalise!r}."
             )
         self.encoder, self.teacher = encoder, Teacher(encoder)
-        self.hiding = TokenHiding(
+        self.hiding = MaskTokens(
             encoder.token_width, ratio=ratio, block=block, aspect_ratio=aspect_ratio
         )
         self.top_k, self.beta = top_k, beta

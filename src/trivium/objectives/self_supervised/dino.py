@@ -9,8 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from trivium.encoders.transformer import init_linear
-from trivium.objectives.gather import gather
-from trivium.objectives.prototypes import Prototypes, perplexity
+from trivium.objectives.heads import Prototypes, perplexity
+from trivium.objectives.pairs import gather
 from trivium.objectives.teacher import Teacher, cosine_momentum
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 

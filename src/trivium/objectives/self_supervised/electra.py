@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.encoders.layers import is_every_token
 from trivium.encoders.transformer import Transformer, init_linear
-from trivium.encoders.validity import is_every_token
 from trivium.objectives.self_supervised.bert import TokenPredictor, mean_nats
 from trivium.objectives.self_supervised.gpt import embedding_stem
+from trivium.transforms.masking import TokenMasking
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
-from trivium.views.token_masking import TokenMasking
 
 
 class Corrupted(NamedTuple):

@@ -14,7 +14,7 @@ from trivium.encoders.spectrogram import MelPatchStem
 from trivium.encoders.wave import WaveStem
 from trivium.objectives import mfcc
 from trivium.objectives.codebook import perplexity
-from trivium.objectives.hiding import TokenHiding, show_hidden
+from trivium.objectives.masking import MaskTokens, show_hidden
 from trivium.objectives.teacher import Teacher
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
@@ -77,7 +77,7 @@ class HuBERT(Objective):
         self.encoder, self.copied = encoder, Teacher(encoder)
         self.temperature, self.second, self.layer = temperature, second, layer
         width = encoder.token_width
-        self.hiding = TokenHiding(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
+        self.hiding = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
         self.project = nn.Linear(width, projection_width)
         self.codes = nn.Parameter(torch.rand(num_clusters, projection_width))
         self.mfcc = mfcc.MFCC(data)

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import is_every_token, sincos_2d
 from trivium.encoders.transformer import Transformer
-from trivium.encoders.validity import is_every_token
-from trivium.objectives.targets import Normalisation, average_layers
-from trivium.objectives.teacher import Teacher
+from trivium.objectives.teacher import Normalisation, Teacher, average_layers
+from trivium.transforms.block_masking import Blocks, MultiBlockMasking
+from trivium.transforms.masking import gather_tokens
 from trivium.types import (
     DataSpec,
     Encoder,
@@ -25,8 +25,6 @@ from trivium.types import (
     View,
     Views,
 )
-from trivium.views.block_masking import Blocks, MultiBlockMasking
-from trivium.views.masking import gather_tokens
 
 
 @final

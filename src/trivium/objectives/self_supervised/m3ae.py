@@ -8,21 +8,20 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.by_modality import each
-from trivium.objectives.joint_decoder import JointDecoder
-from trivium.objectives.rebuilding import fill, hidden_distance, hide
+from trivium.objectives.masking import JointDecoder, fill, hidden_distance, hide
+from trivium.objectives.pairs import each
+from trivium.transforms.masking import Mask, RandomMasking
 from trivium.types import (
     DataSpec,
     Modality,
+    MultimodalInput,
     Needs,
     Objective,
     Paradigm,
-    Senses,
     Terms,
     Tokens,
     Views,
 )
-from trivium.views.masking import Mask, RandomMasking
 
 Masks = dict[Modality, Mask]
 
@@ -109,14 +108,14 @@ class M3AE(Objective):
         terms = {f"distance_{one}": distance.detach() for one, distance in distances.items()}
         return {"loss": loss, **terms}
 
-    def predict(self, senses: Senses) -> tuple[dict[Modality, Tensor], Masks]:
+    def predict(self, senses: MultimodalInput) -> tuple[dict[Modality, Tensor], Masks]:
         """Predictions of all tokens, and masks of those that were hidden."""
         tokens = self.encoder.embed_each(senses)
         visible, masks, valid = self.hide(senses, tokens)
         return self.decoder(self.encoder.contextualise_each(visible), masks, valid), masks
 
     def hide(
-        self, senses: Senses, tokens: Mapping[Modality, Tokens]
+        self, senses: MultimodalInput, tokens: Mapping[Modality, Tokens]
     ) -> tuple[dict[Modality, Tokens], Masks, dict[Modality, Bool[Tensor, "batch token"]]]:
         """Keep a random subset of each modality's tokens; and which of all tokens are valid.
 
@@ -135,7 +134,7 @@ class M3AE(Objective):
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """Of each modality of the first view: itself, what is seen of it, and what is filled in."""
-        senses: Senses = views.views[0].values
+        senses: MultimodalInput = views.views[0].values
         predictions, masks = self.predict(senses)
         rows: dict[str, Tensor] = {}
         for one, sense in senses.items():

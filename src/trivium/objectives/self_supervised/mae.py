@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import is_every_token, sincos_2d
 from trivium.encoders.transformer import Transformer, init_linear
-from trivium.encoders.validity import is_every_token
-from trivium.objectives.rebuilding import fill, hidden_distance, hide, put_back
+from trivium.objectives.masking import fill, hidden_distance, hide, put_back
+from trivium.transforms.masking import Mask, RandomMasking
 from trivium.types import (
     DataSpec,
     Encoder,
@@ -22,7 +22,6 @@ from trivium.types import (
     View,
     Views,
 )
-from trivium.views.masking import Mask, RandomMasking
 
 
 @final

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.objectives.gather import gather, offset
 from trivium.objectives.heads import MLP
+from trivium.objectives.pairs import gather, offset
 from trivium.objectives.teacher import Teacher, cosine_momentum
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 

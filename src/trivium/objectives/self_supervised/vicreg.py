@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.gather import gather
 from trivium.objectives.heads import MLP
+from trivium.objectives.pairs import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 EPSILON = 1e-4

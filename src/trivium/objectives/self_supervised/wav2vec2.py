@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.validity import is_every_token
-from trivium.objectives.hiding import TokenHiding, show_hidden
+from trivium.encoders.layers import is_every_token
+from trivium.objectives.masking import MaskTokens, show_hidden
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, View, Views
 
 
@@ -138,7 +138,7 @@ class Wav2Vec2(Objective):
         self.diversity, self.penalty, self.gradient_scale = diversity, penalty, gradient_scale
         self.temperatures = (temperature_start, temperature_end)
         width = encoder.token_width
-        self.hiding = TokenHiding(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
+        self.hiding = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
         self.norm = nn.LayerNorm(width)
         self.quantiser = GumbelQuantiser(
             width, num_groups=num_groups, num_codes=num_codes, code_width=code_width

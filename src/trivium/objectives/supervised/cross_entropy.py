@@ -7,7 +7,16 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Senses, Terms, Views
+from trivium.types import (
+    DataSpec,
+    Encoder,
+    MultimodalInput,
+    Needs,
+    Objective,
+    Paradigm,
+    Terms,
+    Views,
+)
 
 
 @final
@@ -73,8 +82,8 @@ class CrossEntropy(Objective):
         return {"loss": loss, "accuracy": accuracy}
 
     def mix(
-        self, values: Shaped[Tensor, "batch ..."] | Senses, labels: Int64[Tensor, " batch"]
-    ) -> tuple[Shaped[Tensor, "batch ..."] | Senses, Float[Tensor, "batch class"]]:
+        self, values: Shaped[Tensor, "batch ..."] | MultimodalInput, labels: Int64[Tensor, " batch"]
+    ) -> tuple[Shaped[Tensor, "batch ..."] | MultimodalInput, Float[Tensor, "batch class"]]:
         """Mixed values and label distributions; unmixed ones if nothing is on, or in eval mode."""
         if self.mixing is None or not self.training:
             return values, F.one_hot(labels, self.classifier.out_features).float()

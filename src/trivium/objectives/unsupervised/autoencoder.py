@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from trivium.objectives.bottleneck import Bottleneck, reconstruction_error
+from trivium.objectives.latent import LatentHead, reconstruction_error
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -35,7 +35,7 @@ class Autoencoder(Objective):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.bottleneck = Bottleneck(
+        self.bottleneck = LatentHead(
             encoder,
             latent_width=latent_width,
             decoder_width=decoder_width,

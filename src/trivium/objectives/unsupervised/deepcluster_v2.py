@@ -8,10 +8,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.gather import gather
-from trivium.objectives.heads import MLP
-from trivium.objectives.kmeans import nearest, spherical_kmeans
-from trivium.objectives.prototypes import perplexity
+from trivium.objectives.codebook import nearest, spherical_kmeans
+from trivium.objectives.heads import MLP, perplexity
+from trivium.objectives.pairs import gather
 from trivium.objectives.teacher import Teacher
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 

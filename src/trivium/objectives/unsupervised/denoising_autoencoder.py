@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from trivium.objectives.bottleneck import Bottleneck, reconstruction_error
+from trivium.objectives.latent import LatentHead, reconstruction_error
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
 
@@ -54,7 +54,7 @@ class DenoisingAutoencoder(Objective):
             )
         self.encoder, self.noise, self.masking = encoder, noise, masking
         self.blank = data.mean[0] if encoder.column == "mel" else 0.0
-        self.bottleneck = Bottleneck(
+        self.bottleneck = LatentHead(
             encoder,
             latent_width=latent_width,
             decoder_width=decoder_width,

@@ -9,9 +9,8 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.experts import Experts
-from trivium.objectives.penalty import Penalty, active_units
-from trivium.objectives.posterior import Expert, Posterior
+from trivium.objectives.experts import Expert, Experts, Posterior
+from trivium.objectives.latent import KLAnnealing, active_units
 from trivium.objectives.unsupervised.vae import divergence
 from trivium.types import DataSpec, Modality, Needs, Objective, Paradigm, Terms, Views
 
@@ -98,7 +97,7 @@ class MoPoE(Objective):
             weights=weights,
             prior=False,
         )
-        self.penalty = Penalty(beta=beta, warmup=warmup, free_bits=free_bits)
+        self.penalty = KLAnnealing(beta=beta, warmup=warmup, free_bits=free_bits)
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""

@@ -9,17 +9,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.experts import Experts
-from trivium.objectives.penalty import Penalty, active_units
-from trivium.objectives.posterior import Counted, Expert
+from trivium.objectives.experts import Counted, Expert, Experts
+from trivium.objectives.latent import KLAnnealing, active_units
 from trivium.objectives.unsupervised.vae import divergence
 from trivium.types import (
     DataSpec,
     Modality,
+    MultimodalInput,
     Needs,
     Objective,
     Paradigm,
-    Senses,
     Terms,
     Views,
 )
@@ -75,7 +74,7 @@ class MVAE(Objective):
             weights=weights,
             prior=True,
         )
-        self.penalty = Penalty(beta=beta, warmup=warmup, free_bits=free_bits)
+        self.penalty = KLAnnealing(beta=beta, warmup=warmup, free_bits=free_bits)
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
@@ -89,7 +88,7 @@ class MVAE(Objective):
         return {"loss": loss, **terms, "active_units": active_units(mu)}
 
     def bound(
-        self, senses: Senses, experts: Mapping[Modality, Expert], counted: Counted
+        self, senses: MultimodalInput, experts: Mapping[Modality, Expert], counted: Counted
     ) -> tuple[Float[Tensor, ""], Terms]:
         """-B of the counted modalities of each sample, and what it consists of."""
         posterior = self.experts.product(experts, counted)

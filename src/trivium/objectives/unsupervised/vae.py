@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from trivium.objectives.decoder import TokenDecoder, negative_log_likelihood
-from trivium.objectives.gather import gather
-from trivium.objectives.penalty import active_units
+from trivium.objectives.latent import TokenDecoder, active_units, negative_log_likelihood
+from trivium.objectives.pairs import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 NUM_TRAVERSALS = 3

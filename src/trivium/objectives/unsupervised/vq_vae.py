@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from trivium.encoders.positions import sincos_2d
+from trivium.encoders.layers import sincos_2d
 from trivium.encoders.transformer import Transformer
-from trivium.objectives.bottleneck import mean_over_valid, reconstruction_error
 from trivium.objectives.codebook import Codebook, Quantised, perplexity
+from trivium.objectives.latent import mean_over_valid, reconstruction_error
 from trivium.types import (
     DataSpec,
     Encoder,

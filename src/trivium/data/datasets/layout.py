@@ -1,0 +1,99 @@
+"""Small helpers of parsers: locating files, connected samples, parts, tokenisation."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from trivium.data.config import part_config, section, sound_settings, text_length
+from trivium.data.datasets.soundfiles import Clips
+from trivium.data.errors import DataError
+from trivium.data.writer import Parsed, TokenizerSettings, Waves
+from trivium.types import MODALITIES, Modality
+
+
+def locate(folder: Path, name: str) -> Path:
+    """The shallowest file called `name` (a file name, or the end of a path).
+
+    Raises:
+        DataError: there is none.
+    """
+    found = sorted(folder.rglob(name), key=lambda p: (len(p.parts), p))
+    if not found:
+        raise DataError(f"{folder}: expected a file {name} in it; is this the right archive?")
+    return found[0]
+
+
+def below(folder: Path, path: str, name: str, base: Path | None = None) -> Path:
+    """A path that data from outside name, as seen from `base` (by default `folder`).
+
+    Raises:
+        DataError: it leaves `folder`; `name` says who named it.
+    """
+    whole = (base or folder) / path
+    if not whole.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{name}: {path} lies outside of {folder}")
+    return whole
+
+
+def connected(keys: Sequence[Iterable[object]]) -> np.ndarray:
+    """The group of each sample: samples that share a key, or are linked by others, are one."""
+    ids: dict[object, int] = {}
+    pairs = [
+        (row, ids.setdefault(key, len(ids))) for row, of_row in enumerate(keys) for key in of_row
+    ]
+    rows, columns = np.array(pairs, np.int64).T
+    num = len(keys) + len(ids)
+    edges = coo_array((np.ones(len(rows)), (rows, len(keys) + columns)), (num, num))
+    _, component = connected_components(edges, directed=False)
+    _, groups = np.unique(component[: len(keys)], return_inverse=True)
+    return groups.astype(np.int64)
+
+
+_NONE = np.empty(0, np.int64)
+
+
+def image_part(pictures: np.ndarray) -> Parsed:
+    """Pictures, uint8 [row, channel, height, width]."""
+    return Parsed({"image": pictures}, {}, {}, _NONE, _NONE)
+
+
+def text_part(texts: Sequence[str], config: Mapping[str, object]) -> Parsed:
+    """Texts, with the tokenizer and the length of the whole dataset's config."""
+    settings = tokenization(part_config(config, "text"))
+    return Parsed({}, {}, {}, _NONE, _NONE, texts=texts, tokenizer=settings)
+
+
+def audio_part(clips: Clips, config: Mapping[str, object]) -> Parsed:
+    """Decoded sounds, with the spectrogram of the whole dataset's config."""
+    waves = Waves(clips.flat, clips.offsets, *sound_settings(part_config(config, "audio")))
+    return Parsed({}, {}, {}, _NONE, _NONE, waves=waves)
+
+
+def in_order(names: Iterable[str]) -> tuple[Modality, ...]:
+    """Modalities in the order of `MODALITIES`."""
+    chosen = set(names)
+    return tuple(one for one in MODALITIES if one in chosen)
+
+
+def share(keys: Sequence[Hashable]) -> tuple[Int64[np.ndarray, " sample"], list[int]]:
+    """Equal things once: the row of each sample, and for each row the sample that is first."""
+    rows: dict[Hashable, int] = {}
+    first = []
+    for sample, key in enumerate(keys):
+        if key not in rows:
+            rows[key] = len(rows)
+            first.append(sample)
+    return np.array([rows[key] for key in keys], np.int64), first
+
+
+def tokenization(config: Mapping[str, object]) -> TokenizerSettings:
+    """The config's `tokenizer`, and the most tokens that an encoder is shown (`spec.shape`).
+
+    Raises:
+        ConfigError: the shape is no length.
+    """
+    return TokenizerSettings(section(config, "tokenizer"), text_length(config))

@@ -1,0 +1,185 @@
+"""The k-nearest-neighbours probe on cosine similarity."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, Shaped
+from scipy import sparse
+from torch import Tensor
+
+from trivium.evaluation.checks import (
+    SparseFeatures,
+    check_any,
+    check_labels,
+    class_indices,
+    training_classes,
+)
+from trivium.evaluation.solver import torch_threads
+
+CHUNK = 256
+
+Directions: TypeAlias = Tensor | SparseFeatures
+"""Features [item, channel] of unit length, float32; a row of zeros stays one."""
+
+
+def directions(features: np.ndarray | SparseFeatures) -> Directions:
+    """Features scaled to unit length."""
+    if isinstance(features, np.ndarray):
+        return torch.nn.functional.normalize(torch.from_numpy(features.astype(np.float32)), dim=1)
+    norms = sparse.linalg.norm(features, axis=1)
+    inverse = np.divide(1, norms, out=np.zeros(len(norms)), where=norms > 0)
+    return sparse.csr_array(sparse.diags_array(inverse) @ features).astype(np.float32)
+
+
+def joined(first: Directions, second: Directions) -> Directions:
+    """The items of both."""
+    if isinstance(first, Tensor):
+        return torch.cat([first, second])
+    return sparse.vstack([first, second], format="csr")
+
+
+def similarities(queries: Directions, items: Directions) -> Iterator[Float[Tensor, "query item"]]:
+    """The similarity of all items to a few queries at a time; each block replaces the last."""
+    if isinstance(items, Tensor):
+        # NumPy's product into memory that is used again: several times as fast as a new tensor.
+        found = torch.empty(min(CHUNK, len(queries)), len(items))
+        for some in torch.split(queries, CHUNK):
+            block = found[: len(some)]
+            np.matmul(some.numpy(), items.numpy().T, out=block.numpy())
+            yield block
+        return
+    across = items.T.tocsr()
+    for first in range(0, queries.shape[0], CHUNK):
+        yield torch.from_numpy((queries[first : first + CHUNK] @ across).toarray())
+
+
+Features: TypeAlias = Shaped[np.ndarray, "item channel"] | SparseFeatures
+Labelled: TypeAlias = tuple[
+    Shaped[np.ndarray, "_ channel"] | SparseFeatures, Shaped[np.ndarray, "..."]
+]
+
+
+class KNNProbe:
+    """Weighted vote of the nearest training items by cosine similarity.
+
+    A neighbour of similarity s votes for its class with weight `exp(s / temperature)` (Wu et al.
+    2018, 1805.01978, Sec. 3.4). With a validation set, k is the one of the highest validation
+    accuracy (the smaller one in a tie), and the validation items then become neighbours too.
+    A k above the number of training items is dropped. Features are dense or sparse.
+
+    Args:
+        neighbours: Values of k, ascending.
+        temperature: Softness of the vote.
+
+    Attributes:
+        k_: The chosen k; without validation the largest usable one.
+        classes_: Sorted labels.
+        validation_scores_: Validation accuracy of each usable k; empty without validation.
+        neighbours_: The usable values of k.
+    """
+
+    def __init__(
+        self, neighbours: Sequence[int] = (1, 5, 20, 200), *, temperature: float = 0.07
+    ) -> None:
+        if not neighbours or min(neighbours) < 1 or list(neighbours) != sorted(set(neighbours)):
+            raise ValueError(f"neighbours must be positive and ascending, got {list(neighbours)}")
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.neighbours = tuple(neighbours)
+        self.temperature = temperature
+
+    def fit(
+        self,
+        features: Features,
+        labels: Shaped[np.ndarray, "..."],
+        *,
+        validation: Labelled | None = None,
+    ) -> "KNNProbe":
+        """Keep the items; with validation, choose k and keep its items as well.
+
+        Raises:
+            ValueError: features that are not finite, lengths that do not match, fewer than two
+                classes, a validation label that no training item has, or no usable k.
+        """
+        features = check_any(features)
+        num_items, width = features.shape
+        labels = check_labels(labels, num_items)
+        self.classes_ = training_classes(labels)
+        self.neighbours_ = tuple(k for k in self.neighbours if k <= num_items)
+        if not self.neighbours_:
+            raise ValueError(f"no k of {self.neighbours} fits {num_items} training items")
+        self.k_, self.validation_scores_ = self.neighbours_[-1], np.empty(0)
+        self._items = directions(features)
+        self._targets = torch.from_numpy(class_indices(labels, self.classes_))
+        if validation is not None:
+            held_out = check_any(validation[0], width)
+            labels = check_labels(validation[1], held_out.shape[0])
+            targets = class_indices(labels, self.classes_)
+            votes = self._votes(held_out, self.neighbours_)
+            hits = votes.argmax(2) == torch.from_numpy(targets)
+            self.validation_scores_ = hits.double().mean(1).numpy()
+            self.k_ = self.neighbours_[int(np.argmax(self.validation_scores_))]
+            self._items = joined(self._items, directions(held_out))
+            self._targets = torch.cat([self._targets, torch.from_numpy(targets)])
+        return self
+
+    def predict(self, features: Features) -> np.ndarray:
+        """The class with the most votes for each item."""
+        predictions: np.ndarray = self.classes_[self.predict_proba(features).argmax(1)]
+        return predictions
+
+    def predict_proba(self, features: Features) -> Float[np.ndarray, "item class"]:
+        """Shares of the vote in the order of `classes_`."""
+        features = check_any(features, self._items.shape[1])
+        shares: np.ndarray = self._votes(features, (self.k_,))[0].numpy()
+        return shares
+
+    def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
+        """Accuracy."""
+        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
+
+    @torch_threads()
+    def _votes(
+        self, features: Features, neighbours: Sequence[int]
+    ) -> Float[Tensor, "k item class"]:
+        """Shares of the vote for several k, from one sorted list of neighbours."""
+        num_classes, parts = len(self.classes_), []
+        for block in similarities(directions(features), self._items):
+            similarity, index = _nearest(block, max(neighbours))
+            weights = ((similarity - similarity[:, :1]).double() / self.temperature).exp()
+            targets = self._targets[index]
+            votes = [
+                weights.new_zeros(len(block), num_classes).scatter_add_(
+                    1, targets[:, :k], weights[:, :k]
+                )
+                for k in neighbours
+            ]
+            parts.append(torch.stack(votes))
+        counted = torch.cat(parts, 1)
+        return counted / counted.sum(2, keepdim=True)
+
+
+def _nearest(
+    similarity: Float[Tensor, "query item"], k: int
+) -> tuple[Float[Tensor, "query k"], Int64[Tensor, "query k"]]:
+    """The k largest of each row, sorted; many columns are first reduced to groups.
+
+    The k largest values lie in the k groups with the largest maxima, so only those are sorted.
+    Groups of `sqrt(num_items / k)` make as many groups as candidates.
+    """
+    num_items = similarity.shape[1]
+    size = int((num_items / k) ** 0.5)
+    if size < 3:
+        top = similarity.topk(k)
+        return top.values, top.indices
+    width = num_items // size
+    grouped = similarity[:, : width * size].reshape(len(similarity), size, width)
+    groups = grouped.amax(1).topk(k, sorted=False).indices
+    offsets = torch.arange(0, width * size, width, device=similarity.device)
+    candidates = (groups[:, :, None] + offsets).flatten(1)
+    rest = torch.arange(width * size, num_items, device=similarity.device)
+    candidates = torch.cat([candidates, rest.expand(len(similarity), -1)], 1)
+    top = similarity.gather(1, candidates).topk(k)
+    return top.values, candidates.gather(1, top.indices)

@@ -1,0 +1,254 @@
+"""The evaluation protocol: which probes see which labels, and what is recorded of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, runtime_checkable
+from typing import Protocol as Interface
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from trivium.evaluation.checks import SparseFeatures
+from trivium.evaluation.knn import KNNProbe
+from trivium.evaluation.linear import VALUES_OF_C, LinearProbe
+from trivium.evaluation.metrics import NUM_BINS, measure
+from trivium.evaluation.results import Evaluation, Record, read_evaluation, record, write_evaluation
+
+__all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
+
+PROTOCOL = "3"
+"""Version that every result carries; a change that moves a number raises it.
+
+2: retrieval among limited candidates is the mean over five draws of one item of each group.
+3: the linear probe tries no larger C once the validation cross-entropy is a tenth above the best.
+"""
+
+PROBES = ("linear", "knn")
+
+Probe: TypeAlias = LinearProbe | KNNProbe
+
+
+@runtime_checkable
+class LabelledStore(Interface):
+    """The part of a store that the protocol reads."""
+
+    def split(self, name: str) -> np.ndarray:
+        """Item indices of train, validation or test."""
+
+    def labels(self, task: str) -> np.ndarray:
+        """Class index of every item."""
+
+    def groups(self) -> np.ndarray | None:
+        """Which items belong together (and are not independent); None where none do."""
+
+    def fraction(self, fraction: float, draw: int, task: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labelled train and validation indices of one draw of a label fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Settings of the evaluation; a default lives here and in conf/probe alike.
+
+    Attributes:
+        fractions: Label fractions in (0, 1].
+        num_draws: Label draws of each fraction below 1.0 (at 1.0 there is one).
+        probes: `linear` and `knn`, or one of them.
+        C: Values to choose from of the linear probe.
+        tolerance: Its relative distance to the minimum of the objective.
+        max_iterations: Its limit.
+        neighbours: Values of k of the kNN probe.
+        temperature: Of its vote.
+        num_bins: Bins of the calibration error.
+    """
+
+    fractions: Sequence[float] = (0.01, 0.1, 1.0)
+    num_draws: int = 5
+    probes: Sequence[str] = PROBES
+    C: Sequence[float] = VALUES_OF_C
+    tolerance: float = 5e-8
+    max_iterations: int = 2000
+    neighbours: Sequence[int] = (1, 5, 20, 200)
+    temperature: float = 0.07
+    num_bins: int = NUM_BINS
+
+    def __post_init__(self) -> None:
+        for name in ("fractions", "probes", "C", "neighbours"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
+            raise ValueError(f"fractions must lie in (0, 1], got {self.fractions}")
+        if self.num_draws < 1:
+            raise ValueError(f"num_draws must be at least 1, got {self.num_draws}")
+        unknown = sorted(set(self.probes) - set(PROBES))
+        if unknown or not self.probes:
+            raise ValueError(f"probes must be some of {list(PROBES)}, got {list(self.probes)}")
+
+    def draws(self) -> Iterator[tuple[float, int]]:
+        """Every (fraction, draw)."""
+        for fraction in self.fractions:
+            for draw in range(self.num_draws if fraction < 1 else 1):
+                yield fraction, draw
+
+    def build(self, probe: str) -> Probe:
+        """A new probe of that name."""
+        if probe == "knn":
+            return KNNProbe(self.neighbours, temperature=self.temperature)
+        return self.linear()
+
+    def linear(self, *, common_scale: bool = False) -> LinearProbe:
+        """A new linear probe."""
+        return LinearProbe(
+            self.C,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            common_scale=common_scale,
+        )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    probe: str
+    fraction: float
+    draw: int
+    learnt: Probe
+    num_validation: int
+
+    @property
+    def chosen(self) -> tuple[str, float | int]:
+        """The hyperparameter that validation chose."""
+        if isinstance(self.learnt, KNNProbe):
+            return "k", self.learnt.k_
+        return "C", self.learnt.C_
+
+    @property
+    def validation(self) -> dict[str, float]:
+        """What the chosen hyperparameter reached on validation, before the second fit."""
+        if isinstance(self.learnt, KNNProbe):
+            return {"accuracy": float(self.learnt.validation_scores_.max())}
+        best = self.learnt.C.index(self.learnt.C_)
+        return {
+            "accuracy": float(self.learnt.validation_accuracy_[best]),
+            "cross_entropy": float(self.learnt.validation_scores_[best]),
+        }
+
+
+def evaluate(
+    features: Float[np.ndarray, "item channel"] | SparseFeatures | Mapping[str, np.ndarray],
+    store: LabelledStore,
+    protocol: Protocol,
+    facts: Mapping[str, Any],
+    *,
+    checkpoint: str = "",
+    task: str = "label",
+    variants: Mapping[str, Float[np.ndarray, "item channel"]] | None = None,
+) -> Evaluation:
+    """Probe frozen features; the test items are read once, after everything is chosen.
+
+    The same fitted probes also see `variants` of the test items' features, such as those of
+    items from which a modality is withheld; their records name the probe `PROBE VARIANT`.
+
+    Args:
+        features: Of every item of the store, dense or sparse, or one array per split in the order
+            of its indices.
+        store: Splits, labels and label fractions.
+        protocol: The settings.
+        facts: What identifies the checkpoint; kept as they are.
+        checkpoint: Hash of the checkpoint.
+        task: Whose labels are predicted.
+        variants: Other features of the test items, by what sets them apart.
+
+    Raises:
+        ValueError: features that do not fit the store or are not finite, or a training draw
+            that lacks a class.
+    """
+    labels = np.asarray(store.labels(task), dtype=np.int64)
+    table = _table(features, store, len(labels))
+    fitted = [
+        _fit(protocol, probe, fraction, draw, table, labels, store.fraction(fraction, draw, task))
+        for fraction, draw in protocol.draws()
+        for probe in protocol.probes
+    ]
+    test = np.asarray(store.split("test"))
+    targets = labels[test]
+    shown = [("", table[test]), *((f" {name}", own) for name, own in (variants or {}).items())]
+    records: list[Record] = []
+    predictions: dict[str, np.ndarray] = {"labels": targets.astype(np.int16)}
+    groups = store.groups()
+    if groups is not None:
+        predictions["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
+    for each in fitted:
+        found = each.validation.items()
+        records += [_record(each, task, "validation", *o, each.num_validation) for o in found]
+        for suffix, test_features in shown:
+            shares = each.learnt.predict_proba(test_features)
+            named = replace(each, probe=each.probe + suffix)
+            key = f"{named.probe}/{each.fraction}/{each.draw}"
+            predictions[key] = shares.argmax(1).astype(np.int16)
+            measured = measure(shares, targets, num_bins=protocol.num_bins)
+            records += [_record(named, task, "test", *o, len(test)) for o in measured.items()]
+    return Evaluation(PROTOCOL, checkpoint, dict(facts), tuple(records), predictions)
+
+
+def _fit(
+    protocol: Protocol,
+    probe: str,
+    fraction: float,
+    draw: int,
+    table: np.ndarray | SparseFeatures,
+    labels: Int64[np.ndarray, " item"],
+    indices: tuple[np.ndarray, np.ndarray],
+) -> _Fitted:
+    train, validation = (np.asarray(part) for part in indices)
+    num_classes = int(labels.max()) + 1
+    missing = np.setdiff1d(np.arange(num_classes), labels[train])
+    if len(missing):
+        raise ValueError(
+            f"draw {draw} of the label fraction {fraction} has no training item of the classes "
+            f"{missing.tolist()}: every class needs one"
+        )
+    held_out = (table[validation], labels[validation])
+    learnt = protocol.build(probe)
+    learnt.fit(table[train], labels[train], validation=held_out)
+    return _Fitted(probe, fraction, draw, learnt, len(validation))
+
+
+def _record(
+    fitted: _Fitted, task: str, split: str, metric: str, value: float, num_items: int
+) -> Record:
+    name, chosen = fitted.chosen
+    found = record(
+        task,
+        fitted.probe,
+        metric,
+        value,
+        num_items,
+        fraction=fitted.fraction,
+        draw=fitted.draw,
+        split=split,
+    )
+    return found | {name: chosen}
+
+
+def _table(
+    features: np.ndarray | SparseFeatures | Mapping[str, np.ndarray],
+    store: LabelledStore,
+    num_items: int,
+) -> np.ndarray | SparseFeatures:
+    """Features by item index."""
+    if isinstance(features, Mapping):
+        splits = {name: np.asarray(store.split(name)) for name in features}
+        for name, indices in splits.items():
+            if len(features[name]) != len(indices):
+                raise ValueError(
+                    f"there are {len(features[name])} features for the {len(indices)} items "
+                    f"of the split {name!r}: embed the same store"
+                )
+        width = next(iter(features.values())).shape[1]
+        table = np.full((num_items, width), np.nan, dtype=np.float32)
+        for name, indices in splits.items():
+            table[indices] = features[name]
+        return table
+    if features.shape[0] != num_items:
+        raise ValueError(
+            f"there are {features.shape[0]} features for {num_items} items: embed the same store"
+        )
+    return features

@@ -1,0 +1,260 @@
+"""Retrieval: ranks of the right candidates by similarity, measures of them, and examples."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, Shaped
+from scipy import sparse
+
+from trivium.data.batches import gather
+from trivium.evaluation.checks import unit_rows
+from trivium.evaluation.pair_search import PairStore, Search
+from trivium.types import Modality
+
+TOP = (1, 5, 10)
+"""Values of k of recall@k."""
+CHUNK = 256
+"""Queries that are ranked at a time."""
+DIGITS = 9
+"""Decimals of a cosine that count: equal features tie, however their products were rounded."""
+
+Pairs: TypeAlias = tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]]
+"""Which candidates are right: the numbers of a query and of a candidate, side by side."""
+Strata: TypeAlias = tuple[Int64[np.ndarray, " query"], Int64[np.ndarray, " candidate"]]
+"""The stratum of each query and of each candidate."""
+
+
+class Ranks(NamedTuple):
+    """How well each query fared.
+
+    `ranks` are those of the best right candidate, from 0: how many wrong ones come before it. Where
+    some are exactly as similar, it is the mean over all orders of the tied ones (half of the wrong
+    ones, if one right candidate is tied), rounded up: features that are all alike find nothing.
+    `num_candidates` and `num_right` are counted within the query's stratum.
+    """
+
+    ranks: Int64[np.ndarray, " query"]
+    num_candidates: Int64[np.ndarray, " query"]
+    num_right: Int64[np.ndarray, " query"]
+
+    def of(self, chosen: Shaped[np.ndarray, " chosen"]) -> "Ranks":
+        """Those of some queries."""
+        return Ranks(*(values[chosen] for values in self))
+
+
+def retrieval(
+    queries: Float[np.ndarray, "query joint"],
+    candidates: Float[np.ndarray, "candidate joint"],
+    right: Bool[np.ndarray, "query candidate"] | Pairs,
+    strata: Strata | None = None,
+) -> Ranks:
+    """Rank candidates by their cosine similarity to each query; a vector of zeros has none.
+
+    Args:
+        queries: Features of what is asked.
+        candidates: Features, in the same space, of what is searched.
+        right: Which candidates are right; each query needs one in its stratum.
+        strata: Each query is compared with the candidates of its own stratum alone.
+
+    Raises:
+        ValueError: features that are not finite, or a query without any right candidate.
+    """
+    asked, unit = _unit(queries), _unit(candidates)
+    blocks = (
+        _products(asked[first : first + CHUNK], unit) for first in range(0, len(queries), CHUNK)
+    )
+    return _rank(blocks, (len(queries), len(candidates)), right, strata)
+
+
+def cosine(
+    queries: Float[np.ndarray, "query joint"], candidates: Float[np.ndarray, "candidate joint"]
+) -> Float[np.ndarray, "query candidate"]:
+    """Cosine similarities, rounded such that equal candidates tie.
+
+    Raises:
+        ValueError: features that are not finite.
+    """
+    return _products(_unit(queries), _unit(candidates))
+
+
+def rank(
+    similarity: Float[np.ndarray, "query candidate"],
+    right: Bool[np.ndarray, "query candidate"] | Pairs,
+    strata: Strata | None = None,
+) -> Ranks:
+    """As `retrieval`, from the similarities themselves.
+
+    Raises:
+        ValueError: similarities that are not finite, or a query without any right candidate.
+    """
+    blocks = (similarity[first : first + CHUNK] for first in range(0, len(similarity), CHUNK))
+    return _rank(blocks, similarity.shape, right, strata)
+
+
+def measures(ranks: Ranks) -> dict[str, float]:
+    """Recall at 1, 5 and 10, the median rank (from 1), and what chance would reach.
+
+    Recall@k is the share of queries of which a right candidate is among the k most similar.
+    `chance@k` is its expectation for a random order, `1 - C(N - r, k) / C(N, k)` for N candidates
+    of which r are right, averaged over the queries; `num_candidates` is the mean of N.
+    """
+    found = {f"recall@{k}": float((ranks.ranks < k).mean()) for k in TOP}
+    found["median_rank"] = float(np.median(ranks.ranks + 1))
+    found |= {f"chance@{k}": float(chance(ranks, k).mean()) for k in TOP}
+    return found | {"num_candidates": float(ranks.num_candidates.mean())}
+
+
+def chance(ranks: Ranks, k: int) -> Float[np.ndarray, " query"]:
+    """The probability that a random order puts a right candidate among the first k."""
+    missed = np.ones(len(ranks.ranks))
+    for drawn in range(k):
+        left = ranks.num_candidates - drawn
+        missed *= np.clip(left - ranks.num_right, 0, None) / np.maximum(left, 1)
+    hit: np.ndarray = 1 - missed
+    return hit
+
+
+def modality_gap(
+    first: Float[np.ndarray, "row joint"], second: Float[np.ndarray, "other joint"]
+) -> float:
+    """Distance between the mean unit vectors of two modalities, between 0 and 2.
+
+    Liang et al. 2022, 2203.02053, section 4.2.
+    """
+    return float(np.linalg.norm(_unit(first).mean(0) - _unit(second).mean(0)))
+
+
+def _products(
+    first: Float[np.ndarray, "query joint"], second: Float[np.ndarray, "candidate joint"]
+) -> Float[np.ndarray, "query candidate"]:
+    """Of vectors of unit length."""
+    similarity: np.ndarray = (first @ second.T).round(DIGITS)
+    return similarity
+
+
+def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
+    if not np.isfinite(features).all():
+        raise ValueError(f"features must be finite, but {(~np.isfinite(features)).sum()} are not")
+    return unit_rows(features)
+
+
+def _rank(
+    blocks: Iterator[np.ndarray],
+    shape: tuple[int, ...],
+    right: np.ndarray | Pairs,
+    strata: Strata | None,
+) -> Ranks:
+    """Rank the candidates of a few queries at a time."""
+    named = right.nonzero() if isinstance(right, np.ndarray) else right
+    table = sparse.csr_array((np.ones(len(named[0]), bool), named), shape=shape)
+    parts, first = [], 0
+    for similarity in blocks:
+        if np.isnan(similarity).any() or np.isinf(similarity).any():
+            raise ValueError("similarities must be finite")
+        chosen = slice(first, first + len(similarity))
+        allowed = np.ones(similarity.shape, bool)
+        if strata is not None:
+            allowed = strata[0][chosen, None] == strata[1]
+        is_right = table[chosen].toarray() & allowed
+        lost = np.flatnonzero(~is_right.any(1))
+        if len(lost):
+            raise ValueError(f"query {first + lost[0]} has no right candidate in its stratum")
+        best = np.where(is_right, similarity, -np.inf).max(1, keepdims=True)
+        wrong, tied = allowed & ~is_right, similarity == best
+        before = (wrong & (similarity > best)).sum(1)
+        # The mean place of the first of r right ones among w wrong ones is w / (r + 1).
+        among = -(-(wrong & tied).sum(1) // ((is_right & tied).sum(1) + 1))
+        parts.append((before + among, allowed.sum(1), is_right.sum(1)))
+        first += len(similarity)
+    return Ranks(*(np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)))
+
+
+NUM_QUERIES = 6
+"""Of a search: evenly spread over its queries, whatever was found for them."""
+NUM_FOUND = {"image": 5, "text": 5, "audio": 3}
+"""Candidates that are shown for a query; sounds take more room."""
+LONGEST_SECONDS = 4.0
+"""What is kept of a sound."""
+
+Example = dict[str, Any]
+"""`query` as `shown`, and the candidates `found` for it, most similar first, each as `shown` with
+`right` and `similarity`; `rank` is that of the best right one, from 1."""
+
+
+def examples(
+    joint: Mapping[Modality, Float[np.ndarray, "_ joint"]], store: PairStore, search: Search
+) -> list[Example]:
+    """Some queries of a search with their most similar candidates.
+
+    Args:
+        joint: Features of every row of each part, in one space.
+        store: Of several modalities.
+        search: Queries and candidates; a query is compared with those of its own stratum.
+    """
+    places = np.unique(np.linspace(0, len(search.queries) - 1, NUM_QUERIES).round().astype(int))
+    similarity = cosine(
+        joint[search.first][search.queries[places]], joint[search.second][search.candidates]
+    )
+    if search.strata is not None:
+        asked, searched = search.strata
+        similarity = np.where(asked[places][:, None] == searched, similarity, -np.inf)
+    return [
+        _example(store, search, int(place), row)
+        for place, row in zip(places, similarity, strict=True)
+    ]
+
+
+def _example(
+    store: PairStore, search: Search, place: int, similarity: Float[np.ndarray, " candidate"]
+) -> Example:
+    right = np.zeros(len(similarity), bool)
+    right[search.right[1][search.right[0] == place]] = True
+    order = np.argsort(-similarity, kind="stable")
+    order = order[np.isfinite(similarity[order])]
+    found = [
+        shown(store.part(search.second), int(search.candidates[at]))
+        | {"right": bool(right[at]), "similarity": round(float(similarity[at]), 3)}
+        for at in order[: NUM_FOUND[search.second]]
+    ]
+    return {
+        "query": shown(store.part(search.first), int(search.queries[place])),
+        "found": found,
+        "rank": int(np.flatnonzero(right[order])[0]) + 1,
+    }
+
+
+def shown(part: Any, row: int) -> dict[str, str]:
+    """A row of one modality: `text`; or `image` (PNG) or `audio` (MP3) as a data URI.
+
+    Where libsndfile writes no MP3 a sound is a `text` that says how long it is.
+    """
+    if part.meta.modality == "text":
+        return {"text": part.texts(np.array([row]))[0]}
+    if part.meta.modality == "audio":
+        return _sound(part, row)
+    from PIL import Image
+
+    pixels = np.asarray(part.column("image")[row])
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels[:3].transpose(1, 2, 0))
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return {"image": _uri("image/png", content.getvalue())}
+
+
+def _sound(part: Any, row: int) -> dict[str, str]:
+    import soundfile
+
+    wave = gather(part, np.array([row]), None, "wave").inputs["audio"][0].numpy()
+    rate = int(part.meta.sound[0])
+    if "MP3" not in soundfile.available_formats():
+        return {"text": f"a sound of {len(wave) / rate:.1f} s"}
+    content = io.BytesIO()
+    soundfile.write(content, wave[: int(LONGEST_SECONDS * rate)], rate, format="MP3")
+    return {"audio": _uri("audio/mpeg", content.getvalue())}
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,272 @@
+"""Features of a frozen encoder: pooled, of several views, of every layer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from trivium.data.batches import as_values, gather, lengths_shown, modality_inputs_of, padded
+from trivium.data.spectrogram import SILENCE, LogMel, settings_of
+from trivium.data.store import Store
+from trivium.encoders.layers import mean_pool
+from trivium.encoders.towers import Towers
+from trivium.types import Encoder, Modality, ModalityInput, MultimodalInput
+
+
+class Source(NamedTuple):
+    """Raw values by index, and which of their places hold data."""
+
+    num_items: int
+    take: Callable[[np.ndarray], tuple[Tensor | MultimodalInput, Tensor | None]]
+    lengths: np.ndarray | None = None
+
+    def batches(
+        self, chosen: np.ndarray, size: int
+    ) -> Iterator[tuple[np.ndarray, Tensor | MultimodalInput, Tensor | None]]:
+        """Positions of `chosen`, their values and validity, ordered by length.
+
+        Raises:
+            ValueError: `chosen` is empty.
+        """
+        if len(chosen) == 0:
+            raise ValueError("there are no items to embed")
+        order = np.arange(len(chosen))
+        if self.lengths is not None:
+            order = np.argsort(self.lengths[chosen], kind="stable")
+        for first in range(0, len(order), size):
+            part = order[first : first + size]
+            yield part, *self.take(chosen[part])
+
+
+def source_of(
+    encoder: Encoder,
+    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
+    without: Sequence[Modality] = (),
+) -> Source:
+    """What an encoder reads of some data; errors as `embed`."""
+    if isinstance(data, np.ndarray):
+        return Source(len(data), lambda chosen: (_copied(data[chosen]), None))
+    if isinstance(data, Store):
+        store, modality = data, data.meta.modality
+        if encoder.modality == "several" and "+" in modality:
+            return _several(encoder, store, without)
+        if modality != encoder.modality:
+            raise ValueError(
+                f"{store.meta.name} is {modality}, but the encoder {encoder.name} takes "
+                f"{encoder.modality}: choose data of its modality."
+            )
+
+        def gathered(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+            batch = gather(store, chosen, None, encoder.column)
+            return batch.inputs[modality], batch.valid.get(modality)
+
+        return Source(store.num_items, gathered, lengths_shown(store, encoder.column))
+    if encoder.modality == "audio":
+        return _waves(encoder, cast(Sequence[np.ndarray], data))
+    if encoder.tokenizer is None:
+        raise ValueError(
+            f"the tokenizer of {encoder.name} is not known: load an encoder of text from a folder "
+            "that holds tokenizer.json, or give ids or a store."
+        )
+    from tokenizers import Tokenizer
+
+    from trivium.data.tokenizer import encode_all
+
+    (limit,) = encoder.arguments["data"]["shape"]  # type: ignore[index]
+    texts = cast(Sequence[str], data)
+    flat, offsets = encode_all(Tokenizer.from_str(encoder.tokenizer), texts)
+
+    def encoded(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        ids, valid = padded(flat, offsets, chosen, limit=limit)
+        return torch.from_numpy(ids), torch.from_numpy(valid)
+
+    return Source(len(offsets) - 1, encoded, np.diff(offsets))
+
+
+def _several(encoder: Encoder, store: Store, without: Sequence[Modality]) -> Source:
+    """Items of several modalities, of which some may be withheld."""
+    towers = cast(Towers, encoder)
+
+    def gathered(chosen: np.ndarray) -> tuple[MultimodalInput, None]:
+        found = modality_inputs_of(gather(store, chosen, None, towers.audio_column))
+        return {one: sense for one, sense in found.items() if one not in without}, None
+
+    return Source(store.num_items, gathered)
+
+
+def ready(values: Tensor | MultimodalInput, device: torch.device | str) -> Any:
+    """Values as an encoder takes them, on its device."""
+    if isinstance(values, Tensor):
+        return as_values(values.to(device))
+    return {
+        one: ModalityInput(
+            as_values(sense.values.to(device)),
+            *(None if held is None else held.to(device) for held in sense[1:]),
+        )
+        for one, sense in values.items()
+    }
+
+
+def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> Source:
+    """Clips of about one length at a time, as a store would hold and pad them."""
+    described: Any = encoder.arguments["data"]
+    settings, frames = settings_of(tuple(described["sound"])), int(described["shape"][1])
+    lengths = np.array([len(wave) for wave in waves])
+    limit = frames * settings.hop
+    # A store's spectrograms are cut, so that the last frame has heard what follows.
+    heard = limit if encoder.column == "wave" else limit + settings.window
+
+    def taken(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        longest = min(int(lengths[chosen].max()), heard)
+        batch, ends = torch.zeros(len(chosen), longest), torch.zeros(len(chosen)).long()
+        for row, item in enumerate(chosen):
+            wave = as_values(torch.from_numpy(np.ascontiguousarray(waves[item])))[:longest]
+            batch[row, : len(wave)], ends[row] = wave, len(wave)
+        if encoder.column == "wave":
+            return batch, torch.arange(longest) < ends[:, None]
+        mel = LogMel(settings)(batch)[:, :frames]
+        ends = (ends // settings.hop).clamp(min=1)
+        valid = torch.arange(mel.shape[1]) < ends[:, None]
+        return mel.masked_fill(~valid[..., None], SILENCE).unsqueeze(1).half(), valid
+
+    return Source(len(waves), taken, lengths)
+
+
+def _copied(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def embed(
+    encoder: Encoder,
+    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
+    indices: np.ndarray | None = None,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+    without: Sequence[Modality] = (),
+) -> Float[np.ndarray, "chosen channel"]:
+    """Pooled features of a frozen encoder, in the order of `indices`.
+
+    Of several modalities they are the fused ones; `without` withholds some of them.
+
+    The encoder runs in eval mode without gradients and returns as it came: mode and device are
+    restored. uint8 values are scaled to [0, 1], int16 waves to [-1, 1]; texts and clips of a store
+    are batched by length.
+
+    Args:
+        encoder: Any encoder.
+        data: A store; an array of raw values [item, ...]; texts, for an encoder of text that was
+            loaded from a folder that holds its tokenizer; or a list of waves [sample] (int16, or
+            floats in [-1, 1]) at the encoder's own rate, for an encoder of audio.
+        indices: Which items; all if None.
+        batch_size: Items at a time.
+        device: Where to run.
+        without: Modalities that count as missing in every item of a store of several.
+
+    Raises:
+        ValueError: There is nothing to embed, a feature is not finite, the data are of another
+            modality than the encoder, or its tokenizer is not known.
+    """
+    taken = source_of(encoder, data, without)
+    chosen = np.arange(taken.num_items) if indices is None else np.asarray(indices)
+    features = np.empty((len(chosen), encoder.width), dtype=np.float32)
+    with _frozen(encoder, device):
+        for part, values, valid in taken.batches(chosen, batch_size):
+            held = None if valid is None else valid.to(device)
+            pooled = encoder(ready(values, device), held).pooled
+            features[part] = pooled.float().cpu().numpy()
+    return _finite(features)
+
+
+def embed_views(
+    encoder: Encoder,
+    store: Store,
+    indices: np.ndarray,
+    recipe: nn.Module,
+    *,
+    num_views: int,
+    seed: int = 0,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+) -> Float[np.ndarray, "chosen view channel"]:
+    """Pooled features of several random views of items of one modality, else as `embed`.
+
+    Args:
+        encoder: Of that modality.
+        store: Whose items.
+        indices: Which of them.
+        recipe: Makes the views; of each call the first is taken.
+        num_views: How many of each item.
+        seed: Of the views.
+        batch_size: Items at a time.
+        device: Where to encode; views are made on the CPU.
+
+    Raises:
+        ValueError: As `embed`.
+    """
+    taken, chosen = source_of(encoder, store), np.asarray(indices)
+    features = np.empty((len(chosen), num_views, encoder.width), dtype=np.float32)
+    generator = torch.Generator().manual_seed(seed)
+    with _frozen(encoder, device):
+        for part, values, valid in taken.batches(chosen, batch_size):
+            for number in range(num_views):
+                view = recipe(values, generator, *([] if valid is None else [valid]))[0]
+                held = None if view.valid is None else view.valid.to(device)
+                pooled = encoder(view.values.to(device), held).pooled
+                features[part, number] = pooled.float().cpu().numpy()
+    return _finite(features)
+
+
+def embed_layers(
+    encoder: Encoder,
+    store: Store,
+    indices: np.ndarray,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+) -> Float[np.ndarray, "chosen layer channel"]:
+    """Means over the valid tokens behind the stem (layer 0) and behind each block, else as `embed`.
+
+    Raises:
+        ValueError: The encoder has no blocks of tokens (it is not `contextual`), or as `embed`.
+    """
+    if not encoder.contextual:
+        raise ValueError(f"{encoder.name} has no blocks of tokens: its layers cannot be told apart")
+    taken, chosen = source_of(encoder, store), np.asarray(indices)
+    found: list[np.ndarray] = []
+    places: list[np.ndarray] = []
+    with _frozen(encoder, device):
+        for part, values, valid in taken.batches(chosen, batch_size):
+            held = None if valid is None else valid.to(device)
+            tokens = encoder.embed(ready(values, device), held)
+            layers = (tokens.values, *encoder.layers(tokens))
+            pooled = torch.stack([mean_pool(layer, tokens.valid).float() for layer in layers], 1)
+            found.append(pooled.cpu().numpy())
+            places.append(part)
+    features = np.concatenate(found)
+    return _finite(features[np.argsort(np.concatenate(places))])
+
+
+@contextmanager
+def _frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
+    """The encoder in eval mode, without gradients, on a device; afterwards as it came."""
+    modes = {module: module.training for module in encoder.modules()}
+    home = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    encoder.eval().to(device)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        encoder.to(home)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _finite(features: np.ndarray) -> np.ndarray:
+    if not np.isfinite(features).all():
+        raise ValueError("the encoder gives NaN or infinite features: its training diverged")
+    return features

@@ -1,0 +1,107 @@
+"""The report's files: page, `comparison.json`, Markdown tables and exports, written atomically."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from trivium.report import confusion, crossover, joint, label_free, ranking, retrieval, sensitivity
+from trivium.report.export import for_paper
+from trivium.report.html import render
+from trivium.report.records import Entry, Measured
+from trivium.report.sections import Report, assemble
+from trivium.report.summary import results
+from trivium.report.tables import LEGEND, heading, markdown
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file atomically, its folder first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    partial.replace(path)
+
+
+__all__ = ["Entry", "write", "write_report"]
+
+
+def write_report(
+    entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
+) -> None:
+    """Compare what the grid's probe folders hold and write the report.
+
+    Args:
+        entries: each pretraining run and control of the grid, once per task.
+        folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
+            `tables` and `figures` go.
+        commit: the code's version, shown on the page.
+        stores: where the datasets lie; without them classes are called by their numbers.
+
+    Raises:
+        ValueError: if a probe folder is missing or broken, or if they cannot be compared; see
+            `read_entries` and `group`.
+    """
+    report = assemble(entries, commit=commit, stores=stores)
+    write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
+    write(folder / "report.md", as_markdown(report))
+    write(folder / "results.md", results(report))
+    write(folder / "index.html", render(report))
+    for name, text in for_paper(report).items():
+        write(folder / name, text)
+
+
+def document(report: Report) -> dict[str, object]:
+    """The content of `comparison.json`; comparisons within a stratum name it in their metric."""
+    found = [section.retrieval for section in report.sections if section.retrieval]
+    within = [pair for one in found if one.strata for pair in one.strata.verdicts]
+    return {
+        "protocol": report.protocol,
+        "commit": report.commit,
+        "runs": [_origin(one) for one in report.examined],
+        "records": report.records,
+        "cells": [one.row() for one in report.scores],
+        "comparisons": [one.row() for one in (*report.comparisons, *within)],
+    }
+
+
+def _origin(one: Measured) -> dict[str, object]:
+    """What was examined and where it lies, seen from where the report was made."""
+    run = one.entry.run_folder
+    return {
+        **one.facts._asdict(),
+        "cell": one.entry.cell,
+        "run": run.as_posix() if run else None,
+        "probe": one.entry.probe_folder.as_posix(),
+        "commit": one.entry.commit,
+    }
+
+
+def as_markdown(report: Report) -> str:
+    """The content of `report.md`: the answer, the tables and the comparisons."""
+    lines = ["# Which way of learning is worth its price?", ""]
+    if report.standings:
+        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.standings), ""]
+    for section in report.sections:
+        for found in section.together:
+            lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]
+            lines += [joint.markdown(found), ""]
+        lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
+        lines += [section.headline, ""]
+        lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
+        for table in section.tables:
+            lines += [f"### {heading(table)}", "", markdown(table), ""]
+        if section.retrieval:
+            lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
+        for axis, overtaken in section.overtaking.items():
+            lines += [f"### {crossover.QUESTIONS[axis].lower()}", ""]
+            lines += [crossover.markdown(overtaken), ""]
+        if section.confusion:
+            lines += [f"### {confusion.QUESTION.lower()}", ""]
+            lines += [confusion.markdown(section.confusion), ""]
+        if section.diagnosis:
+            lines += [f"### {label_free.QUESTION.lower()}", ""]
+            lines += [label_free.markdown(section.diagnosis), ""]
+        if section.sensitivity:
+            lines += [f"### {sensitivity.QUESTION.lower()}", ""]
+            lines += [sensitivity.markdown(section.sensitivity), ""]
+    lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,80 @@
+"""Views of samples of several modalities: one of each."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trivium.types import MODALITIES, Column, Modality, ModalityInput, View
+
+
+class MultimodalViews(nn.Module):
+    """One view of each modality, made by a recipe of its own.
+
+    Args:
+        recipes: By modality; all make as many views of a sample.
+
+    Raises:
+        ValueError: there are fewer than two recipes, or they differ in their number of views.
+    """
+
+    def __init__(self, recipes: Mapping[Modality, nn.Module]) -> None:
+        super().__init__()
+        if len(recipes) < 2:
+            raise ValueError(f"several modalities are two or more, got {', '.join(recipes)}")
+        self.recipes = nn.ModuleDict({one: recipes[one] for one in MODALITIES if one in recipes})
+        numbers = {one: int(cast(int, recipe.num_views)) for one, recipe in self.recipes.items()}
+        if len(set(numbers.values())) > 1:
+            raise ValueError(
+                f"the recipes make different numbers of views ({numbers}): choose recipes of "
+                "objective_views that agree"
+            )
+        self.num_views = next(iter(numbers.values()))
+
+    @property
+    def column(self) -> Column | None:
+        """Which column of a store the views of audio are made from."""
+        return self._of_audio("column")
+
+    @property
+    def gives(self) -> Column | None:
+        """Which of the two the views of audio are."""
+        return self._of_audio("gives")
+
+    def forward(
+        self,
+        values: Mapping[str, Tensor],
+        generator: torch.Generator | None = None,
+        valid: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, Tensor] | None = None,
+    ) -> tuple[View, ...]:
+        """Make every view of a batch, in order; the values of each are `Senses`.
+
+        Each keeps the whole input that it was made from.
+
+        Args:
+            values: Raw values by modality.
+            generator: Source of all randomness.
+            valid: Of modalities of varying length: where there is data.
+            present: Which samples have a modality; all, where it is not named.
+        """
+        made: dict[str, tuple[View, ...]] = {}
+        for one, recipe in self.recipes.items():
+            more = [valid[one]] if valid and one in valid else []
+            made[one] = recipe(values[one], generator, *more)
+        present = present or {}
+        return tuple(
+            View(
+                {
+                    one: ModalityInput(*views[number], present.get(one), values[one])
+                    for one, views in made.items()
+                }
+            )
+            for number in range(self.num_views)
+        )
+
+    def _of_audio(self, name: str) -> Column | None:
+        if "audio" not in self.recipes:
+            return None
+        return cast("Column | None", getattr(self.recipes["audio"], name))
