@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Int64
 
 from trivium.data.errors import DataError
-from trivium.data.store import Store
 
 SEED = 20260
 """Fixed by the evaluation protocol: every dataset and run shares the same validation split."""
@@ -150,22 +149,3 @@ def _count(size: int, share: float) -> int:
 def _shuffle(size: int, *stream: int) -> np.ndarray:
     # SeedSequence takes no negative words; labels are ids >= 0 by construction of a store.
     return np.random.Generator(np.random.PCG64([SEED, *stream])).permutation(size)
-
-
-class Labelled(Store):
-    """A store whose train split is some labelled items alone, such as those of a label draw.
-
-    Everything else is as in the store itself.
-
-    Args:
-        store: An open store.
-        items: What its train split shall be.
-    """
-
-    def __init__(self, store: Store, items: Int64[np.ndarray, " item"]) -> None:
-        super().__init__(store.folder, store.meta, store.fingerprint)
-        self.items = items
-
-    def split(self, name: str) -> Int64[np.ndarray, " index"]:
-        """The labelled items as `train`; `validation` and `test` as ever."""
-        return self.items if name == "train" else super().split(name)

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.attention import CrossBlock
 from trivium.encoders.checkpoint import encoder_class
 from trivium.encoders.external import plain
 from trivium.encoders.layers import mean_pool
+from trivium.encoders.transformer import CrossBlock
 from trivium.types import (
     Column,
     DataSpec,

@@ -110,8 +110,8 @@ def with_examples(found: Any, joint: Any, store: Any, most: int | None) -> Any:
     """The evaluation of a direction with some queries of its first draw and what was found."""
     from dataclasses import replace
 
+    from trivium.evaluation.examples import examples
     from trivium.evaluation.pair_search import search
-    from trivium.evaluation.retrieval import examples
 
     first, _, second = found.facts["task"].partition(" to ")
     asked = search(store, first, second, most=most)

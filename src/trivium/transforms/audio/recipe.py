@@ -1,6 +1,5 @@
 """Views of audio: transforms one after another, and which views an objective receives."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
@@ -10,31 +9,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings
-from trivium.transforms.audio.waves import lengths, silenced, within
+from trivium.transforms.audio.base import AudioOp, lengths, silenced, within
 from trivium.types import Column, View
 
 FULL_SCALE = 2**15
 """What an int16 sample is divided by, so that waves lie in [-1, 1)."""
-
-
-class AudioOp(nn.Module, ABC):
-    """An augmentation of a batch of clips, with random parameters of its own for each.
-
-    It works on log-mel spectrograms [batch, 1, frame, band] or on waves [batch, sample], in
-    float32. `View.valid` is True where a clip has frames or samples (they come first), or None
-    where every clip is as long as the batch. What lies behind a clip's end is silence before and
-    after, and never has an influence; so a clip's view does not depend on how far its batch was
-    padded. Sizes of the result follow from the sizes of the input, not from what was drawn.
-    """
-
-    takes: ClassVar[Column]
-    """Log-mel spectrograms (`mel`) or waves (`wave`)."""
-    gives: ClassVar[Column]
-    """The same of the result."""
-
-    @abstractmethod
-    def forward(self, view: View, generator: torch.Generator | None = None) -> View:
-        """Draw parameters and augment; the values of `view` stay as they are."""
 
 
 class AudioPipeline(nn.Module):

@@ -9,8 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE
-from trivium.transforms.audio.recipe import AudioOp
-from trivium.transforms.audio.waves import clip_means, lengths, places, silenced, within
+from trivium.transforms.audio.base import AudioOp, clip_means, lengths, places, silenced, within
 from trivium.transforms.base import check_interval, check_probability, draw_seed, uniform
 from trivium.types import Column, View
 
