@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,11 +23,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from hydra import initialize_config_dir
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.compose import composed
 from trivium.data.packing import Packed, pack
-from trivium.data.store import Store
+from trivium.data.prepare import prepare
+from trivium.stages.pretrain import main as pretrain
 from trivium.training.callbacks.language import spread
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,10 +119,9 @@ def rate(step: int, num_steps: int) -> float:
 def ours(args: argparse.Namespace) -> float:
     """The loss on validation of the experiment with the seed `args.seed`."""
     folder = f"outputs/benchmarks/{EXPERIMENT}-{args.steps}-{args.seed}"
-    choices = [f"experiment={EXPERIMENT}", f"budget.steps={args.steps}", f"seed={args.seed}"]
-    command = [sys.executable, "pipelines/pretrain.py", *choices, f"run_dir={folder}"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    metrics = json.loads((ROOT / folder / "metrics.json").read_text())
+    choices = [f"budget.steps={args.steps}", f"seed={args.seed}", f"run_dir={folder}"]
+    pretrain(composed("pretrain", [f"experiment={EXPERIMENT}", *choices, *args.set]))
+    metrics = json.loads((Path(folder) / "metrics.json").read_text())
     return float(metrics["language"]["nats_per_token"])
 
 
@@ -130,17 +131,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT")
+    parser.add_argument("--set", nargs="*", default=[], help="overrides, such as data.path=...")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    prepare = [sys.executable, "pipelines/prepare.py", "data=moby_dick"]
-    subprocess.run(prepare, cwd=ROOT, check=True)
-    store = Store.open(ROOT / "outputs" / "stores" / "moby_dick")
-    train, validation = pack(store, "train"), pack(store, "validation")
     rows = []
-    for seed in args.seeds:
-        args.seed = seed
-        rows.append((ours(args), theirs(train, validation, store.meta.vocabulary, args)))
-        print(f"seed {seed}: here {rows[-1][0]:.4f}, there {rows[-1][1]:.4f}", flush=True)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        values = composed("pretrain", [f"experiment={EXPERIMENT}", *args.set])
+        store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
+        train, validation = pack(store, "train"), pack(store, "validation")
+        for seed in args.seeds:
+            args.seed = seed
+            rows.append((ours(args), theirs(train, validation, store.meta.vocabulary, args)))
+            print(f"seed {seed}: here {rows[-1][0]:.4f}, there {rows[-1][1]:.4f}", flush=True)
     here, there = np.array(rows).T
     print(f"mean: here {here.mean():.4f}, there {there.mean():.4f} nats per character")
 

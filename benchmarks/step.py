@@ -1,15 +1,19 @@
 """End to end over the pure step: what data, views, Lightning and logging cost.
 
-For each default cell, interleaved: the pure training step on ready tensors (forward, backward,
+Command: python benchmarks/step.py [--grid default] [--steps 60] [--turns 5] [--set ...]
+
+For each cell of pictures, interleaved: the pure training step on ready tensors (forward, backward,
 optimiser), and the same number of steps through Lightning with data, views, recording and the
 cost ledger; what runs at a few steps only (online probe, pictures, checkpoints) is left out. Prints
 images per second of both and their ratio (median over the turns); the goal is at least 0.90.
 """
 
+import argparse
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +26,20 @@ from rich.console import Console
 from rich.table import Table
 
 from trivium.compose import grid_values
-from trivium.config import without_numerics
+from trivium.config import prune, without_numerics
 from trivium.grid import Grid
+from trivium.stages.pretrain import optimiser, views_of
 
 ROOT = Path(__file__).resolve().parents[1]
-NUM_STEPS, NUM_TURNS = 60, 5
 
 
-def cells() -> dict[str, dict[str, Any]]:
-    """The values of each cell of pictures that trains, of the default grid."""
+def cells(name: str, overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The values of each cell of pictures that trains, of a grid."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        grid = Grid(grid_values("default"))
+        grid = Grid(grid_values(name, overrides))
         found = {cell.name: dict(grid.run(cell, 0).values) for cell in grid.cells}
     return {
-        name: without_numerics(values)
+        name: without_numerics(prune(values))
         for name, values in found.items()
         if values["data"]["modality"] == "image"
         and ".control." not in values["objective"]["_target_"]
@@ -45,29 +49,30 @@ def cells() -> dict[str, dict[str, Any]]:
 class Cell:
     """One cell, once as a module to be stepped by hand and once through Lightning."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], num_steps: int) -> None:
         from trivium.data.prepare import prepare
         from trivium.training.datamodule import StoreData
         from trivium.training.module import PARADIGMS
         from trivium.training.settings import trainer_settings
 
+        self.num_steps = num_steps
         self.settings = trainer_settings(values["trainer"])
         if self.settings.num_threads is not None:
             torch.set_num_threads(self.settings.num_threads)
-        self.store = prepare(values["data"], ROOT / values["stores"] / values["data"]["name"])
+        self.store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
         torch.manual_seed(0)
-        spec = self.store.spec()
+        task = self.store.task(values["task"]) if self.store.meta.tasks else None
+        spec = self.store.spec(task)
         encoder = instantiate(values["encoder"], data=spec)
         objective = instantiate(values["objective"], encoder=encoder, data=spec)
-        optimiser = {k: v for k, v in values["optimizer"].items() if k != "weight_decay"}
-        self.data = StoreData(self.store, batch_size=self.settings.batch_size, seed=0, task="label")
+        self.data = StoreData(self.store, batch_size=self.settings.batch_size, seed=0, task=task)
         self.module = PARADIGMS[objective.paradigm](
             objective,
-            views=instantiate(next(iter(values["views"]["image"].values()))),
-            optimiser=instantiate(optimiser),
+            views=views_of(values),
+            optimiser=optimiser(values["optimizer"]),
             schedule=instantiate(values["schedule"]),
             weight_decay=values["optimizer"]["weight_decay"],
-            num_steps=NUM_STEPS,
+            num_steps=num_steps,
             seconds=None,
             seed=0,
         )
@@ -79,7 +84,7 @@ class Cell:
         optimiser = self.module.configure_optimizers()
         dtype, enabled = torch.bfloat16, self.settings.precision == "bf16-mixed"
         started = time.perf_counter()
-        for _ in range(NUM_STEPS):
+        for _ in range(self.num_steps):
             optimiser.zero_grad()
             with torch.autocast("cpu", dtype, enabled=enabled):
                 loss = objective(self.views)["loss"]
@@ -107,7 +112,7 @@ class Cell:
             trainer = lightning.Trainer(
                 accelerator="cpu",
                 precision=self.settings.precision,  # type: ignore[arg-type]
-                max_steps=NUM_STEPS,
+                max_steps=self.num_steps,
                 max_epochs=-1,
                 gradient_clip_val=self.settings.gradient_clip,
                 callbacks=[cost, recorder, clock.callback()],
@@ -148,19 +153,25 @@ def main() -> None:
 
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--grid", default="default")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--set", nargs="*", default=[], help="overrides of the grid")
+    args = parser.parse_args()
     table = Table(
         "cell", "pure step, images/s", "end to end, images/s", "ratio", title="training step"
     )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DVC_ROOT"] = folder
-        for name, values in cells().items():
-            cell = Cell(values)
+        for name, values in cells(args.grid, args.set).items():
+            cell = Cell(values, args.steps)
             cell.pure(), cell.whole(Path(folder) / "warm")
             turns = [
                 (cell.pure(), cell.whole(Path(folder) / f"{name}{turn}"))
-                for turn in range(NUM_TURNS)
+                for turn in range(args.turns)
             ]
-            images = NUM_STEPS * cell.settings.batch_size
+            images = args.steps * cell.settings.batch_size
             pure, whole = (
                 images / statistics.median(column) for column in zip(*turns, strict=True)
             )

@@ -1,6 +1,6 @@
 """Two contrastive views of a batch: ours against torchvision, the same work, interleaved.
 
-Run: python benchmarks/views.py
+Command: python benchmarks/views.py [--seconds 4] [--batch 256]
 
 Both make two views of every uint8 image: random resized crop with antialiasing, flip, colour
 jitter (p 0.8), greyscale (p 0.2). torchvision treats one image at a time, as in a dataset's
@@ -8,6 +8,7 @@ jitter (p 0.8), greyscale (p 0.2). torchvision treats one image at a time, as in
 else the machine does strikes both; the median of the ratios within a turn is what counts.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -19,9 +20,7 @@ from omegaconf import OmegaConf
 from torchvision.transforms import v2
 
 RECIPES = Path(__file__).parents[1] / "conf/views/image.yaml"
-BATCH_SIZE = 256
 PEER_BATCH_SIZE = 64
-SECONDS_PER_LINE = 4.0
 SHAPES = ((3, 32, 32), (1, 28, 28))
 
 
@@ -55,13 +54,14 @@ def race(
     make_views: Callable[[torch.Tensor], object],
     peer: Callable[[torch.Tensor], object],
     images: torch.Tensor,
+    seconds: float,
 ) -> tuple[list[float], list[float]]:
-    """Speeds of both, turn by turn, for a few seconds."""
+    """Speeds of both, turn by turn, for so many seconds."""
     images_per_second(make_views, images)
     images_per_second(peer, images[:8])
     ours: list[float] = []
     theirs: list[float] = []
-    end = time.perf_counter() + SECONDS_PER_LINE
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours) < 3:
         ours.append(statistics.median(images_per_second(make_views, images) for _ in range(5)))
         theirs.append(images_per_second(peer, images[:PEER_BATCH_SIZE]))
@@ -70,16 +70,21 @@ def race(
 
 def main() -> None:
     """Print images per second (two views each) and the ratio, on one thread and on two."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each line")
+    parser.add_argument("--batch", type=int, default=256)
+    args = parser.parse_args()
     recipe = instantiate(OmegaConf.load(RECIPES).contrastive)
     # A training step has freed large tensors before the next batch comes: without this, the
     # C library would hand memory back to the system after every call and fault it in again.
     torch.empty(2**22)
-    print("two views, batch 256      threads   trivium/s   torchvision/s   ratio (median, range)")
+    columns = "threads   trivium/s   torchvision/s   ratio (median, range)"
+    print(f"two views, batch {args.batch:<9}{columns}")
     for num_threads in (1, 2):
         torch.set_num_threads(num_threads)
         for shape in SHAPES:
-            images = torch.randint(0, 256, (BATCH_SIZE, *shape), dtype=torch.uint8)
-            ours, theirs = race(recipe, torchvision_recipe(shape[0]), images)
+            images = torch.randint(0, 256, (args.batch, *shape), dtype=torch.uint8)
+            ours, theirs = race(recipe, torchvision_recipe(shape[0]), images, args.seconds)
             ratios = sorted(mine / peer for mine, peer in zip(ours, theirs, strict=True))
             print(
                 f"{' x '.join(map(str, shape)):>22} {num_threads:>10} {max(ours):>11,.0f} "

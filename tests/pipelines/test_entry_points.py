@@ -1,12 +1,14 @@
 """The commands of the README as a user types them: help, errors, and one small chain."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hydra.errors import HydraException
 
-from commands import SMALL, TEXTS, run
+from commands import ROOT, SMALL, TEXTS, environment_of
 from trivium.stages.entry import EXPECTED
 from trivium.stages.pretrain import main as pretrain
 from yamls import composed
@@ -27,77 +29,117 @@ def refused(tmp_path, monkeypatch):
     return refuse
 
 
-@pytest.mark.parametrize("script", STAGES)
-def test_help_helps_and_imports_nothing_heavy(place, script):
-    done = run(place, f"{script}.py", "--help", options=("-X", "importtime"))
+# Prints what each script says, and every module that they have imported by then.
+HELP = """
+import contextlib, io, json, runpy, sys
+said = []
+for script in sys.argv[1:]:
+    sys.argv = [script, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        runpy.run_path(script, run_name="__main__")
+    said.append(out.getvalue())
+print(json.dumps([said, [*sys.modules]]))
+"""
+
+
+def test_help_helps_and_imports_nothing_heavy(tmp_path):
+    scripts = [str(ROOT / "pipelines" / f"{script}.py") for script in STAGES]
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *scripts],
+        cwd=tmp_path, env=environment_of(tmp_path), capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    said, imported = json.loads(done.stdout)
     assert "hydra" in imported
-    assert imported.isdisjoint({"torch", "pytorch_lightning", "mlflow", "datasets", "plotly"})
-    assert ("== Settings" in done.stdout) is (
-        script not in ("grid", "prune")
-    )  # they have no choices
+    heavy = {"torch", "pytorch_lightning", "mlflow", "datasets", "plotly", "pandas"}
+    assert heavy.isdisjoint(imported)
+    for script, text in zip(STAGES, said, strict=True):
+        # These two have no choices.
+        assert ("== Settings" in text) is (script not in ("grid", "prune")), script
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "named"),
     [
-        (["objective.no_such_key=1"], "Key 'no_such_key' is not in struct"),
-        (["objective_views=plain"], "error: simclr needs 2 view(s) of each sample"),
+        (["objective.no_such_key=1"], "no_such_key"),
+        (["objective_views=plain"], "error: simclr"),
     ],
 )
-def test_a_wrong_choice_is_one_sentence_and_exit_code_1(place, overrides, words):
-    done = run(place, "pretrain.py", *overrides)
+def test_a_wrong_choice_is_one_sentence_and_exit_code_1(server, place, overrides, named):
+    done = server.run(place, "pretrain.py", *overrides)
     assert done.returncode == 1
-    assert words in done.stderr
+    assert named in done.stderr
     assert "Traceback" not in done.stderr
     assert not (place / "outputs").exists()
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "names"),
     [
-        (["data=nowhere"], "Could not find 'data/nowhere'"),
-        (
-            ["objective=self_supervised/mae", "encoder=resnet18"],
-            "mae hides tokens from the encoder, but ResNet cannot encode a subset",
-        ),
-        (["objective_views=plain"], "simclr needs 2 view(s) of each sample"),
-        (["objective_views=blurry"], "objective_views=blurry is unknown"),
-        (["budget.steps=5"], "A budget is exactly one of"),
-        (["optimizer=sgd", "optimizer.momentum=-1"], "SGD cannot be built: Invalid momentum"),
-        (["data_fraction=1.5"], "expected a share of the training samples in (0, 1]"),
-        (["trainer.devices=2"], "a run uses one device so far"),
+        (["data=nowhere"], ["data/nowhere"]),
+        (["objective=self_supervised/mae", "encoder=resnet18"], ["mae", "ResNet"]),
+        (["objective_views=plain"], ["simclr", "2 view", "objective_views"]),
+        (["objective_views=blurry"], ["objective_views=blurry"]),
+        (["budget.steps=5"], ["budget", "steps"]),
+        (["optimizer=sgd", "optimizer.momentum=-1"], ["SGD", "momentum value: -1"]),
+        (["data_fraction=1.5"], ["(0, 1]", "1.5"]),
+        (["trainer.devices=2"], ["device"]),
         (
             ["objective=supervised/cross_entropy", "data.spec.tasks=null", "+data.spec.tasks={}"],
-            "needs labels, but the dataset fashion_mnist has none",
+            ["labels", "fashion_mnist"],
+        ),
+        (["data=synthetic_text"], ["ViT", "synthetic_text", "text_nano"]),
+        (
+            ["data=synthetic_text", "encoder=text_nano", "encoder.causal=true",
+             "objective=self_supervised/bert"],
+            ["bert", "encoder.causal=false"],
+        ),
+        (
+            ["data=synthetic_text", "encoder=text_nano", "encoder.causal=false",
+             "objective=self_supervised/gpt"],
+            ["gpt", "encoder.causal=true"],
+        ),
+        (
+            ["data=synthetic_text", "encoder=text_nano", "objective=self_supervised/i_jepa"],
+            ["i_jepa", "image", "audio"],
+        ),
+        (["data=synthetic_audio"], ["ViT", "synthetic_audio", "audio_nano"]),
+        (["data=synthetic_audio", "encoder=wave_nano"], ["WaveTransformer", "waves"]),
+        (
+            ["data=synthetic_audio", "encoder=audio_nano", "objective=self_supervised/gpt"],
+            ["gpt", "synthetic_audio"],
+        ),
+        (
+            ["data=synthetic_audio", "encoder=audio_nano", "objective_views=two_wave"],
+            ["waves", "SpectrogramTransformer"],
         ),
     ],
-)
-def test_a_wrong_choice_is_told_before_anything_is_written(refused, tmp_path, overrides, words):
-    assert words in refused(*overrides)
+)  # fmt: skip
+def test_a_wrong_choice_is_told_before_anything_is_written(refused, tmp_path, overrides, names):
+    said = refused(*overrides)
+    assert [name for name in names if name not in said] == []
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_prepare_pretrain_probe_and_sweep(place):
+def test_prepare_pretrain_probe_and_sweep(server, place):
     command = ["pretrain.py", *SMALL, "objective=supervised/cross_entropy"]
-    done = run(place, *command, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
+    done = server.run(place, *command, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
     assert done.returncode == 0, done.stderr
     folder = place / "outputs" / "runs" / "a"
     for name in ("encoder.safetensors", "encoder.yaml", "config.yaml", "metrics.json"):
         assert (folder / name).is_file()
-    again = run(place, *command, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
+    again = server.run(place, *command, "budget=steps", "budget.steps=12", "run_dir=outputs/runs/a")
     assert "holds this run already" in again.stdout
 
     probe = ["checkpoint=outputs/runs/a", "data=synthetic", "probe.num_draws=2", "probe_dir=p"]
-    done = run(place, "probe.py", *probe)
+    done = server.run(place, "probe.py", *probe)
     assert done.returncode == 0, done.stderr
     records = json.loads((place / "p" / "probe.json").read_text())["records"]
     assert {record["fraction"] for record in records} == {0.01, 0.1, 1.0}
 
-    done = run(
-        place, "pretrain.py", "-m", *SMALL, "budget=steps", "budget.steps=4",
+    done = server.run(
+        place, "pretrain.py", "-m", "launcher=basic", *SMALL, "budget=steps", "budget.steps=4",
         "objective.temperature=0.1,0.5", "seed=0,1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -125,42 +167,26 @@ def test_prepare_pretrain_probe_and_sweep(place):
 
 
 @pytest.mark.slow
-def test_texts_go_the_same_way(place):
+def test_texts_go_the_same_way(server, place):
     gpt = ["objective=self_supervised/gpt", "run_dir=outputs/runs/gpt"]
-    done = run(place, "pretrain.py", *TEXTS, *gpt)
+    done = server.run(place, "pretrain.py", *TEXTS, *gpt)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((place / "outputs/runs/gpt/metrics.json").read_text())
     assert metrics["language"]["perplexity"] > 1
     for checkpoint in ("outputs/runs/gpt", "raw"):
         target = f"probe_dir=texts/{Path(checkpoint).name}"
         choices = ["data=synthetic_text", f"checkpoint={checkpoint}", "probe.num_draws=2", target]
-        done = run(place, "probe.py", *choices)
+        done = server.run(place, "probe.py", *choices)
         assert done.returncode == 0, done.stderr
     records = json.loads((place / "texts/raw/probe.json").read_text())["records"]
     best = [r["value"] for r in records if r["fraction"] == 1.0 and r["metric"] == "accuracy"]
     assert max(best) == 1.0  # the words of the raw input tell the topic
 
     other = ["data=synthetic_text", "data.tokenizer.vocabulary=330", "data.spec.vocabulary=330"]
-    done = run(place, "probe.py", *other, "checkpoint=outputs/runs/gpt", "stores=others")
+    done = server.run(place, "probe.py", *other, "checkpoint=outputs/runs/gpt", "stores=others")
     assert done.returncode == 1
     assert "tokenizer" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ([], "ViT encodes image, but the dataset synthetic_text is text"),
-        (["encoder=text_nano", "encoder.causal=true", "objective=self_supervised/bert"],
-         "bert needs an encoder in which each token sees the whole text"),
-        (["encoder=text_nano", "encoder.causal=false", "objective=self_supervised/gpt"],
-         "gpt needs an encoder in which each token sees the tokens before it alone"),
-        (["encoder=text_nano", "objective=self_supervised/i_jepa"],
-         "i_jepa makes sense of image or audio"),
-    ],
-)  # fmt: skip
-def test_a_wrong_choice_for_texts_is_told(refused, overrides, words):
-    assert words in refused("data=synthetic_text", *overrides)
 
 
 SOUNDS = [
@@ -181,15 +207,15 @@ SHORT = [
 
 
 @pytest.mark.slow
-def test_sounds_go_the_same_way_as_spectrograms_and_as_waves(place):
-    assert run(place, "prepare.py", *SOUNDS).returncode == 0
+def test_sounds_go_the_same_way_as_spectrograms_and_as_waves(server, place):
+    assert server.run(place, "prepare.py", *SOUNDS).returncode == 0
     for method, encoder, views in (
         ("hubert", "audio_nano", "plain"),
         ("wav2vec2", "wave_nano", "wave"),
     ):
         objective = [f"objective=self_supervised/{method}", f"encoder={encoder}"]
         folder = f"outputs/runs/{method}"
-        done = run(
+        done = server.run(
             place, "pretrain.py", *SOUNDS, *SHORT, *objective, f"objective_views={views}",
             f"run_dir={folder}",
         )  # fmt: skip
@@ -202,7 +228,7 @@ def test_sounds_go_the_same_way_as_spectrograms_and_as_waves(place):
     for checkpoint in ("outputs/runs/hubert", "outputs/runs/wav2vec2", "raw"):
         target = f"probe_dir=sounds/{Path(checkpoint).name}"
         choices = [f"checkpoint={checkpoint}", "probe.num_draws=2", target]
-        done = run(place, "probe.py", *SOUNDS, *choices)
+        done = server.run(place, "probe.py", *SOUNDS, *choices)
         assert done.returncode == 0, done.stderr
     raw = json.loads((place / "sounds/raw/probe.json").read_text())
     assert raw["facts"]["encoder"] == "mel_statistics"
@@ -210,26 +236,12 @@ def test_sounds_go_the_same_way_as_spectrograms_and_as_waves(place):
     assert max(accuracy) > 0.5  # five timbres
 
 
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ([], "ViT encodes image, but the dataset synthetic_audio is audio"),
-        (["encoder=wave_nano"], "the chosen views make log-mel spectrograms, but WaveTransformer"),
-        (["encoder=audio_nano", "objective=self_supervised/gpt"], "gpt makes sense of text"),
-        (["encoder=audio_nano", "objective_views=two_wave"], "make waves, but Spectrogram"),
-        (["encoder=audio_nano", "encoder.patch=[4,5]"], "does not divide the 32"),
-    ],
-)
-def test_a_wrong_choice_for_sounds_is_told(refused, overrides, words):
-    assert words in refused("data=synthetic_audio", *overrides)
-
-
 @pytest.mark.slow
-def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place):
+def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(server, place):
     from mlflow.tracking import MlflowClient
 
     budget = ["tune.datasets=[synthetic]", "tune.flops=3e9", "objective=self_supervised/simclr"]
-    done = run(place, "tune.py", *SMALL[1:], *budget, "tune.num_trials=2")
+    done = server.run(place, "tune.py", *SMALL[1:], *budget, "tune.num_trials=2")
     assert done.returncode == 0, done.stderr
     table = place / "outputs" / "sweeps" / "simclr.md"
     header, _, *rows = table.read_text().splitlines()
@@ -244,7 +256,7 @@ def test_tuning_tries_the_present_settings_first_and_goes_on_where_it_was(place)
     assert float(temperature) == values["objective"]["temperature"]
     assert views == values["objective_views"]
 
-    done = run(place, "tune.py", *SMALL[1:], *budget, "tune.num_trials=3")
+    done = server.run(place, "tune.py", *SMALL[1:], *budget, "tune.num_trials=3")
     assert done.returncode == 0, done.stderr
     assert len(table.read_text().splitlines()) == 5
     client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")

@@ -4,14 +4,11 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 120
 IMAGES = ["data=synthetic", "encoder.patch=8"]
 TEXTS = ["data=synthetic_text", "data.spec.shape=[12]", "encoder=text_nano"]
 SETTINGS = [
@@ -30,18 +27,24 @@ SETTINGS = [
 ]
 
 
-def start(place, name, choices):
-    environment = os.environ | {"DVC_ROOT": str(place), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *choices, *SETTINGS]
-    with (place / f"{name}.log").open("a") as log:
-        return subprocess.Popen(
-            [*command, f"run_dir=outputs/runs/{name}"],
-            cwd=place, env=environment, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+@pytest.fixture
+def start(server, tmp_path):
+    """Start a run of this name; its process's number."""
+
+    def begin(name, choices):
+        return server.start(
+            tmp_path, "pretrain.py", *choices, *SETTINGS, f"run_dir=outputs/runs/{name}"
+        )
+
+    return begin
 
 
-def said(place, name):
-    return (place / f"{name}.log").read_text()
+def until_resumable(folder):
+    """Wait until a run has written the state that it can go on from."""
+    end = time.monotonic() + SECONDS
+    while not list(folder.glob("resume-*.ckpt")):
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 def weights(place, name):
@@ -60,21 +63,21 @@ def weights(place, name):
     ],
     ids=lambda choices: choices[-1].rpartition("/")[2],
 )
-def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, choices):
-    whole = start(tmp_path, "whole", choices)
-    assert whole.wait() == 0, said(tmp_path, "whole")
+def test_kill_dash_nine_and_resume_gives_the_same_bits(server, start, tmp_path, choices):
+    start("whole", choices)
+    whole = server.wait()
+    assert whole.returncode == 0, whole.stderr
 
-    killed = start(tmp_path, "killed", choices)
+    killed = start("killed", choices)
     folder = tmp_path / "outputs" / "runs" / "killed"
-    while not list(folder.glob("resume-*.ckpt")):
-        assert killed.poll() is None, said(tmp_path, "killed")
-        time.sleep(0.002)
-    os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    until_resumable(folder)
+    os.kill(killed, signal.SIGKILL)
+    assert server.wait().returncode == -signal.SIGKILL
     assert not (folder / "encoder.safetensors").exists()
 
-    resumed = start(tmp_path, "killed", choices)
-    assert resumed.wait() == 0, said(tmp_path, "killed")
+    start("killed", choices)
+    resumed = server.wait()
+    assert resumed.returncode == 0, resumed.stderr
     journal = [json.loads(line) for line in (folder / "tracking.jsonl").read_text().splitlines()]
     restored = [int(e["tags"]["resumed_at"]) for e in journal if "resumed_at" in e.get("tags", {})]
     assert len(restored) == 1
@@ -86,12 +89,10 @@ def test_kill_dash_nine_and_resume_gives_the_same_bits(tmp_path, choices):
 
 
 @pytest.mark.slow
-def test_sigterm_exits_with_143_and_keeps_the_state(tmp_path):
-    process = start(tmp_path, "stopped", [*IMAGES, "objective=unsupervised/vae"])
+def test_sigterm_exits_with_143_and_keeps_the_state(server, start, tmp_path):
+    process = start("stopped", [*IMAGES, "objective=unsupervised/vae"])
     folder = tmp_path / "outputs" / "runs" / "stopped"
-    while not list(folder.glob("resume-*.ckpt")):
-        assert process.poll() is None, said(tmp_path, "stopped")
-        time.sleep(0.002)
-    process.terminate()
-    assert process.wait() == 143
+    until_resumable(folder)
+    os.kill(process, signal.SIGTERM)
+    assert server.wait().returncode == 143
     assert list(folder.glob("resume-*.ckpt"))
