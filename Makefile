@@ -74,9 +74,10 @@ lint: env-dev  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: env-dev  ## check that README and docs say what the report and the code say
+docs: env-dev  ## check the tables of README and docs, and build the site in outputs/docs
 	$(BIN)/python docs/results.py --check
 	$(BIN)/python docs/objectives.py --check
+	$(BIN)/python -m sphinx -W --keep-going -q docs outputs/docs
 
 clean:  ## remove everything generated; the environment stays
 	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis .dvc/cache .dvc/tmp
