@@ -4,6 +4,7 @@ import pytest
 
 import finished
 from trivium.compose import grid_names, grid_values
+from trivium.config import pretraining_values
 from trivium.grid import Grid
 from yamls import begin
 
@@ -161,6 +162,20 @@ def test_jobs_are_finished_stage_by_stage(place):
     finished.measured(probe)
     assert grid.probes(cell, 0)[0].done
     assert not grid.finetuning(cell, 0).done
+
+
+def test_a_run_is_planned_once_for_its_own_stage_its_probes_and_its_fine_tuning(place, monkeypatch):
+    composed = []
+
+    def counted(values):
+        composed.append(values["seed"])
+        return pretraining_values(values)
+
+    monkeypatch.setattr("trivium.grid.pretraining_values", counted)
+    grid = only(finetuned=["simclr"], probe_on=["mnist", "synthetic"])
+    for stage in ("pretrain", "probe", "finetune"):
+        grid.jobs(stage)
+    assert composed == [0, 1]
 
 
 def test_an_override_of_a_job_makes_another_run(place):

@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -133,8 +134,13 @@ def test_a_probe_is_another_one_of_another_encoder(probing, tmp_path):
     assert found == identity.measurement_identity(probing, STORE, same)
     assert found != identity.measurement_identity(probing, STORE, other)
     assert found != identity.measurement_identity(probing, STORE, None)
-    assert identity.measurement_name(probing, one, "1") == "one-on-synthetic-1"
-    assert identity.measurement_name(probing, None, "1") == "raw-on-synthetic-1"
+
+
+def test_a_measurement_lies_where_it_is_told_or_by_its_name(probing):
+    place, given = Path("outputs/probes"), {**probing, "probe_dir": "here"}
+    assert identity.measurement_folder(probing, Path("a/one"), "1") == place / "one-on-synthetic-1"
+    assert identity.measurement_folder(probing, None, "1") == place / "raw-on-synthetic-1"
+    assert identity.measurement_folder(given, None, "1") == Path("here")
 
 
 @pytest.fixture

@@ -1,23 +1,25 @@
 """Composing a stage's config outside of its own entry point, and remembering it."""
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict
 
-from trivium.config import plain, register
+from trivium.config import Config, plain, register
 
 CACHE = Path("outputs/cache/configs.json")
 
 
-def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+def composed(name: str, overrides: Sequence[str]) -> Config:
     """The config `conf/NAME.yaml` with overrides, as resolved plain values.
 
     To be called inside of a Hydra application, or of `hydra.initialize_config_dir`.
@@ -44,24 +46,21 @@ class Compositions:
     def __init__(self, file: Path = CACHE) -> None:
         self.file, self.changed = file, False
         self.digest, self.seed_is_used = _read_conf(conf_folder())
-        self.known: dict[str, dict[str, Any]] = {}
-        try:
+        self.known: dict[str, Config] = {}
+        with contextlib.suppress(OSError, ValueError):
             stored = json.loads(file.read_bytes())
-        except (OSError, ValueError):
-            stored = {}
-        if stored.get("conf") == self.digest:
-            self.known = stored["configs"]
+            if stored.get("conf") == self.digest:
+                self.known = stored["configs"]
 
-    def of(self, name: str, overrides: Sequence[str], seed: int | None = None) -> dict[str, Any]:
+    def of(self, name: str, overrides: Sequence[str], seed: int | None = None) -> Config:
         """The plain values of a composed config; `seed` is set in them."""
-        words = [*overrides]
-        if seed is not None and self.seed_is_used:
-            words.append(f"seed={seed}")
+        seeded = [f"seed={seed}"] if seed is not None and self.seed_is_used else []
+        words = [*overrides, *seeded]
         key = " ".join([name, *words])
         if key not in self.known:
             self.known[key] = composed(name, words)
             self.changed = True
-        values = cast(dict[str, Any], json.loads(json.dumps(self.known[key])))
+        values = cast(Config, json.loads(json.dumps(self.known[key])))
         return values if seed is None else {**values, "seed": seed}
 
     def save(self) -> None:
@@ -77,8 +76,6 @@ class Compositions:
 
 def conf_folder() -> Path:
     """The folder of yaml files of the running Hydra application."""
-    from hydra.core.global_hydra import GlobalHydra
-
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None, "no Hydra application has begun"
     sources = hydra.config_loader.get_sources()
@@ -95,15 +92,16 @@ def suitable(data: str, part: str | None) -> list[str]:
     """The methods of every objective that learns from a dataset's modality; imports them."""
     from hydra.utils import get_class
 
-    from trivium.types import Objective, kind_of
+    from trivium.types import Modalities, Objective, kind_of
 
     modality = part or composed("prepare", [f"data={data}"])["data"]["modality"]
+    wanted = kind_of(cast(Modalities, modality))
     found = []
     for path in objectives():
         target = OmegaConf.load(conf_folder() / "objective" / f"{path}.yaml").objective._target_
         kind = get_class(target)
         assert issubclass(kind, Objective)
-        if kind_of(cast(Any, modality)) in kind.needs.modalities:
+        if wanted in kind.needs.modalities:
             found.append(path.rpartition("/")[2])
     return found
 
@@ -113,7 +111,7 @@ def grid_names() -> list[str]:
     return sorted(path.stem for path in conf_folder().glob("grid/*.yaml"))
 
 
-def grid_values(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def grid_values(name: str, overrides: Sequence[str] = ()) -> Config:
     """The `grid` of `conf/grid/NAME.yaml`, as plain values.
 
     Raises:
@@ -122,7 +120,7 @@ def grid_values(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     known = grid_names()
     if name not in known:
         raise ValueError(f"there is no grid {name!r} in conf/grid; there are: {', '.join(known)}.")
-    return cast(dict[str, Any], composed("compare", [f"grid={name}", *overrides])["grid"])
+    return cast(Config, composed("compare", [f"grid={name}", *overrides])["grid"])
 
 
 def _read_conf(folder: Path) -> tuple[str, bool]:
@@ -133,8 +131,3 @@ def _read_conf(folder: Path) -> tuple[str, bool]:
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + content)
         used = used or b"${seed}" in content
     return digest.hexdigest(), used
-
-
-def as_mapping(config: DictConfig) -> Mapping[str, Any]:
-    """A node of a config as plain values."""
-    return cast(Mapping[str, Any], OmegaConf.to_container(config, resolve=True))

@@ -1,9 +1,14 @@
 """What Trivium adds to Hydra: its resolvers, and plain values out of a config."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from omegaconf import DictConfig, OmegaConf
+
+from trivium import hardware
+
+Config: TypeAlias = dict[str, Any]
+"""A composed config as resolved plain values, by the keys of its yaml."""
 
 FOR_TUNING = ("search", "tune")
 """Keys that only `pipelines/tune.py` reads."""
@@ -13,11 +18,13 @@ NUMERICS = "numerics"
 
 def register() -> None:
     """Make `${basename:a/b}` and `${by_modality:{image: a, text: b}}` known to OmegaConf."""
-    OmegaConf.register_new_resolver("basename", lambda path: path.rsplit("/", 1)[-1], replace=True)
-    OmegaConf.register_new_resolver("by_modality", by_modality, replace=True)
-    OmegaConf.register_new_resolver(
-        "part_suffix", lambda part: f".{part}" if part else "", replace=True
-    )
+    resolvers = {
+        "basename": lambda path: path.rsplit("/", 1)[-1],
+        "by_modality": by_modality,
+        "part_suffix": lambda part: f".{part}" if part else "",
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 
 def by_modality(choices: Mapping[str, Any], *, _root_: DictConfig) -> Any:
@@ -31,33 +38,30 @@ def by_modality(choices: Mapping[str, Any], *, _root_: DictConfig) -> Any:
     modality = modality_of(_root_)
     if "+" in modality and "several" in choices:
         modality = "several"
-    if modality not in choices and "other" not in choices:
-        hint = (
-            ", or choose an objective for several modalities or a part" if "+" in modality else ""
-        )
-        raise ValueError(
-            f"a setting has no value for {modality}, only for {', '.join(choices)}: set it{hint}."
-        )
-    return choices[modality] if modality in choices else choices["other"]
+    for name in (modality, "other"):
+        if name in choices:
+            return choices[name]
+    hint = ", or choose an objective for several modalities or a part" if "+" in modality else ""
+    raise ValueError(
+        f"a setting has no value for {modality}, only for {', '.join(choices)}: set it{hint}."
+    )
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def plain(config: DictConfig) -> Config:
     """A config as resolved plain values.
 
     Raises:
         omegaconf.errors.MissingMandatoryValue: if a `???` was left open.
     """
-    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    return cast(dict[str, Any], values)
+    return cast(Config, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 
 
-def prune(values: Mapping[str, Any]) -> dict[str, Any]:
+def prune(values: Mapping[str, Any]) -> Config:
     """What a pretraining run computes from: of the views its own recipes alone, and no search.
 
     Raises:
         ValueError: if there is no such recipe.
     """
-    kept = {key: value for key, value in values.items() if key not in FOR_TUNING}
     views = {}
     for modality, wanted in recipe_names(values).items():
         recipes = values["views"].get(modality, {})
@@ -67,6 +71,7 @@ def prune(values: Mapping[str, Any]) -> dict[str, Any]:
                 f"objective_views={wanted} is unknown; recipes for {modality}: {known}."
             )
         views[modality] = {wanted: recipes[wanted], NUMERICS: recipes.get(NUMERICS)}
+    kept = {key: value for key, value in values.items() if key not in FOR_TUNING}
     return {**kept, "views": views}
 
 
@@ -119,7 +124,7 @@ def numerics_of(values: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
-def pretraining_values(values: Mapping[str, Any]) -> dict[str, Any]:
+def pretraining_values(values: Mapping[str, Any]) -> Config:
     """What a pretraining computes from, everything that is `auto` decided.
 
     Raises:
@@ -138,16 +143,12 @@ def pretraining_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def finetuning_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a fine-tuning computes from, everything that is `auto` decided.
-
-    Raises:
-        ValueError: if the views are not known.
-    """
+def finetuning_values(values: Mapping[str, Any]) -> Config:
+    """What a fine-tuning computes from, everything that is `auto` decided."""
     return {**prune(values), "trainer": decided(values["trainer"])}
 
 
-def probe_values(values: Mapping[str, Any]) -> dict[str, Any]:
+def probe_values(values: Mapping[str, Any]) -> Config:
     """What a probe computes from: of the views without labels those of the data's modalities.
 
     Raises:
@@ -159,7 +160,7 @@ def probe_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "label_free": {**values["label_free"], "views": views}}
 
 
-def decided(trainer: Mapping[str, Any]) -> dict[str, Any]:
+def decided(trainer: Mapping[str, Any]) -> Config:
     """The trainer's settings with the precision that `auto` means on this machine."""
     precision = trainer["precision"]
     if precision == "auto":
@@ -169,8 +170,6 @@ def decided(trainer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _computes_in_bf16(accelerator: str) -> bool:
     """Whether the device multiplies bf16 matrices in hardware; torch is asked about a GPU alone."""
-    from trivium import hardware
-
     if accelerator in ("auto", "gpu", "cuda") and hardware.has_gpu():
         import torch
 

@@ -8,19 +8,24 @@ own), `raw` (whether the raw input is probed, too) and `points` (of a scaling gr
 overrides that make it). Composing needs a Hydra application that has begun; torch is not imported.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trivium.compose import Compositions, objectives, suitable
-from trivium.config import finetuning_values, pretraining_values, probe_values
+from trivium.config import Config, finetuning_values, pretraining_values, probe_values
 from trivium.identity import (
+    fingerprint_of,
     is_finished,
     is_measured,
+    measurement_folder,
     measurement_identity,
-    measurement_name,
     prepared_fingerprint,
+    run_folder,
     run_identity,
+    store_folder,
 )
 
 KEYS = frozenset(
@@ -65,7 +70,7 @@ class Job(NamedTuple):
 
     name: str
     overrides: tuple[str, ...]
-    values: Mapping[str, Any]
+    values: Config
     folder: Path | None = None
     identity: str | None = None
     done: bool = False
@@ -99,6 +104,7 @@ class Grid:
         self.seeds = [int(seed) for seed in values["seeds"]]
         self.report = str(values.get("report") or "comparison")
         self.compositions = Compositions()
+        self._runs: dict[tuple[Cell, int, tuple[str, ...]], Job] = {}
         common = tuple(values.get("overrides") or ())
         self.entries = {label: _checked(label, entry) for label, entry in values["cells"].items()}
         self.cells = [
@@ -106,44 +112,45 @@ class Grid:
         ]
 
     def jobs(self, stage: str, extras: Sequence[str] = ()) -> list[Job]:
-        """The jobs of a stage (prepare, pretrain, probe or finetune), the grid's order kept.
-
-        Args:
-            stage: Whose.
-            extras: Overrides of every job.
-        """
-        made: dict[str, Iterator[Job]] = {
-            "prepare": self._prepare(extras),
-            "pretrain": (self.run(cell, seed, extras) for cell, seed in self._seeded()),
-            "probe": self._probe(extras),
-            "finetune": self._finetune(extras),
+        """The jobs of prepare, pretrain, probe or finetune, with overrides of every job."""
+        seeded = [*itertools.product(self.cells, self.seeds)]
+        made: dict[str, Callable[[], Iterable[Job]]] = {
+            "prepare": lambda: self._prepare(extras),
+            "pretrain": lambda: (self.run(*one, extras) for one in seeded),
+            "probe": lambda: itertools.chain(
+                (self.raw(data, extras) for data in self.raw_datasets()),  # wide inputs take long
+                *(self.probes(*one, extras) for one in seeded),
+            ),
+            "finetune": lambda: (
+                self.finetuning(*one, extras) for one in seeded if one[0].finetune is not None
+            ),
         }
         if stage not in made:
             raise ValueError(f"a grid has no jobs for {stage}; it has: {', '.join(made)}")
-        return list(made[stage])
+        return list(made[stage]())
 
     def run(self, cell: Cell, seed: int, extras: Sequence[str] = ()) -> Job:
-        """The pretraining of a cell with a seed."""
-        words = (*_data_words(cell.data, cell.part), f"objective={cell.objective}")
-        words = (*words, *cell.overrides, *extras)
-        values = pretraining_values(self.compositions.of("pretrain", words, seed))
-        name, words = f"{cell.name}-{seed}", (*words, f"seed={seed}")
-        fingerprint = _fingerprint(values)
-        if fingerprint is None:
-            return Job(name, words, values)
-        identity = run_identity(values, fingerprint)
-        folder = Path(values["run_dir"] or f"outputs/runs/{values['cell']}-{seed}-{identity}")
-        return Job(name, words, values, folder, identity, is_finished(folder, identity))
+        """The pretraining of a cell with a seed, composed once; finished, it stays so."""
+        key = (cell, seed, tuple(extras))
+        if key not in self._runs:
+            words = (*_data_words(cell.data, cell.part), f"objective={cell.objective}")
+            words = (*words, *cell.overrides, *extras)
+            values = pretraining_values(self.compositions.of("pretrain", words, seed))
+            self._runs[key] = Job(f"{cell.name}-{seed}", (*words, f"seed={seed}"), values)
+        job = self._runs[key]
+        if not job.done and (fingerprint := fingerprint_of(job.values)) is not None:
+            identity = run_identity(job.values, fingerprint)
+            folder = run_folder(job.values, identity)
+            done = is_finished(folder, identity)
+            job = self._runs[key] = job._replace(folder=folder, identity=identity, done=done)
+        return job
 
     def probes(self, cell: Cell, seed: int, extras: Sequence[str] = ()) -> list[Job]:
         """The probes of a cell's encoder: on its own data, or on each of `probe_on`."""
         run = self.run(cell, seed)
-        if not cell.probe_on:
-            places = [(cell.data, cell.part, cell.probe)]
-        else:
-            places = [(one, None, self._probe_words(one)) for one in cell.probe_on]
+        places = [(one, None, self._probe_words(one)) for one in cell.probe_on]
         found = []
-        for data, part, own in places:
+        for data, part, own in places or [(cell.data, cell.part, cell.probe)]:
             words = (*_data_words(data, part), *own, *extras)
             where = "" if data == cell.data else f" on {data}"
             found.append(self._measurement("probe", f"{run.name}{where}", words, run))
@@ -177,15 +184,12 @@ class Grid:
         """
         found = [Entry(f"{d}-raw", "", 0, None, (_done(self.raw(d)),), None)
                  for d in self.raw_datasets()]  # fmt: skip
-        for cell, seed in self._seeded():
+        for cell, seed in itertools.product(self.cells, self.seeds):
             run = self.run(cell, seed)
             probes = tuple(_done(job) for job in self.probes(cell, seed))
             tuned = None if cell.finetune is None else _done(self.finetuning(cell, seed))
             found.append(Entry(cell.name, cell.point, seed, run.folder, probes, tuned))
         return found
-
-    def _seeded(self) -> Iterator[tuple[Cell, int]]:
-        return ((cell, seed) for cell in self.cells for seed in self.seeds)
 
     def _prepare(self, extras: Sequence[str]) -> Iterator[Job]:
         seen: dict[str, tuple[str, ...]] = {}
@@ -195,21 +199,10 @@ class Grid:
                 seen.setdefault(data, (f"data={data}", *words, *extras))
         for data, words in seen.items():
             values = self.compositions.of("prepare", words)
-            folder = Path(values["stores"]) / values["data"]["name"]
+            folder = store_folder(values)
             fingerprint = prepared_fingerprint(folder, values["data"], None)
             done = fingerprint is not None and not _from_folder(folder)
             yield Job(data, words, values, folder, fingerprint, done)
-
-    def _probe(self, extras: Sequence[str]) -> Iterator[Job]:
-        for data in self.raw_datasets():  # wide inputs take long: first
-            yield self.raw(data, extras)
-        for cell, seed in self._seeded():
-            yield from self.probes(cell, seed, extras)
-
-    def _finetune(self, extras: Sequence[str]) -> Iterator[Job]:
-        for cell, seed in self._seeded():
-            if cell.finetune is not None:
-                yield self.finetuning(cell, seed, extras)
 
     def _probe_words(self, data: str) -> tuple[str, ...]:
         """What the grid's own entry of a dataset says of its probes."""
@@ -225,12 +218,11 @@ class Grid:
             return Job(name, words, values, blocked=f"{run.name} is not pretrained")
         source = None if run is None else run.folder
         words = (f"checkpoint={source or 'raw'}", *words)
-        fingerprint = _fingerprint(values)
+        fingerprint = fingerprint_of(values)
         if fingerprint is None:
             return Job(name, words, values, blocked=f"{values['data']['name']} is not prepared")
         identity = measurement_identity(values, fingerprint, source)
-        root = {"probe": "outputs/probes", "finetune": "outputs/finetuned"}[stage]
-        folder = Path(root) / measurement_name(values, source, identity)
+        folder = measurement_folder(values, source, identity)
         return Job(name, words, values, folder, identity, is_measured(folder, identity))
 
 
@@ -246,8 +238,7 @@ def _checked(label: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _cells(label: str, entry: Mapping[str, Any], common: tuple[str, ...]) -> Iterator[Cell]:
     data, part = str(entry.get("data") or label), entry.get("part")
-    known = objectives()
-    asked = entry["objectives"]
+    known, asked = objectives(), entry["objectives"]
     tuned = list(entry.get("finetuned") or ())
     methods = suitable(data, part) if asked == "all" else [str(one) for one in asked]
     names = {path.rpartition("/")[2]: path for path in known}
@@ -261,17 +252,20 @@ def _cells(label: str, entry: Mapping[str, Any], common: tuple[str, ...]) -> Ite
         raise ValueError(
             f"grid.cells.{label}: {', '.join(absent)} of `finetuned` is not in `objectives`."
         )
+    own, probe, finetune, probe_on = (
+        tuple(entry.get(key) or ()) for key in ("overrides", "probe", "finetune", "probe_on")
+    )
     for point, more in (entry.get("points") or {"": ()}).items():
         for method in methods:
             yield Cell(
-                data,
-                part,
-                names.get(method, method),
-                point,
-                (*(entry.get("overrides") or ()), *more, *common),
-                tuple(entry.get("probe") or ()),
-                tuple(entry.get("finetune") or ()) if method in tuned else None,
-                tuple(entry.get("probe_on") or ()),
+                data=data,
+                part=part,
+                objective=names.get(method, method),
+                point=point,
+                overrides=(*own, *more, *common),
+                probe=probe,
+                finetune=finetune if method in tuned else None,
+                probe_on=probe_on,
             )
 
 
@@ -279,15 +273,8 @@ def _data_words(data: str, part: str | None) -> tuple[str, ...]:
     return (f"data={data}", *((f"part={part}",) if part else ()))
 
 
-def _fingerprint(values: Mapping[str, Any]) -> str | None:
-    folder = Path(values["stores"]) / values["data"]["name"]
-    return prepared_fingerprint(folder, values["data"], values["part"])
-
-
 def _from_folder(store: Path) -> bool:
     """Whether a store was made from a folder of the user's own, whose files may have changed."""
-    import json
-
     source = str(json.loads((store / "meta.json").read_bytes()).get("source", ""))
     return source.startswith("folder ")
 

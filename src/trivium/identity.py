@@ -97,10 +97,24 @@ def measurement_identity(values: Mapping[str, Any], fingerprint: str, source: Pa
     return digest({**measurement_settings(values), "data": data, "encoder": encoder})
 
 
-def measurement_name(values: Mapping[str, Any], source: Path | None, identity: str) -> str:
-    """The folder of a measurement: RUN-on-DATASET-IDENTITY, with `raw` for the raw input."""
+def run_folder(values: Mapping[str, Any], identity: str) -> Path:
+    """A run's folder: as given, or CELL-SEED-IDENTITY."""
+    return Path(values["run_dir"] or f"outputs/runs/{values['cell']}-{values['seed']}-{identity}")
+
+
+def measurement_folder(values: Mapping[str, Any], source: Path | None, identity: str) -> Path:
+    """The folder of a probe or a fine-tuning: as given, or RUN-on-DATASET-IDENTITY.
+
+    RUN is `raw` for the raw input.
+    """
+    given, root = (
+        (values["probe_dir"], "outputs/probes")
+        if "probe_dir" in values
+        else (values["finetune_dir"], "outputs/finetuned")
+    )
     data = values["data"]["name"] + (f".{values['part']}" if values["part"] else "")
-    return f"{'raw' if source is None else source.name}-on-{data}-{identity}"
+    name = f"{'raw' if source is None else source.name}-on-{data}-{identity}"
+    return Path(given or f"{root}/{name}")
 
 
 def encoder_sums(folder: Path) -> list[str | None]:
@@ -136,6 +150,11 @@ def is_measured(folder: Path, identity: str) -> bool:
     return bool(found.get("identity") == identity)
 
 
+def store_folder(values: Mapping[str, Any]) -> Path:
+    """Where the store of a config's data lies."""
+    return Path(values["stores"]) / values["data"]["name"]
+
+
 def store_fingerprint(folder: Path) -> str:
     """Sha256 over what a store holds: its arrays' sums and what they mean, of all its parts.
 
@@ -158,6 +177,11 @@ def prepared_fingerprint(folder: Path, config: Mapping[str, Any], part: str | No
         return store_fingerprint(folder / part if part else folder)
     except (OSError, ValueError, KeyError):
         return None
+
+
+def fingerprint_of(values: Mapping[str, Any]) -> str | None:
+    """The fingerprint of the data that a config asks for; None if they are not prepared."""
+    return prepared_fingerprint(store_folder(values), values["data"], values["part"])
 
 
 def config_digest(config: Mapping[str, Any]) -> str:

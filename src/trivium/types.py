@@ -1,7 +1,7 @@
-"""The few types that every room of Trivium shares."""
+"""The few types that every part of Trivium shares."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -17,7 +17,7 @@ Modalities = Literal[
 ]
 """What a dataset, an encoder or a result is of: one modality, or several together."""
 Kind = Literal["image", "text", "audio", "several"]
-"""What an objective makes sense of: single modalities, and samples of several together."""
+"""What an objective applies to: single modalities, and samples of several together."""
 
 
 def parts_of(modality: Modalities) -> tuple[Modality, ...]:
@@ -41,7 +41,7 @@ Column = Literal["mel", "wave"]
 
 PAD, BOS, EOS, MASK = range(4)
 """Ids of the special tokens, the same in every vocabulary: padding, the begin and the end of a
-text, and what stands in place of a hidden token."""
+text, and what replaces a masked token."""
 SPECIAL_TOKENS = ("[PAD]", "[BOS]", "[EOS]", "[MASK]")
 """Their names, by id."""
 
@@ -50,15 +50,14 @@ Terms = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """What a store hands out for a set of indices.
+    """What a store returns for a set of indices.
 
-    `inputs` maps a modality to its raw values as they lie in the store (image: uint8
-    [batch, channel, height, width]; text: int64 ids [batch, token], `PAD` after the end; audio:
-    float16 log-mel spectrograms [batch, 1, frame, band] or int16 waves [batch, sample], silence
-    after the end);
-    `valid` maps a variable-length modality to a bool [batch, length], True where there is data;
-    `labels` is None on unlabelled data. `present` maps a modality to a bool [batch], False where
-    a sample lacks it (its input is blank there); of data of several modalities alone.
+    `inputs` maps a modality to its raw values as stored (image: uint8 [batch, channel, height,
+    width]; text: int64 ids [batch, token], `PAD` after the end; audio: float16 log-mel
+    [batch, 1, frame, band] or int16 waves [batch, sample], silence after the end); `valid` maps a
+    modality of varying length to a bool [batch, length], True where there is data; `labels` is
+    None on unlabelled data. `present`, of multimodal data alone, maps a modality to a bool [batch],
+    False where a sample lacks it (its input is blank there).
     """
 
     inputs: dict[str, Tensor]
@@ -72,7 +71,7 @@ class View(NamedTuple):
     """One version of a batch, ready for an encoder.
 
     Image: float in [0, 1]; text: ids; audio: log-mel spectrograms, or waves in [-1, 1]; samples
-    of several modalities: `Senses`.
+    of several modalities: `MultimodalInput`.
     """
 
     values: Any
@@ -82,18 +81,18 @@ class View(NamedTuple):
 class ModalityInput(NamedTuple):
     """The view of one of several modalities, and which samples have it (None: all of them).
 
-    What stands for the values of a sample that lacks it is blank and must not be used. `whole`
-    holds the raw values, before a view left any out or changed them; None where `values` are those.
+    Values of a sample that lacks it are blank and must not be used. `original` holds the raw
+    values, before a view left any out or changed them; None where `values` are those.
     """
 
     values: Tensor
     valid: Bool[Tensor, "batch length"] | None = None
     present: Bool[Tensor, " batch"] | None = None
-    whole: Tensor | None = None
+    original: Tensor | None = None
 
     @property
-    def there(self) -> Bool[Tensor, " batch"]:
-        """Which samples have it, said for each."""
+    def present_mask(self) -> Bool[Tensor, " batch"]:
+        """`present`, True throughout where it is None."""
         if self.present is None:
             return torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
         return self.present
@@ -111,15 +110,15 @@ class Views(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Embedded inputs before any context: positions are already added.
+    """Embedded inputs before any context, positions added.
 
-    `places` says where each token stands in its sample, for encoders that use it in their
-    attention (rotary positions); None where the tokens are all there and in order.
+    `indices` are the tokens' positions in their sample, for encoders whose attention uses them
+    (rotary); None where the tokens are all there and in order.
     """
 
     values: Float[Tensor, "batch token channel"]
     valid: Bool[Tensor, "batch token"]
-    places: Int64[Tensor, "batch token"] | None = None
+    indices: Int64[Tensor, "batch token"] | None = None
 
 
 class Features(NamedTuple):
@@ -133,12 +132,11 @@ class Features(NamedTuple):
 class DataSpec(NamedTuple):
     """What encoders and objectives may know about a dataset before any of it is loaded.
 
-    `shape` is one sample's shape (image: channel, height, width; text: the most tokens that an
-    encoder is shown; audio: 1, the most frames that an encoder is shown, mel bands);
-    `num_classes` is 0 on unlabelled data; `mean` and `std` are per-channel statistics of the train
-    split in the range that the encoder receives (text: empty); `vocabulary` counts the ids of
-    text, special tokens included (0 elsewhere); `sound` says how log-mel spectrograms are made
-    from waves, see `trivium.data.spectrogram.SoundSettings` (empty elsewhere). Data of several
+    `shape` is one sample's shape (image: channel, height, width; text: the most tokens; audio: 1,
+    the most frames, mel bands); `num_classes` is 0 on unlabelled data; `mean` and `std` are
+    per-channel statistics of the train split in the encoder's range (text: empty); `vocabulary`
+    counts the ids of text, special tokens included (else 0); `sound` holds the settings of
+    log-mel spectrograms (`trivium.data.spectrogram.SoundSettings`, else empty). Data of several
     modalities have `parts`, a spec of each in the order of `MODALITIES`, instead of a shape.
     """
 
@@ -154,7 +152,7 @@ class DataSpec(NamedTuple):
     parts: "tuple[DataSpec, ...]" = ()
 
     def part(self, modality: Modality) -> "DataSpec":
-        """What is known of one of several modalities.
+        """The spec of one of several modalities.
 
         Raises:
             KeyError: The data have no such part.
@@ -168,7 +166,7 @@ class DataSpec(NamedTuple):
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "DataSpec":
-        """What `plain` described, lists being tuples."""
+        """The spec that `plain` described, lists being tuples."""
         values: dict[str, Any] = dict(plain)
         values |= {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
         return cls(**values | {"parts": tuple(cls.of(one) for one in plain.get("parts", ()))})
@@ -177,13 +175,12 @@ class DataSpec(NamedTuple):
 class Needs(NamedTuple):
     """What an objective asks of data and encoder, checked before any data is loaded.
 
-    `tokens`: an encoder that can embed tokens and contextualise a subset of them (a stem
-    with a transformer trunk). `target`: a stem that says what predicting its input means.
-    `num_views`: 1 for one view of each sample, 2 for a contrastive pair, and so on; with
-    `more_views` at least so many (multi-crop). `modalities`: where the objective makes sense.
-    `causal`: True for an encoder whose tokens see only what came before them, False for one whose
-    tokens see everything, None where it does not matter. `packed`: texts joined into one stream
-    and cut into blocks of equal length, instead of one text per sample.
+    `tokens`: an encoder that embeds tokens and contextualises a subset of them. `target`: a stem
+    that says what predicting its input means. `num_views`: views of each sample; with `more_views`
+    at least so many (multi-crop). `modalities`: those that it applies to. `causal`: True for an
+    encoder whose tokens see only what came before them, False for one whose tokens see everything,
+    None where it does not matter. `packed`: texts joined into one stream and cut into blocks of
+    equal length, instead of one text per sample.
     """
 
     labels: bool = False
@@ -199,14 +196,14 @@ class Needs(NamedTuple):
 class Stem(nn.Module, ABC):
     """Turns raw values into tokens, and owns what predicting the input means.
 
-    `likelihood` names the matching observation model of `target`: gaussian (squared error on
-    real values) or categorical (cross-entropy on ids).
+    `likelihood` is the observation model of `target`: gaussian (squared error on real values) or
+    categorical (cross-entropy on ids).
     """
 
     num_tokens: int
     """Tokens per sample (the maximum for variable lengths)."""
     grid: tuple[int, int]
-    """How the tokens lie in the plane: rows and columns; one row where they form a sequence."""
+    """Rows and columns of the tokens; one row where they form a sequence."""
     target_width: int
     """Values that a prediction holds per token (patch pixels, or vocabulary size)."""
     positions: Tensor
@@ -215,7 +212,7 @@ class Stem(nn.Module, ABC):
 
     @property
     def blank(self) -> float:
-        """For the eye: what stands in a gaussian target where something is hidden."""
+        """What replaces masked values of a gaussian target in reconstructions."""
         return 0.0
 
     def length(self, values: Tensor) -> int:
@@ -223,10 +220,7 @@ class Stem(nn.Module, ABC):
         return self.num_tokens
 
     def plane(self, length: int) -> tuple[int, int]:
-        """How the tokens of a batch of that many lie: the grid, or its first rows.
-
-        Of texts, whose grid is one row, its first columns.
-        """
+        """Rows and columns of a batch of that many tokens: the first rows of the grid (or columns)."""
         rows, columns = self.grid
         return (1, length) if rows == 1 else (length // columns, columns)
 
@@ -248,11 +242,10 @@ class Stem(nn.Module, ABC):
 
 
 class Encoder(nn.Module, ABC):
-    """Stem, trunk and pooling: the only thing that a probe ever sees.
+    """Stem, trunk and pooling: what a probe sees.
 
-    Receives raw values in the range of a `View` (image: float in [0, 1]; the encoder itself
-    standardises them with the statistics that it was built with; text: ids; audio: log-mel
-    spectrograms or waves, see `column`).
+    Receives raw values in the range of a `View` and standardises images itself, with the
+    statistics that it was built with.
     """
 
     name: str
@@ -269,17 +262,23 @@ class Encoder(nn.Module, ABC):
     modality: ClassVar[Kind] = "image"
     """What it encodes."""
     column: ClassVar[Column | None] = None
-    """Of audio: which column of a store it reads; None elsewhere."""
+    """The column of a store that it reads; of audio alone."""
     optional: ClassVar[tuple[str, ...]] = ()
-    """How names of parameters begin that an objective may leave without a gradient."""
+    """Prefixes of parameters that an objective may leave without a gradient."""
     causal: bool = False
     """Whether each token sees only itself and what came before it."""
     tokenizer: str | None = None
     """The tokenizer (json) that its ids come from, where it was loaded with one."""
 
+    def keep_arguments(self, given: Mapping[str, Any], **others: Any) -> None:
+        """Keep the name and the arguments of a constructor, of which `given` are the locals."""
+        kept = {k: plain(v) for k, v in given.items() if k not in ("self", "data", "__class__")}
+        self.name = given["name"]
+        self.arguments = {"data": given["data"].plain(), **kept, **others}
+
     @abstractmethod
     def forward(self, values: Any, valid: Tensor | None = None) -> Features:
-        """Encode a batch: a tensor of values, or `Senses` where it encodes several modalities."""
+        """Encode a batch: a tensor, or a `MultimodalInput` where it encodes several modalities."""
 
     def embed(self, values: Tensor, valid: Tensor | None = None) -> Tokens:
         """Embed the input as tokens with positions; only where `contextual`."""
@@ -294,6 +293,15 @@ class Encoder(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no blocks of tokens")
 
 
+def plain(value: Any) -> Any:
+    """Maps and lists of a configuration as plain ones, which can be saved."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(inner) for inner in value]
+    return value
+
+
 class Objective(nn.Module, ABC):
     """What is minimised: owns its heads and targets, returns named scalars, never logs.
 
@@ -301,6 +309,8 @@ class Objective(nn.Module, ABC):
     takes `(encoder, data, *, ...)` with keyword-only settings equal to the yaml's keys.
     """
 
+    title: ClassVar[str]
+    """Its name in tables and docs, e.g. `I-JEPA`."""
     paradigm: ClassVar[Paradigm]
     needs: ClassVar[Needs]
     joint: ClassVar[bool] = False
@@ -314,9 +324,9 @@ class Objective(nn.Module, ABC):
     def fit(self, values: Any, valid: Bool[Tensor, "item length"] | None = None) -> int:
         """Fit on raw train values before the first step; returns the FLOPs that it cost.
 
-        For controls in closed form, and for objectives whose targets begin as clusters of the
-        input. The values are a tensor [item, ...], of several modalities `Senses`; `valid` tells
-        where samples of different lengths hold data.
+        For controls in closed form, and for objectives whose targets begin as clusters of the input.
+        The values are a tensor [item, ...] or a `MultimodalInput`; `valid` is True where samples of
+        different lengths hold data.
         """
         return 0
 
@@ -324,11 +334,7 @@ class Objective(nn.Module, ABC):
         """Called after each optimiser step (moving averages); progress is in [0, 1]."""
 
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """Named rows for the eye in the space of the inputs, aligned over the batch, or nothing.
-
-        Image: [batch, channel, height, width] in [0, 1]; text: ids [batch, token]; audio: log-mel
-        [batch, 1, frame, band], or waves [batch, sample].
-        """
+        """Named rows in the space of the inputs (see `Stem.render`), aligned over the batch, or nothing."""
         return {}
 
     def surprisal(self, view: View) -> Float[Tensor, "batch token"] | None:

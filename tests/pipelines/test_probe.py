@@ -1,11 +1,20 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import finished
 from trivium.evaluation import controls
-from trivium.stages.probe import check_tokenizer, embedded
+from trivium.grid import Grid
+from trivium.stages.subject import Subject, check_tokenizer
+from yamls import begin
+
+ROOT = Path(__file__).resolve().parents[2]
+CELLS = {"synthetic": {"objectives": ["simclr"], "finetuned": ["simclr"]}}
 
 
 def store(modality="text", tokenizer="abc"):
@@ -18,10 +27,11 @@ def store(modality="text", tokenizer="abc"):
 
 def test_the_raw_control_of_text_is_tfidf(monkeypatch):
     monkeypatch.setattr(controls, "features", lambda _: np.eye(3))
-    features, facts, digest = embedded({}, None, store())
+    subject = Subject.of(None, store(), Path("cache"))
+    features, facts = subject.features(store())
     assert features.shape == (3, 3)
     assert (facts["encoder"], facts["objective"], facts["modality"]) == ("tfidf", "raw", "text")
-    assert (facts["paradigm"], facts["flops"], digest) == ("control", 0, "raw-ffffffff")
+    assert (facts["paradigm"], facts["flops"], subject.checkpoint) == ("control", 0, "raw-ffffffff")
 
 
 def test_ids_of_another_tokenizer_are_refused():
@@ -35,3 +45,26 @@ def test_ids_of_another_tokenizer_are_refused():
 
 def test_images_have_no_tokenizer():
     check_tokenizer({"modality": "image"}, store("image", None), Path("run"))
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "probe", "finetune"])
+def test_a_finished_single_run_is_told_without_torch(tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    with begin():
+        grid = Grid({"name": "one", "seeds": [0], "cells": CELLS})
+        (cell,) = grid.cells
+        finished.prepared(grid.run(cell, 0).values)
+        finished.pretrained(job := grid.run(cell, 0))
+        Path(job.folder / "metrics.json").write_text('{"num_steps": 1}')
+        if stage != "pretrain":
+            job = grid.finetuning(cell, 0) if stage == "finetune" else grid.probes(cell, 0)[0]
+            finished.measured(job)
+    words = ["-X", "importtime", str(ROOT / "pipelines" / f"{stage}.py"), *job.overrides]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{job.folder} holds this" in done.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert imported.isdisjoint({"torch", "mlflow"})

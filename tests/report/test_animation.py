@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.comparison.browser import CHROMIUM, Browser
-from tests.comparison.fabricated import fabricate_grid
+from tests.report.browser import CHROMIUM, Browser
+from tests.report.fabricated import fabricate_grid
 
 from trivium.report.animation import animation
 from trivium.report.bootstrap import Interval

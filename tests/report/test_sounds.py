@@ -13,7 +13,7 @@ from trivium.report.media import SOUND_BUDGET, playlists
 from trivium.report.sections import assemble
 
 from .fabricated import fabricate
-from .test_page import BROWSER
+from .test_html import BROWSER
 
 SMALL = {"num_items": 60, "probes": ("linear",)}
 SKILL = {0.01: 0.2, 0.1: 0.9, 1.0: 1.6}

@@ -24,12 +24,12 @@ def test_views_know_the_whole_inputs_that_they_were_made_from():
     )
     image, text = view.values["image"], view.values["text"]
     assert not torch.equal(text.values[:2], text.values[2:])
-    assert torch.equal(text.whole, ids)
+    assert torch.equal(text.original, ids)
     # As CLIP tells texts apart: equal ones were equal before their words were left out.
     hashes = Pairs(small.spec("image", "text"), None).hash(text)
     assert torch.equal(hashes[:2], hashes[2:])
     assert hashes[0] != hashes[1]
-    assert torch.equal(image.whole, values["image"])
+    assert torch.equal(image.original, values["image"])
 
 
 def test_one_recipe_alone_or_different_numbers_of_views_are_refused():

@@ -1,22 +1,59 @@
 """A job of a multirun in the process that a launcher gives it; it returns, whatever happens."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from trivium.stages.multirun import as_failure, failed_job, is_failed, tell_failure
 from trivium.stages.stopping import Owner, enter_worker
 
+log = logging.getLogger("trivium.launcher")
+
 STOPPED = (130, 143)
 """Exit codes of a process that was told to stop."""
+
+
+class Parts(NamedTuple):
+    """What all jobs of a multirun are made of: Hydra's loader, the config, the function."""
+
+    context: HydraContext
+    config: DictConfig
+    function: TaskFunction
+
+    def run(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        """Compose and run one job in this process; an error comes back as its result."""
+        try:
+            job = self.context.config_loader.load_sweep_config(self.config, [*overrides])
+            with open_dict(job):
+                job.hydra.job.id = f"{job.hydra.job.name}_{number}"
+                job.hydra.job.num = number
+            HydraConfig.instance().set_config(job)
+            found = run_job(
+                hydra_context=self.context,
+                task_function=self.function,
+                config=job,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+        except SystemExit as end:
+            if end.code in STOPPED:
+                raise
+            return failed_job(overrides, str(end.code))
+        except Exception as error:
+            return failed_job(overrides, error)
+        if is_failed(found):
+            found.return_value = as_failure(found._return_value)
+        return found
 
 
 class Task:
@@ -25,22 +62,18 @@ class Task:
     The script's functions are unpickled when a job begins, after its import paths are known.
     """
 
-    def __init__(
-        self, context: HydraContext, config: DictConfig, task: TaskFunction, owner: Owner | None
-    ) -> None:
+    def __init__(self, parts: Parts, owner: Owner | None) -> None:
         """Pickle what every job needs.
 
         Args:
-            context: Hydra's loader and callbacks.
-            config: the multirun's configuration.
-            task: the function of the entry point.
+            parts: Of every job.
             owner: the multirun that the workers end with; None for jobs that outlive it.
         """
         import cloudpickle
 
         self.path = [place or str(Path.cwd()) for place in sys.path]
         self.owner = owner
-        self.content = cloudpickle.dumps((context, config, task, Singleton.get_state()))
+        self.content = cloudpickle.dumps((parts, Singleton.get_state()))
 
     def __call__(self, number: int, overrides: Sequence[str]) -> JobReturn:
         """Run one job in a worker's process."""
@@ -49,10 +82,10 @@ class Task:
         enter_worker(self.owner)
         sys.path.extend(place for place in self.path if place not in sys.path)
         setup_globals()
-        context, config, task, state = cloudpickle.loads(self.content)
+        parts, state = cloudpickle.loads(self.content)
         Singleton.set_state(state)
         try:
-            return execute(context, config, task, number, overrides)
+            return cast(Parts, parts).run(number, overrides)
         except SystemExit:  # told to stop: a worker that is kept would take the next job
             sys.stdout.flush()
             sys.stderr.flush()
@@ -65,49 +98,24 @@ class Task:
         return DelayedSubmission(self, number, overrides)
 
 
-def execute(
-    context: HydraContext,
-    config: DictConfig,
-    task: TaskFunction,
-    number: int,
-    overrides: Sequence[str],
-) -> JobReturn:
-    """Compose and run one job; an error comes back as its result."""
-    try:
-        job = context.config_loader.load_sweep_config(config, [*overrides])
-        with open_dict(job):
-            job.hydra.job.id = f"{job.hydra.job.name}_{number}"
-            job.hydra.job.num = number
-        HydraConfig.instance().set_config(job)
-        found = run_job(
-            hydra_context=context,
-            task_function=task,
-            config=job,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
-    except SystemExit as end:
-        if end.code in STOPPED:
-            raise
-        return failed_job(overrides, str(end.code))
-    except Exception as error:
-        return failed_job(overrides, error)
-    if is_failed(found):
-        found.return_value = as_failure(found._return_value)
-    return found
+def begin(launcher: Launcher, jobs: Sequence[Sequence[str]], first: int) -> Parts:
+    """Say what will be run, before it is; what the jobs are made of.
 
-
-def begin(config: DictConfig, jobs: Sequence[Sequence[str]], first: int) -> None:
-    """Say what will be run, before it is."""
-    import logging
-
-    log = logging.getLogger("trivium.launcher")
+    Args:
+        launcher: after its `setup`.
+        jobs: the overrides of each.
+        first: the number of the first job.
+    """
+    made: Any = launcher
+    parts = Parts(made.hydra_context, made.config, made.task_function)
+    hydra = parts.config.hydra
     setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     log.info("Launching %d jobs", len(jobs))
     for number, overrides in enumerate(jobs, first):
         log.info("\t#%d : %s", number, " ".join(filter_overrides([*overrides])))
+    return parts
 
 
 def ended(found: JobReturn) -> JobReturn:
@@ -118,13 +126,7 @@ def ended(found: JobReturn) -> JobReturn:
 
 
 def result_of(job: Any, overrides: Sequence[str], without: str) -> JobReturn:
-    """What a job that has ended left on disk.
-
-    Args:
-        job: submitit's job.
-        overrides: what it was started with.
-        without: why it failed, if it left nothing.
-    """
+    """What a job of submitit that has ended left on disk; `without` says why it left nothing."""
     from submitit.core.utils import pickle_load
 
     path = Path(job.paths.result_pickle)

@@ -119,14 +119,12 @@ class Queue:
         self.records = records
         self.overrides = jobs
         self.waiting: dict[int, Any] = {}
+        self.submitted: set[int] = set()
         self.found: dict[int, JobReturn] = {}
         on_stop(self.cancel)
 
     def adopt(self) -> list[int]:
-        """Find jobs that an earlier command left in the queue.
-
-        Returns:
-            The numbers of the others, which have to be submitted.
+        """Find jobs that an earlier command left in the queue; the numbers of all others.
 
         Raises:
             RuntimeError: if SLURM does not say what is in its queue.
@@ -157,6 +155,7 @@ class Queue:
             for index, job in zip(numbers, submission(), strict=True):
                 self.records.write(self.overrides[index], job)
                 self.waiting[index] = job
+                self.submitted.add(index)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
         ids = ", ".join(self.waiting[index].job_id for index in numbers)
@@ -192,10 +191,14 @@ class Queue:
         del self.waiting[index]
 
     def cancel(self) -> None:
-        """Take the jobs that have not ended out of the queue."""
-        ids = [str(job.job_id) for job in self.waiting.values()]
-        if ids:
-            run("scancel", *ids, seconds=CANCEL_SECONDS)
-            for index in self.waiting:
+        """Take the jobs that this command submitted and that have not ended out of the queue."""
+        mine = {
+            index: str(self.waiting[index].job_id) for index in self.submitted & {*self.waiting}
+        }
+        if mine:
+            run("scancel", *mine.values(), seconds=CANCEL_SECONDS)
+            for index in mine:
                 self.records.remove(self.overrides[index])
-            print(f"cancelled {len(ids)} SLURM jobs", flush=True)
+            print(f"cancelled {len(mine)} SLURM jobs", flush=True)
+        if left := len(self.waiting) - len(mine):
+            print(f"{left} SLURM jobs of an earlier command go on", flush=True)

@@ -1,6 +1,5 @@
 """Launchers on this machine: one job after the other, and warm workers side by side."""
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -11,16 +10,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.trivium_launchers._job import Task, begin, ended, execute
+from hydra_plugins.trivium_launchers._job import Task, begin, ended
+from trivium.hardware import num_cores
 from trivium.stages.multirun import failed_job
 from trivium.stages.stopping import Owner
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class BasicLauncher(Launcher):
@@ -38,11 +31,10 @@ class BasicLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; a failed one is a result like the others."""
-        begin(self.config, job_overrides, initial_job_idx)
+        parts = begin(self, job_overrides, initial_job_idx)
         found = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
-            done = execute(self.hydra_context, self.config, self.task_function, number, overrides)
-            found.append(ended(done))
+            found.append(ended(parts.run(number, overrides)))
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         return found
 
@@ -55,11 +47,7 @@ class JoblibLauncher(BasicLauncher):
     """
 
     def __init__(self, n_jobs: int = -1) -> None:
-        """Settings of the launcher.
-
-        Args:
-            n_jobs: how many jobs run at once; -1 for as many as there are usable cores.
-        """
+        """Take as many jobs at once as `n_jobs` says; -1: as many as there are usable cores."""
         self.num_jobs = num_cores() if n_jobs == -1 else n_jobs
         if self.num_jobs < 1:
             raise ValueError(f"hydra.launcher.n_jobs={n_jobs}; expected a positive number or -1.")
@@ -68,8 +56,7 @@ class JoblibLauncher(BasicLauncher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; a failed one is a result like the others."""
-        begin(self.config, job_overrides, initial_job_idx)
-        task = Task(self.hydra_context, self.config, self.task_function, Owner.this())
+        task = Task(begin(self, job_overrides, initial_job_idx), Owner.this())
         waiting = deque(range(len(job_overrides)))
         idle: list[Any] = [_executor() for _ in range(min(self.num_jobs, len(waiting)))]
         running: dict[Future[JobReturn], tuple[int, Any]] = {}

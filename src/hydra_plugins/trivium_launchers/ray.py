@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
 from hydra_plugins.trivium_launchers._job import Task, begin, ended
-from hydra_plugins.trivium_launchers.local import BasicLauncher, num_cores
+from hydra_plugins.trivium_launchers.local import BasicLauncher
+from trivium.hardware import num_cores
 from trivium.stages.multirun import failed_job
 from trivium.stages.stopping import Owner, handle_signals
 
@@ -20,12 +21,9 @@ class RayLauncher(BasicLauncher):
     """Several jobs at once in Ray's workers."""
 
     def __init__(self, ray: Mapping[str, Any]) -> None:
-        """Settings of the launcher.
-
-        Args:
-            ray: `init` and `remote`, the arguments of `ray.init` and of a job's `ray.remote`.
-        """
-        self.settings = OmegaConf.to_container(OmegaConf.create({**ray}), resolve=True)
+        """Take the arguments of `ray.init` (`init`) and of a job's `ray.remote` (`remote`)."""
+        settings = OmegaConf.to_container(OmegaConf.create({**ray}), resolve=True)
+        self.settings = cast(dict[str, dict[str, Any]], settings)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -42,24 +40,23 @@ class RayLauncher(BasicLauncher):
             raise ModuleNotFoundError(
                 "launcher=ray needs Ray: `make env-ray` makes .venv-ray, whose python has it."
             ) from error
-        begin(self.config, job_overrides, initial_job_idx)
-        settings: Any = self.settings
+        parts, init = begin(self, job_overrides, initial_job_idx), self.settings["init"]
+        on_cluster = bool(init.get("address"))
         if not ray.is_initialized():
-            own = {} if settings["init"].get("address") else OWN | {"num_cpus": num_cores()}
-            ray.init(**{**own, **settings["init"]})
+            own = {} if on_cluster else OWN | {"num_cpus": num_cores()}
+            ray.init(**{**own, **init})
             handle_signals()  # Ray's own would end this process with code 15
         try:
-            return self.collect(ray, job_overrides, initial_job_idx, settings["remote"])
+            task = Task(parts, None if on_cluster else Owner.this())
+            return self.collect(ray, task, job_overrides, initial_job_idx)
         finally:
             ray.shutdown()
 
     def collect(
-        self, ray: Any, jobs: Sequence[Sequence[str]], first: int, settings: Mapping[str, Any]
+        self, ray: Any, task: Task, jobs: Sequence[Sequence[str]], first: int
     ) -> list[JobReturn]:
         """The jobs' results, in order."""
-        owner = None if self.settings["init"].get("address") else Owner.this()  # type: ignore[index, call-overload, union-attr]
-        task = Task(self.hydra_context, self.config, self.task_function, owner)
-        remote = ray.remote(**settings)(_run)
+        remote = ray.remote(**self.settings["remote"])(_run)
         shared = ray.put(task)
         waiting = {
             remote.remote(shared, first + index, [*words]): index

@@ -13,29 +13,36 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmitit
 from omegaconf import OmegaConf
 
 from hydra_plugins.trivium_launchers._job import Task, begin, ended, result_of
-from hydra_plugins.trivium_launchers.local import num_cores
+from trivium.hardware import num_cores
 from trivium.stages.stopping import Owner
 
 PAUSE_SECONDS = 0.2
 
 
-def executor(launcher: BaseSubmititLauncher) -> Any:
-    """Submitit's executor with the launcher's settings."""
-    import submitit
+class SubmititLauncher(BaseSubmititLauncher):
+    """What the two have in common: the job as submitit takes it, and submitit's executor."""
 
-    cluster, settings = launcher._EXECUTOR, dict(launcher.params)
-    kept = {"folder": settings.pop("submitit_folder")}
-    if "max_num_timeout" in settings:
-        kept[f"{cluster}_max_num_timeout"] = settings.pop("max_num_timeout")
-    made = submitit.AutoExecutor(cluster=cluster, **kept)
-    common = set(OmegaConf.structured(BaseQueueConf))
-    made.update_parameters(
-        **{key if key in common else f"{cluster}_{key}": value for key, value in settings.items()}
-    )
-    return made
+    owner: Owner | None = None
+    """The multirun that the jobs end with."""
+
+    def begin(self, jobs: Sequence[Sequence[str]], first: int) -> tuple[Task, Any]:
+        """Say what will be run; the task of every job, and an executor with the settings."""
+        import submitit
+
+        task = Task(begin(self, jobs, first), self.owner)
+        cluster, settings = self._EXECUTOR, dict(self.params)
+        kept = {"folder": settings.pop("submitit_folder")}
+        if "max_num_timeout" in settings:
+            kept[f"{cluster}_max_num_timeout"] = settings.pop("max_num_timeout")
+        executor = submitit.AutoExecutor(cluster=cluster, **kept)
+        common = set(OmegaConf.structured(BaseQueueConf))
+        executor.update_parameters(
+            **{key if key in common else f"{cluster}_{key}": v for key, v in settings.items()}
+        )
+        return task, executor
 
 
-class LocalLauncher(BaseSubmititLauncher):
+class LocalLauncher(SubmititLauncher):
     """A fresh process for each job, as many at once as `cpus_per_task` leaves cores for."""
 
     _EXECUTOR = "local"
@@ -44,22 +51,19 @@ class LocalLauncher(BaseSubmititLauncher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; a failed one is a result like the others."""
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.task_function is not None
-        begin(self.config, job_overrides, initial_job_idx)
-        task = Task(self.hydra_context, self.config, self.task_function, Owner.this())
-        made, num_jobs = executor(self), num_cores() // (self.params.get("cpus_per_task") or 1)
+        self.owner = Owner.this()
+        task, executor = self.begin(job_overrides, initial_job_idx)
+        num_jobs = max(1, num_cores() // (self.params.get("cpus_per_task") or 1))
         waiting = deque(range(len(job_overrides)))
         running: dict[int, Any] = {}
         found: dict[int, JobReturn] = {}
         while waiting or running:
-            while waiting and len(running) < max(1, num_jobs):
+            while waiting and len(running) < num_jobs:
                 index = waiting.popleft()
                 words = [*job_overrides[index]]
                 # Processes inherit the mask: the terminal's Ctrl-C is for the multirun alone.
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-                running[index] = made.submit(task, initial_job_idx + index, words)
+                running[index] = executor.submit(task, initial_job_idx + index, words)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             for index in [index for index, job in running.items() if job.done()]:
                 without = "its process ended without a result"
@@ -69,10 +73,11 @@ class LocalLauncher(BaseSubmititLauncher):
         return [found[index] for index in range(len(job_overrides))]
 
 
-class SlurmLauncher(BaseSubmititLauncher):
+class SlurmLauncher(SubmititLauncher):
     """Jobs in SLURM's queue; the repeated command waits for those of its own that are there.
 
-    Ctrl-C and SIGTERM cancel them; a closed terminal (SIGHUP) leaves them where they are.
+    Ctrl-C and SIGTERM cancel those that this command submitted; a closed terminal (SIGHUP) leaves
+    all where they are.
     """
 
     _EXECUTOR = "slurm"
@@ -83,18 +88,12 @@ class SlurmLauncher(BaseSubmititLauncher):
         """Submit what is not in the queue, and wait for all; a failed job is a result as well."""
         from hydra_plugins.trivium_launchers._slurm import Queue, Records, check_commands
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.task_function is not None
         check_commands()
-        begin(self.config, job_overrides, initial_job_idx)
+        task, executor = self.begin(job_overrides, initial_job_idx)
         records = Records(self.config, Path(self.params["submitit_folder"]).parent)
         queue = Queue(records, job_overrides)
-        new = queue.adopt()
-        if new:
-            task = Task(self.hydra_context, self.config, self.task_function, None)
-            made = executor(self)
+        if new := queue.adopt():
             numbers = [initial_job_idx + index for index in new]
             words = [[*job_overrides[index]] for index in new]
-            queue.submit(lambda: made.map_array(task, numbers, words), new)
+            queue.submit(lambda: executor.map_array(task, numbers, words), new)
         return queue.wait()

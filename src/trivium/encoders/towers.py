@@ -175,7 +175,7 @@ class Towers(Encoder):
 
     def forward(self, values: MultimodalInput, valid: Tensor | None = None) -> Features:  # noqa: ARG002
         """Fused features; modalities that `values` lacks count as missing in every sample."""
-        return self.fuse(self.each(values), {one: sense.there for one, sense in values.items()})
+        return self.fuse(self.each(values), {one: sense.present_mask for one, sense in values.items()})
 
     def each(self, values: MultimodalInput) -> dict[Modality, Features]:
         """Features of each tower; those of missing inputs are to be ignored."""

@@ -112,7 +112,7 @@ class Experts(nn.Module):
         for one, features in encoder.each(senses).items():
             mu = encoder.project[one](features.pooled).float()
             log_variance = self.log_variance[one](features.pooled).float()
-            found[one] = Expert(mu, log_variance, senses[one].there, features.valid)
+            found[one] = Expert(mu, log_variance, senses[one].present_mask, features.valid)
         return found
 
     def product(self, experts: Mapping[Modality, Expert], counted: Counted) -> Posterior:

@@ -156,7 +156,7 @@ class Pairs(nn.Module):
         if "text" in self.modalities:
             text = self.hash(senses["text"])
         # All that the ranks must know of each other's samples, in one exchange.
-        own = torch.stack([text, *(senses[one].there.long() for one in self.modalities)], 1)
+        own = torch.stack([text, *(senses[one].present_mask.long() for one in self.modalities)], 1)
         every = gather(own)
         everywhere = {one: gather(joint[one]) for one in self.modalities}
         there = {one: every[:, 1 + at].bool() for at, one in enumerate(self.modalities)}
@@ -184,7 +184,7 @@ class Pairs(nn.Module):
 
     def hash(self, text: ModalityInput) -> Int64[Tensor, " row"]:
         """64 bits that texts of the same ids share, before any view and however far padded."""
-        ids = text.whole
+        ids = text.original
         if ids is None:
             ids = text.values if text.valid is None else text.values.masked_fill(~text.valid, 0)
         return (ids * self.keys[: ids.shape[1]]).sum(1)

@@ -186,8 +186,8 @@ def animation(scores: Sequence[Scores], runs: Sequence[Run]) -> Animation | None
     known = _validated(scores)
     places = dict.fromkeys((run.facts.dataset, run.facts.modality) for run in runs)
     found = [_candidate(*place, runs, known) for place in places]
-    best = max((one for one in found if one.opening.panels), key=_suits, default=None)
-    return best.opening if best else None
+    best = max((one for one in found if one.animation.panels), key=_suits, default=None)
+    return best.animation if best else None
 
 
 Known = dict[tuple[str, str, str, str], float]
@@ -234,4 +234,4 @@ def _order(run: Run) -> tuple[str, str, int]:
 
 def _suits(one: _Candidate) -> tuple[float, ...]:
     parts = one.modality.split("+")
-    return (len(one.opening.panels), -len(parts), -ORDER.index(parts[0]), one.accuracy)
+    return (len(one.animation.panels), -len(parts), -ORDER.index(parts[0]), one.accuracy)

@@ -75,7 +75,7 @@ class Confusion(NamedTuple):
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """The most confused pairs by the largest share that any speaker confuses, worst first."""
-        shares = np.stack([one.shares for one in self.speakers])
+        shares = np.stack([one.shares for one in self.best_by_validation])
         worst = shares.max(0)
         np.fill_diagonal(worst, 0)
         order = np.argsort(-worst, axis=None, kind="stable")[:NUM_PAIRS]
@@ -125,12 +125,12 @@ def drawn(found: Confusion | None) -> dict[str, Figure]:
     """A map of each speaker, by the name of its figure."""
     if found is None or not found.is_drawn:
         return {}
-    return {f"confusion-{one.paradigm}": _map(found, one) for one in found.speakers}
+    return {f"confusion-{one.paradigm}": _map(found, one) for one in found.best_by_validation}
 
 
 def markdown(found: Confusion) -> str:
     """The most confused pairs in Markdown."""
-    heads = [f"{one.name} (%)" for one in found.speakers]
+    heads = [f"{one.name} (%)" for one in found.best_by_validation]
     lines = [f"| class | taken for | test items | {' | '.join(heads)} |"]
     lines.append("|" + "-|" * (3 + len(heads)))
     for pair in found.pairs:

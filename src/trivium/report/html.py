@@ -10,11 +10,11 @@ from trivium.report import (
     crossover,
     joint,
     label_free,
-    leaders,
     media,
     provenance,
     ranking,
     sensitivity,
+    summary_table,
 )
 from trivium.report import figures as plots
 from trivium.report.cells import Cell
@@ -65,11 +65,11 @@ def render(report: Report) -> str:
         for number, section in enumerate(report.sections, start=1)
         for name, figure in section.drawn.items()
     }
-    if overall := plots.standing(report.standings):
+    if overall := plots.standing(report.rankings):
         figures["0-standing"] = overall
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
     made = environment()
-    made.filters["behind"] = lambda row: provenance.behind(row, report.origins)
+    made.filters["behind"] = lambda row: provenance.behind(row, report.provenances)
     return str(made.get_template("page.html.j2").render(
         **paint(figures),
         title="Trivium: which way of learning is worth its price?",
@@ -84,8 +84,8 @@ def render(report: Report) -> str:
         confusion=confusion,
         diagnosis=label_free,
         examples=media,
-        glance=leaders,
-        overview=leaders.summary_table(report.sections),
+        glance=summary_table,
+        overview=summary_table.summary_table(report.sections),
         origins=provenance,
         overtaking=crossover,
         sensitivity=sensitivity,

@@ -78,8 +78,8 @@ def _origin(one: Measured) -> dict[str, object]:
 def as_markdown(report: Report) -> str:
     """The content of `report.md`: the answer, the tables and the comparisons."""
     lines = ["# Which way of learning is worth its price?", ""]
-    if report.standings:
-        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.standings), ""]
+    if report.rankings:
+        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.rankings), ""]
     for section in report.sections:
         for found in section.together:
             lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]

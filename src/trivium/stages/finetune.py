@@ -1,67 +1,56 @@
 """Fine-tune a pretrained encoder."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.utils import instantiate
 
-from trivium.config import finetuning_values, without_numerics
-from trivium.identity import is_measured, measurement_identity, measurement_name
+from trivium.config import Config, finetuning_values, without_numerics
+from trivium.identity import is_measured, measurement_folder, measurement_identity, store_folder
+from trivium.stages.prepare import open_store
 from trivium.stages.pretrain import optimiser, try_optimiser, views_of
-from trivium.stages.probe import FACTS, RAW, check_tokenizer
-from trivium.stages.tracked import home, mark_measured, origin, track
+from trivium.stages.subject import FACTS, RAW, check_tokenizer
+from trivium.stages.tracked import finished_measurement, home, keep, mark_measured, tell_reuse
+
+if TYPE_CHECKING:
+    from trivium.training.finetune import FineTuning
+    from trivium.types import Encoder
 
 
-def main(values: dict[str, Any]) -> None:
+def main(values: Config) -> None:
     """Fine-tune by a composed config; what is finished already is not repeated."""
     values = finetuning_values(values)
+    if (finished := finished_measurement(values)) is not None:
+        return tell_reuse(finished, values)
     built = without_numerics(values)
     encoder, source, facts = check(built)
     import torch
 
-    from trivium.data.prepare import prepare
     from trivium.encoders.checkpoint import checkpoint_hash
-    from trivium.evaluation.protocol import Protocol, write_evaluation
+    from trivium.evaluation.protocol import Protocol
     from trivium.training.finetune import finetune
 
     how = finetuning(built, facts)
     protocol = Protocol(fractions=values["fractions"], num_draws=values["num_draws"])
     if how.trainer.num_threads is not None:
         torch.set_num_threads(how.trainer.num_threads)
-    store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
-    store = store if values["part"] is None else store.part(values["part"])
+    _, store = open_store(values)
     check_tokenizer(facts, store, source)
     identity = measurement_identity(values, store.fingerprint, source)
-    folder = finetune_folder(values, source, identity)
-    if is_measured(folder, identity) and not values["overwrite"]:
-        print(f"{folder} holds this already{origin(folder, values)}; overwrite=true repeats it.")
-        return
+    folder = measurement_folder(values, source, identity)
+    if is_measured(folder, identity) and not values["overwrite"]:  # of a tracked encoder
+        return tell_reuse(folder, values)
     digest, task = checkpoint_hash(source), store.task(values["task"])
     known = {key: facts[key] for key in FACTS} | {"task": task}
     evaluation = finetune(how, encoder, store, protocol, known, checkpoint=digest, task=task)
-    own = home(source, store, task)
     label = "-".join(str(facts[key]) for key in ("dataset", "objective", "seed"))
-    label += "" if own[:2] == (store.meta.name, task) else f"-on-{store.meta.name}-{task}"
-    write_evaluation(evaluation, folder)
     # In the tracker its files lie below those of the probes of that task, not over them.
-    track(evaluation, store, folder, own, below=["finetune"])
-    for one in evaluation.records:
-        if (one["split"], one["metric"]) == ("test", "accuracy"):
-            print(
-                f"{label}, {task}: fine-tuned on {one['fraction']:.0%} of labels, draw "
-                f"{one['draw']}, lr {one['lr']:g}: test accuracy {one['value']:.4f}"
-            )
+    keep(evaluation, store, folder, home(source, store, task), label, below=["finetune"])
     mark_measured(folder, identity)
+    return None
 
 
-def finetune_folder(values: dict[str, Any], source: Path, identity: str) -> Path:
-    """The folder of the results: as given, or named like a probe's."""
-    if values["finetune_dir"]:
-        return Path(values["finetune_dir"])
-    return Path("outputs/finetuned") / measurement_name(values, source, identity)
-
-
-def check(values: dict[str, Any]) -> tuple[Any, Path, dict[str, Any]]:
+def check(values: Config) -> "tuple[Encoder, Path, Config]":
     """Refuse what cannot work before any data are loaded; the encoder, its folder and facts."""
     if values["checkpoint"] == RAW:
         raise ValueError(
@@ -75,7 +64,7 @@ def check(values: dict[str, Any]) -> tuple[Any, Path, dict[str, Any]]:
 
     source = find_encoder(values["checkpoint"])
     facts = read_facts(source)
-    where = Path(values["stores"]) / values["data"]["name"]
+    where = store_folder(values)
     data = spec_from_config(values["data"], values["task"], where, values["part"])
     for name, modality in ((source, facts["modality"]), (data.name, data.modality)):
         if "+" in modality:
@@ -90,7 +79,7 @@ def check(values: dict[str, Any]) -> tuple[Any, Path, dict[str, Any]]:
     return encoder, source, facts
 
 
-def finetuning(values: dict[str, Any], facts: dict[str, Any]) -> Any:
+def finetuning(values: Config, facts: Config) -> "FineTuning":
     """What a fine-tuning is made of; wrong settings are refused."""
     from trivium.training.budget import Budget
     from trivium.training.finetune import FineTuning

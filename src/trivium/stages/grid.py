@@ -1,8 +1,10 @@
 """What DVC sees of a grid: a file for each stage, which changes exactly when its jobs do."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from trivium.config import Config
 from trivium.grid import Grid, Job
 from trivium.identity import config_digest, digest, measurement_settings, settings_of
 from trivium.stages.multirun import write_index
@@ -10,7 +12,7 @@ from trivium.stages.multirun import write_index
 STAGES = ("prepare", "pretrain", "probe", "finetune", "compare")
 
 
-def main(values: dict[str, Any]) -> None:
+def main(values: Config) -> None:
     """Write which grid was chosen, and per stage what its jobs compute from.
 
     Where something that an index names is gone, the index goes too, so that DVC runs the stage.
@@ -41,8 +43,6 @@ def _digest(stage: str, job: Job) -> str:
 
 def drop_stale(folder: Path) -> None:
     """Remove the indices that name a folder which is gone."""
-    import json
-
     for path in folder.glob("*.json"):
         named = json.loads(path.read_text())
         folders = [

@@ -1,46 +1,51 @@
 """Pretrain one encoder."""
 
+import json
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.utils import get_class, instantiate
 
-from trivium.config import pretraining_values, recipe_names, without_numerics
-from trivium.identity import is_finished, prepared_fingerprint, run_identity
+from trivium.config import Config, pretraining_values, recipe_names, without_numerics
+from trivium.identity import fingerprint_of, is_finished, run_folder, run_identity, store_folder
 from trivium.stages.entry import in_sweep
+from trivium.stages.prepare import open_store
+
+if TYPE_CHECKING:
+    from trivium.data.store import Store
+    from trivium.encoders.towers import Towers
+    from trivium.training.folder import RunFolder
+    from trivium.training.optimizer import OptimiserFactory
+    from trivium.types import Encoder, Modality, Objective
 
 
-def main(values: dict[str, Any]) -> float | None:
+def main(values: Config) -> float | None:
     """Pretrain by a composed config; the validation accuracy, None on unlabelled data.
 
     A run that is finished already is used again.
     """
     values = pretraining_values(values)
-    if (finished := finished_folder(values)) is not None:
+    if (finished := finished_run(values)) is not None:
         return reused(values, finished)
-    built = without_numerics(values)
-    data, budget, trainer = check(built)
+    check(without_numerics(values))
     for settings in values["towers"].values():
         from trivium.features import find_encoder
 
         settings["checkpoint"] = str(find_encoder(settings["checkpoint"]))
-    from trivium.data.prepare import prepare
     from trivium.training.folder import RunFolder
 
-    store = prepare(values["data"], Path(values["stores"]) / data.name)
-    store = store if values["part"] is None else store.part(values["part"])
+    _, store = open_store(values)
     identity = run_identity(values, store.fingerprint)
     folder = RunFolder(run_folder(values, identity), identity)
     if folder.finished and not values["overwrite"]:  # it was prepared anew, and is the same
         return reused(values, folder.path)
     folder.begin(values)
-    return run({**built, "towers": values["towers"]}, values, store, budget, trainer, folder)
+    return run(values, store, folder)
 
 
-def finished_folder(values: dict[str, Any]) -> Path | None:
+def finished_run(values: Config) -> Path | None:
     """The folder of this very run if it is finished; found without torch."""
-    store = Path(values["stores"]) / values["data"]["name"]
-    fingerprint = prepared_fingerprint(store, values["data"], values["part"])
+    fingerprint = fingerprint_of(values)
     if fingerprint is None or values["overwrite"]:
         return None
     try:
@@ -51,41 +56,45 @@ def finished_folder(values: dict[str, Any]) -> Path | None:
     return folder if is_finished(folder, identity) else None
 
 
-def reused(values: dict[str, Any], folder: Path) -> float | None:
-    """Say that the run is finished already; what it returned."""
+def reused(values: Config, folder: Path) -> float | None:
+    """Say that the run is finished already; what it returned. It counts as a trial of a sweep."""
     from trivium.stages.tracked import origin
 
     print(f"{folder} holds this run already{origin(folder, values)}; overwrite=true repeats it.")
-    metrics = finished_metrics(folder)
-    if in_sweep():
-        note_reuse(values, metrics)
+    metrics = json.loads((folder / "metrics.json").read_text())
     accuracy: float | None = metrics.get("validation_accuracy")
+    if in_sweep():
+        from trivium.tracking import names
+        from trivium.tracking.run import start_run
+
+        tags = {names.KIND: names.Kind.REUSED}
+        with start_run(label(values), tags, values, **values["tracking"]) as writer:
+            if accuracy is not None:
+                writer.log_metrics({names.SELECTION_ACCURACY: accuracy}, metrics["num_steps"])
     return accuracy
 
 
-def run_folder(values: dict[str, Any], identity: str) -> Path:
-    """The run's folder: as given, or named by what the run computes."""
-    if values["run_dir"]:
-        return Path(values["run_dir"])
-    return Path(f"outputs/runs/{values['cell']}-{values['seed']}-{identity}")
+def label(values: Config) -> str:
+    """The name of a tracked run."""
+    return f"{values['method']} · {values['seed']} · {values['data']['name']}"
 
 
-def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
+def check(values: Config) -> None:
     """Refuse what cannot work before any data or weights are loaded."""
     from trivium.data.prepare import spec_from_config
     from trivium.data.splits import check_share
-    from trivium.objectives.compatibility import check as check_contract
+    from trivium.objectives.compatibility import check as check_compatibility
     from trivium.training.budget import Budget
     from trivium.training.settings import trainer_settings
 
-    budget, trainer = Budget(**values["budget"]), trainer_settings(values["trainer"])
-    store = Path(values["stores"]) / values["data"]["name"]
-    data = spec_from_config(values["data"], values["task"], store, values["part"])
-    objective: Any = get_class(values["objective"]["_target_"])
+    Budget(**values["budget"])
+    trainer_settings(values["trainer"])
+    data = spec_from_config(values["data"], values["task"], store_folder(values), values["part"])
+    objective = cast("type[Objective]", get_class(values["objective"]["_target_"]))
     views = views_of(values)
     check_share(values["data_fraction"])
     try_optimiser(values["optimizer"])
-    check_contract(
+    check_compatibility(
         objective.needs,
         values["method"],
         get_class(values["encoder"]["_target_"]),
@@ -94,10 +103,9 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
         column=views.gives,
         causal=bool(values["encoder"].get("causal", False)),
     )
-    return data, budget, trainer
 
 
-def try_optimiser(settings: dict[str, Any]) -> None:
+def try_optimiser(settings: Config) -> None:
     """Build the optimizer over a dummy parameter, so that a wrong setting costs no training."""
     import torch
 
@@ -109,8 +117,8 @@ def try_optimiser(settings: dict[str, Any]) -> None:
         raise ValueError(f"optimizer {settings['_target_']} cannot be built: {cause}") from error
 
 
-def views_of(values: dict[str, Any]) -> Any:
-    """What makes the views: one recipe, or one for each of several modalities."""
+def views_of(values: Config) -> Any:
+    """What makes the views, a `ViewsRecipe`: one recipe, or one for each of several modalities."""
     made = {
         modality: instantiate(values["views"][modality][name])
         for modality, name in recipe_names(values).items()
@@ -122,7 +130,7 @@ def views_of(values: dict[str, Any]) -> Any:
     return MultimodalViews(cast(Any, made))
 
 
-def load_towers(encoder: Any, towers: dict[str, Any]) -> None:
+def load_towers(encoder: "Encoder", towers: "dict[Modality, Config]") -> None:
     """Let towers begin with pretrained encoders, frozen or not."""
     from trivium.features import load_encoder
 
@@ -131,46 +139,43 @@ def load_towers(encoder: Any, towers: dict[str, Any]) -> None:
             raise ValueError(
                 f"towers.{modality} is set, but the encoder {encoder.name} has no such tower."
             )
-        found: Any = load_encoder(settings["checkpoint"])
+        found = load_encoder(settings["checkpoint"])
         if modality in getattr(found, "modalities", ()):
-            found = found.tower(modality)
-        encoder.load_tower(modality, found, frozen=bool(settings.get("frozen", False)))
+            found = cast("Towers", found).tower(modality)
+        frozen = bool(settings.get("frozen", False))
+        cast("Towers", encoder).load_tower(modality, found, frozen=frozen)
 
 
-def optimiser(settings: dict[str, Any]) -> Any:
+def optimiser(settings: Config) -> "OptimiserFactory":
     """The optimizer's constructor; the weight decay goes to the parameter groups."""
-    return instantiate({key: value for key, value in settings.items() if key != "weight_decay"})
+    made: OptimiserFactory = instantiate({k: v for k, v in settings.items() if k != "weight_decay"})
+    return made
 
 
-def run(
-    values: dict[str, Any],
-    config: dict[str, Any],
-    store: Any,
-    budget: Any,
-    trainer: Any,
-    folder: Any,
-) -> float | None:
-    """Build the parts by `values` and pretrain; `config` is kept for the record."""
+def run(config: Config, store: "Store", folder: "RunFolder") -> float | None:
+    """Build the parts and pretrain; the config is kept for the record."""
     import torch
 
     from trivium.evaluation.protocol import PROTOCOL
+    from trivium.training.budget import Budget
     from trivium.training.run import Recipe, pretrain
-    from trivium.training.settings import monitor_settings
+    from trivium.training.settings import monitor_settings, trainer_settings
 
+    values = without_numerics(config)
     data = store.spec(values["task"])
     task = store.task(values["task"]) if store.meta.tasks else None
     torch.manual_seed(values["seed"])
-    encoder = instantiate(values["encoder"], data=data)
+    encoder: Encoder = instantiate(values["encoder"], data=data)
     load_towers(encoder, values["towers"])
-    objective = instantiate(values["objective"], encoder=encoder, data=data)
+    objective: Objective = instantiate(values["objective"], encoder=encoder, data=data)
     recipe = Recipe(
         objective=objective,
         views=views_of(values),
         optimiser=optimiser(values["optimizer"]),
         schedule=instantiate(values["schedule"]),
         weight_decay=values["optimizer"]["weight_decay"],
-        budget=budget,
-        trainer=trainer,
+        budget=Budget(**values["budget"]),
+        trainer=trainer_settings(values["trainer"]),
         monitor=monitor_settings(values["monitor"]),
         seed=values["seed"],
         task=task,
@@ -192,24 +197,4 @@ def run(
         config=config,
         data_fraction=values["data_fraction"],
     )
-    label = f"{values['method']} · {values['seed']} · {data.name}"
-    return pretrain(recipe, store, folder, name=label, **values["tracking"])
-
-
-def note_reuse(values: dict[str, Any], metrics: dict[str, Any]) -> None:
-    """Let a finished run count as a trial of this sweep."""
-    from trivium.tracking import names
-    from trivium.tracking.run import start_run
-
-    label = f"{values['method']} · {values['seed']} · {values['data']['name']}"
-    with start_run(label, {names.KIND: names.Kind.REUSED}, values, **values["tracking"]) as writer:
-        if (accuracy := metrics.get("validation_accuracy")) is not None:
-            writer.log_metrics({names.SELECTION_ACCURACY: accuracy}, metrics["num_steps"])
-
-
-def finished_metrics(folder: Path) -> dict[str, Any]:
-    """What a finished run measured."""
-    import json
-
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    return metrics
+    return pretrain(recipe, store, folder, name=label(values), **values["tracking"])

@@ -5,10 +5,28 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from trivium.identity import ENVIRONMENT, PACKAGE, source_file, targets
+from trivium.config import Config
+from trivium.identity import (
+    ENVIRONMENT,
+    PACKAGE,
+    fingerprint_of,
+    is_measured,
+    measurement_folder,
+    measurement_identity,
+    source_file,
+    targets,
+)
+from trivium.stages.subject import RAW
 from trivium.tracking.client import project_root
+
+if TYPE_CHECKING:
+    from trivium.data.store import Store
+    from trivium.evaluation.results import Evaluation
+
+SHOWN = ("accuracy", "recall@5")
+"""Metrics that are printed."""
 
 
 def mark_measured(folder: Path, identity: str) -> None:
@@ -21,7 +39,7 @@ def mark_measured(folder: Path, identity: str) -> None:
     beside.replace(folder / ENVIRONMENT)
 
 
-def origin(folder: Path, values: dict[str, Any]) -> str:
+def origin(folder: Path, values: Config) -> str:
     """By which commit a folder was computed, and whose files have changed since; may be empty."""
     try:
         commit = json.loads((folder / ENVIRONMENT).read_bytes())["commit"]
@@ -34,7 +52,7 @@ def origin(folder: Path, values: dict[str, Any]) -> str:
     return f" (by commit {commit[:8]}{since})"
 
 
-def component_files(values: dict[str, Any]) -> list[Path]:
+def component_files(values: Config) -> list[Path]:
     """The files of our own components of a config: its objective, encoder, probe, views."""
     named = {target for target in targets(values) if target.partition(".")[0] == PACKAGE}
     return sorted({path for one in named if (path := source_file(one)) is not None})
@@ -50,6 +68,25 @@ def differs(commit: str, path: Path) -> bool:
         return False
 
 
+def finished_measurement(values: Config) -> Path | None:
+    """The folder of this very probe or fine-tuning if it is finished; found without torch."""
+    fingerprint, checkpoint = fingerprint_of(values), str(values["checkpoint"])
+    if fingerprint is None or values["overwrite"]:
+        return None
+    source = None if checkpoint == RAW else Path(checkpoint)
+    try:
+        identity = measurement_identity(values, fingerprint, source)
+    except FileNotFoundError:  # there is none, or the tracker keeps it
+        return None
+    folder = measurement_folder(values, source, identity)
+    return folder if is_measured(folder, identity) else None
+
+
+def tell_reuse(folder: Path, values: Config) -> None:
+    """Say that a probe or fine-tuning is finished already."""
+    print(f"{folder} holds this already{origin(folder, values)}; overwrite=true repeats it.")
+
+
 class Home(NamedTuple):
     """What an encoder learnt from, and for how many optimiser steps."""
 
@@ -58,14 +95,8 @@ class Home(NamedTuple):
     num_steps: int
 
 
-def home(source: Path | None, store: Any, task: str | None) -> Home:
-    """That of an encoder; the raw input is at home wherever it is probed.
-
-    Args:
-        source: The encoder's folder; None of the raw input.
-        store: What is probed.
-        task: Its main task.
-    """
+def home(source: Path | None, store: "Store", task: str | None) -> Home:
+    """That of the encoder in a folder; of the raw input (None): what is probed."""
     from trivium.encoders.checkpoint import read_facts
 
     if source is None:
@@ -74,31 +105,57 @@ def home(source: Path | None, store: Any, task: str | None) -> Home:
     return Home(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
 
 
-def track(
-    evaluation: Any,
-    store: Any,
+def keep(
+    evaluation: "Evaluation",
+    store: "Store",
     folder: Path,
     own: Home,
-    one_of: Sequence[str] = (),
+    label: str,
+    name: str = "",
     below: Sequence[str] = (),
+) -> None:
+    """Write an evaluation, add it to the tracked run of its encoder, and print its main figures.
+
+    Args:
+        evaluation: What was measured.
+        store: What was probed.
+        folder: Where its files go.
+        own: What the encoder learnt from.
+        label: The encoder, as it is told.
+        name: What sets it apart from other evaluations of the encoder.
+        below: Where its files lie within those of the task in the tracker.
+    """
+    from trivium.evaluation.results import write_evaluation
+
+    write_evaluation(evaluation, folder)
+    track(evaluation, store, folder, own, name, below)
+    where = "" if own.dataset == store.meta.name else f"-on-{store.meta.name}"
+    for measure, value in evaluation.summary().items():
+        if measure.split == "test" and measure.metric in SHOWN:
+            share = "" if measure.fraction is None else f", {measure.fraction:.0%} of labels"
+            print(
+                f"{label}{where}, {name or evaluation.facts['task']}: {measure.probe}{share}: "
+                f"test {measure.metric} {value:.4f}"
+            )
+
+
+def track(
+    evaluation: "Evaluation",
+    store: "Store",
+    folder: Path,
+    own: Home,
+    name: str,
+    below: Sequence[str],
 ) -> None:
     """Add the results to the encoder's run in MLflow, or to a run of their own.
 
     They stand at the encoder's last step. Names set apart those on another dataset or task than
     its own.
-
-    Args:
-        evaluation: What was measured.
-        store: What was probed.
-        folder: The evaluation's files.
-        own: What the encoder learnt from.
-        one_of: What names one of several evaluations of an encoder, in the metrics.
-        below: Where its files lie within those of the task.
     """
     from trivium.tracking import names
     from trivium.tracking.run import find_run, reopen, start_run
 
-    facts = evaluation.facts
+    facts, meta = evaluation.facts, store.meta
     run_id = find_run({names.CHECKPOINT: evaluation.checkpoint})
     if run_id is None:
         tags = names.encoder_tags(facts) | {
@@ -112,18 +169,14 @@ def track(
         writer = reopen(run_id)
     task = str(facts["task"])
     # A direction of retrieval is no task that an encoder could have learnt.
-    learnt = own.task if task in store.meta.tasks else task
-    elsewhere = (
-        []
-        if (own.dataset, learnt) == (store.meta.name, task)
-        else [names.elsewhere(store.meta.name, task)]
-    )
+    learnt = own.task if task in meta.tasks else task
+    at_home = (own.dataset, learnt) == (meta.name, task)
+    where = [*([] if at_home else [names.elsewhere(meta.name, task)]), *([name] if name else [])]
     found = {
-        names.probe(*measure, *elsewhere, *one_of): value
-        for measure, value in evaluation.summary().items()
+        names.probe(*measure, *where): value for measure, value in evaluation.summary().items()
     }
     more = [*below, *([folder.name] if store.parts else [])]  # several may share a task
     with writer:
-        writer.log_dataset(store.meta.name, store.fingerprint, store.meta.source, context="probe")
+        writer.log_dataset(meta.name, store.fingerprint, meta.source, context="probe")
         writer.log_metrics(found, own.num_steps)
-        writer.log_artifacts(folder, to=names.evaluation_files(store.meta.name, task, *more))
+        writer.log_artifacts(folder, to=names.evaluation_files(meta.name, task, *more))

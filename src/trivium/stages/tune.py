@@ -3,49 +3,54 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
 from trivium.compose import composed, grid_values
-from trivium.config import modality_of
+from trivium.config import Config, modality_of
 from trivium.grid import Cell, Grid
 from trivium.tracking import names
 
+if TYPE_CHECKING:
+    from optuna import Study, Trial
 
-def main(values: dict[str, Any]) -> None:
+METRIC = names.SELECTION_ACCURACY
+NUM_RANDOM = 4
+"""Trials before the sampler (TPE, NeurIPS 2011) models what it has seen."""
+FAILED = "broke down"
+
+
+def main(values: Config) -> None:
     """Tune by a composed config: as many trials as it says, those of an earlier time included."""
-    search = values["search"]
+    search, tune, method = values["search"], values["tune"], str(values["method"])
     if not search:
-        raise ValueError(
-            f"the yaml of {values['method']} has no `search`: there is nothing to tune."
-        )
+        raise ValueError(f"the yaml of {method} has no `search`: there is nothing to tune.")
     import optuna
     from filelock import FileLock
 
+    from trivium.tracking.query import Trials
     from trivium.tracking.run import PARENT, start_run
-    from trivium.tracking.sweep import Table
 
-    tune, method = values["tune"], str(values["method"])
     if values["data"]["modality"] != "image":
         method += f"-{values['data']['modality']}"
     folder = Path(tune["storage"])
     folder.mkdir(parents=True, exist_ok=True)
-    trials = Trials(values, search)
+    tuning = Tuning(values)
     lock = FileLock(folder / f"{method}.lock", timeout=0)
     tags = {names.KIND: names.Kind.SWEEP, names.SWEEP_METRIC: METRIC}
     parameters = {names.SEARCH: search, names.TUNING: tune}
     label, experiment = f"tune {method}", values["tracking"]["experiment"]
     with lock, start_run(label, tags, parameters, experiment=experiment) as run:
-        study = open_study(folder / f"{method}.db", method, trials.defaults())
+        study = open_study(folder / f"{method}.db", method, tuning.defaults())
         if run.run_id:
             os.environ[PARENT] = run.run_id
-        while (trial_number := num_complete(study)) < tune["num_trials"]:
+        while (num_done := len(complete(study))) < tune["num_trials"]:
             # A fixed seed would repeat its suggestions after a resume.
             seed = len(study.trials)
             study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_RANDOM)
-            study.optimize(trials, n_trials=1)
-            print(f"== {method}: trial {trial_number + 1}/{tune['num_trials']} done", flush=True)
+            study.optimize(tuning, n_trials=1)
+            print(f"== {method}: trial {num_done + 1}/{tune['num_trials']} done", flush=True)
         os.environ.pop(PARENT, None)
         text = summary(study)
         (folder / f"{method}.md").write_text(text)
@@ -53,20 +58,14 @@ def main(values: dict[str, Any]) -> None:
         run.log_text(text, "summary.md")
         run.describe(text)
         if run.run_id:
-            run.log_metrics(Table(run.run_id, METRIC).metrics(), step=0)
+            run.log_metrics(Trials.of(run.run_id, METRIC).metrics(), step=0)
 
 
-METRIC = names.SELECTION_ACCURACY
-NUM_RANDOM = 4
-"""Trials before the sampler (TPE, NeurIPS 2011) models what it has seen."""
-
-
-class Trials:
+class Tuning:
     """What one trial does: pretrain on every dataset of the grid with the suggested settings."""
 
-    def __init__(self, values: dict[str, Any], search: dict[str, Any]) -> None:
-        self.values = values
-        self.search = search
+    def __init__(self, values: Config) -> None:
+        self.values, self.search = values, values["search"]
         self.cells = list(self._cells())
         self.own = [
             item
@@ -89,13 +88,13 @@ class Trials:
             if asked is not None or of == self.values["data"]["modality"]:
                 yield cell
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Config:
         """The settings as the yaml has them now."""
         return {key: _selected(self.values, key) for key in self.search}
 
-    def suggest(self, trial: Any) -> dict[str, Any]:
+    def suggest(self, trial: "Trial") -> Config:
         """Settings of one trial."""
-        found = {}
+        found: Config = {}
         for key, space in self.search.items():
             if "choices" in space:
                 found[key] = trial.suggest_categorical(key, space["choices"])
@@ -105,7 +104,7 @@ class Trials:
                 found[key] = trial.suggest_float(key, **space)
         return found
 
-    def __call__(self, trial: Any) -> float:
+    def __call__(self, trial: "Trial") -> float:
         """Mean validation accuracy over the datasets; 0 where the training broke down."""
         from trivium.stages.pretrain import main as pretrain
 
@@ -120,20 +119,20 @@ class Trials:
                 scores.append(pretrain(values) or 0.0)
             except (ArithmeticError, RuntimeError) as error:
                 print(f"{cell.dataset}: {error}", flush=True)
-                trial.set_user_attr(f"{cell.dataset} broke down", str(error))
+                trial.set_user_attr(f"{cell.dataset} {FAILED}", str(error))
                 scores.append(0.0)
             trial.set_user_attr(cell.dataset, round(scores[-1], 4))
         return sum(scores) / len(scores)
 
 
-def _selected(values: dict[str, Any], key: str) -> Any:
+def _selected(values: Config, key: str) -> Any:
     """The value at a dotted key."""
     for name in key.split("."):
         values = values[name]
     return values
 
 
-def open_study(path: Path, name: str, defaults: dict[str, Any]) -> Any:
+def open_study(path: Path, name: str, defaults: Config) -> "Study":
     """The study on disk, or a new one that begins with the present settings."""
     import optuna
 
@@ -150,25 +149,22 @@ def open_study(path: Path, name: str, defaults: dict[str, Any]) -> Any:
     return study
 
 
-def num_complete(study: Any) -> int:
-    """Trials that came to their end."""
-    return sum(trial.state.name == "COMPLETE" for trial in study.trials)
+def complete(study: "Study") -> list[Any]:
+    """The trials that came to their end."""
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
 
 
-def summary(study: Any) -> str:
+def summary(study: "Study") -> str:
     """The trials as a markdown table, best first."""
-    from trivium.tracking.sweep import markdown
+    from trivium.tracking.query import markdown
 
-    done = sorted((t for t in study.trials if t.state.name == "COMPLETE"), key=lambda t: -t.value)
+    done = sorted(complete(study), key=lambda trial: -trial.value)
     keys = list(done[0].params)
-    datasets = [key for key in done[0].user_attrs if not key.endswith("broke down")]
-    header = ["trial", *keys, *datasets, "mean"]
+    datasets = [key for key in done[0].user_attrs if not key.endswith(FAILED)]
     rows = []
     for trial in done:
-        settings = [
-            f"{value:.3g}" if isinstance(value, float) else str(value)
-            for value in (trial.params[key] for key in keys)
-        ]
+        values = [trial.params[key] for key in keys]
+        settings = [f"{one:.3g}" if isinstance(one, float) else str(one) for one in values]
         scores = [f"{trial.user_attrs[name]:.4f}" for name in datasets]
         rows.append([str(trial.number), *settings, *scores, f"{trial.value:.4f}"])
-    return markdown(header, rows) + "\n"
+    return markdown(["trial", *keys, *datasets, "mean"], rows) + "\n"

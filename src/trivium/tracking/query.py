@@ -1,4 +1,4 @@
-"""Reading tracked runs and their files; removing what nothing refers to."""
+"""Reading tracked runs and their files; the model registry; removing what nothing refers to."""
 
 import shutil
 from collections.abc import Sequence
@@ -13,12 +13,41 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+PAGE = 1000
+WEIGHTS, ARCHITECTURE = "encoder.safetensors", "encoder.yaml"
 
-PAGE = 200
+
+def runs_of(query: str, experiments: Sequence[str] | None = None) -> "list[Run]":
+    """Every run that matches a filter of MLflow, from the oldest to the newest.
+
+    Args:
+        query: such as `tags.dataset = 'emoji'`; all runs if it is empty.
+        experiments: names of the experiments; all if None.
+
+    Raises:
+        ValueError: an experiment does not exist.
+    """
+    client = connect()
+    known = {item.name: item.experiment_id for item in client.search_experiments()}
+    if unknown := sorted(set(experiments or ()) - set(known)):
+        raise ValueError(
+            f"there is no MLflow experiment {', '.join(unknown)}; there are {', '.join(known)}"
+        )
+    chosen = [known[name] for name in experiments or known]
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            chosen, query, max_results=PAGE, page_token=token, order_by=["start_time ASC"]
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 class Tracked(NamedTuple):
-    """A run of the tracking store.
+    """A finished run of the tracking store.
 
     `probes` are the folders of its evaluations; `folder` holds what pretraining left to look at,
     None if nothing was logged.
@@ -38,35 +67,17 @@ def search(query: str, experiments: Sequence[str] | None = None) -> list[Tracked
     Files of a store on this disk are read where they lie, others are copied to a temporary folder.
 
     Args:
-        query: A filter of MLflow, such as `tags.dataset = 'emoji' and params.seed = '0'`; all
-            finished runs if it is empty.
-        experiments: Names of the experiments; all if None.
+        query: a filter of MLflow; all finished runs if it is empty.
+        experiments: names of the experiments; all if None.
 
     Raises:
-        ValueError: The filter is none, an experiment does not exist, or nothing was found.
+        ValueError: the filter is none, an experiment does not exist, or nothing was found.
     """
     from mlflow.exceptions import MlflowException
 
-    client = connect()
-    known = {item.name: item.experiment_id for item in client.search_experiments()}
-    unknown = sorted(set(experiments or ()) - set(known))
-    if unknown:
-        raise ValueError(
-            f"there is no MLflow experiment {', '.join(unknown)}; there are {', '.join(known)}"
-        )
-    chosen = [known[name] for name in experiments or known]
     wanted = " and ".join(["attributes.status = 'FINISHED'", *([query] if query else [])])
-    found: list[Run] = []
-    token = None
     try:
-        while True:
-            page = client.search_runs(
-                chosen, wanted, max_results=PAGE, page_token=token, order_by=["start_time ASC"]
-            )
-            found += list(page)
-            token = page.token
-            if not token:
-                break
+        found = runs_of(wanted, experiments)
     except MlflowException as error:
         raise ValueError(f"MLflow cannot search for {query!r}: {error}") from error
     tracked = [one for run in found if (one := _tracked(run)).probes]
@@ -79,34 +90,65 @@ def search(query: str, experiments: Sequence[str] | None = None) -> list[Tracked
 
 
 def _tracked(run: "Run") -> Tracked:
+    from mlflow.artifacts import download_artifacts
+
     info, data = run.info, run.data
     folders = {item.path for item in connect().list_artifacts(info.run_id) if item.is_dir}
     probe, left = (
-        _files(f"{info.artifact_uri}/{path}") if path in folders else None
+        Path(download_artifacts(artifact_uri=f"{info.artifact_uri}/{path}"))
+        if path in folders
+        else None
         for path in (names.PROBE_FILES, names.RUN_FILES)
     )
-    return Tracked(
-        str(info.run_id),
-        str(info.run_name),
-        dict(data.tags),
-        dict(data.params),
-        tuple(sorted(path.parent for path in probe.rglob("probe.json"))) if probe else (),
-        left,
-    )
+    probes = sorted(path.parent for path in probe.rglob("probe.json")) if probe else []
+    tags, params = dict(data.tags), dict(data.params)
+    return Tracked(str(info.run_id), str(info.run_name), tags, params, tuple(probes), left)
 
 
-def _files(uri: str) -> Path:
-    """A folder of artifacts on this disk: where it lies, or MLflow's copy of a remote one."""
-    from mlflow.artifacts import download_artifacts
+class Trials(NamedTuple):
+    """The trials of a sweep, best first, and the parameters in which they differ."""
 
-    return Path(download_artifacts(artifact_uri=uri))
+    runs: "list[Run]"
+    keys: list[str]
+    metric: str
+
+    @classmethod
+    def of(cls, parent: str, metric: str, *, maximise: bool = True) -> "Trials":
+        """Read the trials of a parent run; those without the metric come last."""
+        sign = -1 if maximise else 1
+        runs = runs_of(names.tagged(names.PARENT_RUN, parent))
+        runs.sort(key=lambda run: sign * run.data.metrics.get(metric, -sign * 1e300))
+        keys = sorted({key for run in runs for key in run.data.params})
+        differing = [k for k in keys if len({run.data.params.get(k) for run in runs}) > 1]
+        return cls(runs, differing, metric)
+
+    def markdown(self) -> str:
+        """A table of them, which the UI renders."""
+        rows = []
+        for run in self.runs:
+            value = run.data.metrics.get(self.metric)
+            settings = [run.data.params.get(key, "") for key in self.keys]
+            shown = "" if value is None else f"{value:.4f}"
+            rows.append([run.info.run_name, *settings, run.info.status, shown])
+        return markdown(["run", *self.keys, "status", self.metric], rows)
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers of trials, and the best value if there is one."""
+        finished = sum(run.info.status == "FINISHED" for run in self.runs)
+        numbers = {names.NUM_TRIALS: float(len(self.runs)), names.NUM_FINISHED: float(finished)}
+        if self.runs and self.metric in self.runs[0].data.metrics:
+            numbers[names.best(self.metric)] = self.runs[0].data.metrics[self.metric]
+        return numbers
 
 
-STALE_PAGE = 1000
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table in markdown."""
+    lines = [header, ["-"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 class StaleRun(NamedTuple):
-    """A run of the tracker."""
+    """A pretraining of the tracker that nothing refers to."""
 
     run_id: str
     name: str
@@ -114,31 +156,20 @@ class StaleRun(NamedTuple):
 
 
 def stale_runs(identities: set[str]) -> list[StaleRun]:
-    """The pretrainings, not of a sweep, whose identity is not among those that are kept.
+    """The pretrainings whose identity is not among those that are kept.
 
     Runs that were tracked without an identity, and those of a sweep, are left.
     """
     file = database()
     if file is not None and not file.is_file():
         return []
-    client, found, token = connect(), [], None
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    while True:
-        page = client.search_runs(
-            experiments,
-            names.tagged(names.KIND, names.Kind.PRETRAINING),
-            max_results=STALE_PAGE,
-            page_token=token,
-        )
-        for run in page:
-            tags = run.data.tags
-            identity = tags.get(names.IDENTITY)
-            if identity and identity not in identities and names.PARENT_RUN not in tags:
-                info = run.info
-                found.append(StaleRun(info.run_id, info.run_name, info.artifact_uri))
-        token = page.token
-        if not token:
-            return found
+    return [
+        StaleRun(run.info.run_id, run.info.run_name, run.info.artifact_uri)
+        for run in runs_of(names.tagged(names.KIND, names.Kind.PRETRAINING))
+        if (identity := run.data.tags.get(names.IDENTITY))
+        and identity not in identities
+        and names.PARENT_RUN not in run.data.tags
+    ]
 
 
 def remove_runs(runs: Sequence[StaleRun]) -> None:
@@ -148,10 +179,6 @@ def remove_runs(runs: Sequence[StaleRun]) -> None:
         place = urlparse(run.artifacts)
         if place.scheme in ("", "file"):
             shutil.rmtree(Path(unquote(place.path)), ignore_errors=True)
-
-
-WEIGHTS = "encoder.safetensors"
-ARCHITECTURE = "encoder.yaml"
 
 
 def download(uri: str) -> Path:

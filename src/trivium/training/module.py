@@ -41,7 +41,7 @@ def fill_missing(encoder: Towers, store: Store, train: Int64[np.ndarray, " train
                 gather(store, part, None, encoder.audio_column)
             ).items()
         }
-        there = {one: sense.there for one, sense in senses.items()}
+        there = {one: sense.present_mask for one, sense in senses.items()}
         _, shares = encoder.fused_parts(encoder.each(senses), there)
         for one in wanted:
             sums[one] += shares[one][there[one]].sum(0)

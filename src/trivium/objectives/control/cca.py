@@ -148,7 +148,7 @@ class CCA(Objective):
         num_items = len(values[names[0]].values)
         whole = torch.ones(num_items, dtype=torch.bool)
         for one in names:
-            whole &= values[one].there.cpu()
+            whole &= values[one].present_mask.cpu()
         widest = max(self.widths.values())
         if int(whole.sum()) <= widest:
             raise ValueError(
