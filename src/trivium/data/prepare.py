@@ -26,7 +26,7 @@ from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
 from trivium.data.fetch import Fetched, fetch
 from trivium.data.meta import Meta
 from trivium.data.progress import announce
-from trivium.data.sources.local import FolderSource
+from trivium.data.sources import FolderSource
 from trivium.data.store import Store, resolve_task
 from trivium.data.writer import Origin, Parsed, write_store
 from trivium.types import DataSpec, Modalities

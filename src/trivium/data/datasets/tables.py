@@ -9,7 +9,6 @@ import numpy as np
 
 from trivium.data.config import section
 from trivium.data.errors import DataError
-from trivium.data.sources.hub import export_parquet
 from trivium.data.splits import carve
 
 
@@ -152,7 +151,7 @@ def open_tables(folder: Path, config: Mapping[str, object], scratch: Path) -> li
     files = list(folder.rglob("*.parquet"))
     if not files:
         try:
-            export_parquet(str(folder), scratch / "parquet", splits, options=_options(folder))
+            _export(folder, scratch / "parquet", splits)
         except Exception as error:  # the library raises its own, pandas' and arrow's alike
             reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise DataError(
@@ -163,6 +162,15 @@ def open_tables(folder: Path, config: Mapping[str, object], scratch: Path) -> li
     elif len(files) == len(splits) == 1:
         return [Table(files[0].name, files)]
     return [open_table(folder, names) for names in splits.items()]
+
+
+def _export(folder: Path, target: Path, splits: Mapping[str, str]) -> None:
+    import datasets
+
+    target.mkdir(parents=True, exist_ok=True)
+    for ours, theirs in splits.items():
+        part = datasets.load_dataset(str(folder), split=theirs, **_options(folder))
+        part.to_parquet(target / f"{ours}.parquet")
 
 
 def _options(folder: Path) -> dict[str, Any]:
