@@ -1,42 +1,16 @@
-"""Small helpers of parsers: locating files, connected samples, parts, tokenisation."""
+"""What parsers share: groups of samples, parts of one modality, tokenisation."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trivium.data.config import part_config, section, sound_settings, text_length
-from trivium.data.datasets.soundfiles import Clips
-from trivium.data.errors import DataError
+from trivium.data.config import section, sound_settings, text_length
+from trivium.data.formats.media import Clips
 from trivium.data.writer import Parsed, TokenizerSettings, Waves
 from trivium.types import MODALITIES, Modality
-
-
-def locate(folder: Path, name: str) -> Path:
-    """The shallowest file called `name` (a file name, or the end of a path).
-
-    Raises:
-        DataError: there is none.
-    """
-    found = sorted(folder.rglob(name), key=lambda p: (len(p.parts), p))
-    if not found:
-        raise DataError(f"{folder}: expected a file {name} in it; is this the right archive?")
-    return found[0]
-
-
-def below(folder: Path, path: str, name: str, base: Path | None = None) -> Path:
-    """A path that data from outside name, as seen from `base` (by default `folder`).
-
-    Raises:
-        DataError: it leaves `folder`; `name` says who named it.
-    """
-    whole = (base or folder) / path
-    if not whole.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{name}: {path} lies outside of {folder}")
-    return whole
 
 
 def connected(keys: Sequence[Iterable[object]]) -> np.ndarray:
@@ -57,19 +31,18 @@ _NONE = np.empty(0, np.int64)
 
 
 def image_part(pictures: np.ndarray) -> Parsed:
-    """Pictures, uint8 [row, channel, height, width]."""
+    """Pictures, uint8 [row, channel, height, width], without labels and splits."""
     return Parsed({"image": pictures}, {}, {}, _NONE, _NONE)
 
 
 def text_part(texts: Sequence[str], config: Mapping[str, object]) -> Parsed:
-    """Texts, with the tokenizer and the length of the whole dataset's config."""
-    settings = tokenization(part_config(config, "text"))
-    return Parsed({}, {}, {}, _NONE, _NONE, texts=texts, tokenizer=settings)
+    """Texts with the tokenizer and the length of a config of text, without labels and splits."""
+    return Parsed({}, {}, {}, _NONE, _NONE, texts=texts, tokenizer=tokenization(config))
 
 
 def audio_part(clips: Clips, config: Mapping[str, object]) -> Parsed:
-    """Decoded sounds, with the spectrogram of the whole dataset's config."""
-    waves = Waves(clips.flat, clips.offsets, *sound_settings(part_config(config, "audio")))
+    """Decoded sounds with the spectrogram of a config of audio, without labels and splits."""
+    waves = Waves(clips.flat, clips.offsets, *sound_settings(config))
     return Parsed({}, {}, {}, _NONE, _NONE, waves=waves)
 
 
