@@ -133,9 +133,9 @@ def test_recorded_facts_must_be_true(config, tmp_path, fact):
 
 @pytest.mark.parametrize(
     "parser",
-    ["os", "trivium.data.datasets.none", "trivium.data.datasets", "trivium.data.datasets.idx", ""],
+    ["os", "trivium.data.datasets.none", "trivium.data.datasets", "trivium.data.formats.svg", ""],
 )
-def test_only_parsers_of_the_datasets_room_are_loaded(parser):
+def test_only_modules_of_the_package_of_parsers_are_loaded(parser):
     known = "emoji, fashion_mnist, files, mnist, .*, synthetic"
     with pytest.raises(ConfigError, match=f"unknown parser.*{known}"):
         load_parser(parser)

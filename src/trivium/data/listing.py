@@ -75,7 +75,9 @@ def open_classes(folder: Path, modality: str) -> list[Opened]:
     return opened
 
 
-def open_rows(folder: Path, config: Mapping[str, object], texts: Sequence[str]) -> list[Opened]:
+def open_rows(
+    folder: Path, config: Mapping[str, object], texts: Sequence[str], scratch: Path
+) -> list[Opened]:
     """The tables, shards or samples of a folder, those of train first.
 
     Without `columns.split`, a file's name up to the first `-`, or a folder around it, says its
@@ -85,6 +87,7 @@ def open_rows(folder: Path, config: Mapping[str, object], texts: Sequence[str]) 
         folder: Where they lie, at any depth; of several kinds the first of `KINDS` is read.
         config: Read for `splits` and `columns.split`.
         texts: Columns that hold texts or paths, even where they look like numbers.
+        scratch: A folder for files that are not kept.
 
     Raises:
         DataError: there are no files of a known kind or of a split, or a file is broken.
@@ -99,7 +102,7 @@ def open_rows(folder: Path, config: Mapping[str, object], texts: Sequence[str]) 
     if all(path.suffix.lower() in JSON for path in files):
         kind = JSON
     if section(config, "columns").get("split"):
-        return _open(files, kind, folder, texts, UNUSED)
+        return _open(files, kind, folder, texts, UNUSED, scratch)
     opened, asked = [], bool(section(config, "splits"))
     for side, names in enumerate(split_names(config)):
         chosen = next((of for name in names if (of := _of_split(files, folder, {name}))), [])
@@ -109,7 +112,7 @@ def open_rows(folder: Path, config: Mapping[str, object], texts: Sequence[str]) 
         if names and not chosen and (asked or side == TRAIN):
             found = [p.relative_to(folder).as_posix() for p in files][:5]
             raise DataError(f"{folder}: no files of split {' or '.join(names)}; found {found}")
-        opened += _open(chosen, kind, folder, texts, side)
+        opened += _open(chosen, kind, folder, texts, side, scratch)
     return opened
 
 
@@ -187,9 +190,14 @@ def _of_split(files: Sequence[Path], folder: Path, names: Collection[str]) -> li
 
 
 def _open(
-    files: Sequence[Path], kind: Sequence[str], folder: Path, texts: Sequence[str], side: int
+    files: Sequence[Path],
+    kind: Sequence[str],
+    folder: Path,
+    texts: Sequence[str],
+    side: int,
+    scratch: Path,
 ) -> list[Opened]:
     if kind in ((".tar",), LOOSE):
         members = [member for path in files for member in members_of(path)]
         return [Opened(Samples(folder.name, members), folder, side)] if files else []
-    return [Opened(read_table(path, texts), path.parent, side) for path in files]
+    return [Opened(read_table(path, texts, scratch), path.parent, side) for path in files]

@@ -1,9 +1,8 @@
 """What parsers share: groups of samples, parts of one modality, tokenisation."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -50,17 +49,6 @@ def in_order(names: Iterable[str]) -> tuple[Modality, ...]:
     """Modalities in the order of `MODALITIES`."""
     chosen = set(names)
     return tuple(one for one in MODALITIES if one in chosen)
-
-
-def share(keys: Sequence[Hashable]) -> tuple[Int64[np.ndarray, " sample"], list[int]]:
-    """Equal things once: the row of each sample, and for each row the sample that is first."""
-    rows: dict[Hashable, int] = {}
-    first = []
-    for sample, key in enumerate(keys):
-        if key not in rows:
-            rows[key] = len(rows)
-            first.append(sample)
-    return np.array([rows[key] for key in keys], np.int64), first
 
 
 def tokenization(config: Mapping[str, object]) -> TokenizerSettings:

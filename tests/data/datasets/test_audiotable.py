@@ -27,12 +27,6 @@ ONE = {"splits": {"train": "train", "test": None}}
 STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path_factory, monkeypatch):
-    """What the library loads from csv and jsonl is kept apart."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("hf")))
-
-
 def encoded(number, rate=RATE, num=400, kind="WAV"):
     stream = io.BytesIO()
     soundfile.write(stream, np.full(num, 10 * number, np.int16), rate, format=kind)

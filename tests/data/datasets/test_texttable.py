@@ -23,12 +23,6 @@ OWN = {"columns": {"text": "text", "tasks": {"label": "label"}}, "splits": {"tra
 BOTH = {"splits": {"train": "train", "test": "test"}}
 
 
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path_factory, monkeypatch):
-    """What the library loads from csv and jsonl is kept apart."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("hf")))
-
-
 def parquet(folder, split, columns, names=None, shards=1):
     """A split as the hub has it: `text` columns, and class names within the file's metadata."""
     features = {key: datasets.Value("string") for key in columns}
@@ -342,3 +336,10 @@ def test_recorded_facts_must_be_true(tmp_path, prepared):
         prepared("ag_news", tmp_path / "data", spec={"num_samples": 108000})
     with pytest.raises(ConfigError, match=r"spec\.vocabulary: 8192, the data have"):
         prepared("ag_news", tmp_path / "data", spec={"vocabulary": 8192})
+
+
+def test_the_users_cache_of_the_library_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    parquet(tmp_path / "data", "train", rows("train", 20), ["a", "b"])
+    assert len(parse(tmp_path / "data", tmp_path).texts) == 20
+    assert not (tmp_path / "hf").exists()

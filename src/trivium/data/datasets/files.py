@@ -88,7 +88,8 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     for one in media:
         CHECKS[one](part_config(config, one) if len(media) > 1 else config)
     if of_rows:
-        opened = open_rows(folder, config, [name for names in media.values() for name in names])
+        texts = [name for names in media.values() for name in names]
+        opened = open_rows(folder, config, texts, scratch)
     else:
         opened = open_classes(folder, str(config["modality"]))
     side = sides(opened, config)

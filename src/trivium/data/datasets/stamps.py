@@ -3,11 +3,12 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 
 from trivium.data.config import (
     image_shape,
@@ -20,7 +21,7 @@ from trivium.data.config import (
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.formats.media import decode_picture, decode_pictures, decode_sounds
 from trivium.data.formats.svg import render_file
-from trivium.data.parsing import audio_part, connected, image_part, in_order, share, text_part
+from trivium.data.parsing import audio_part, connected, image_part, in_order, text_part
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed
 from trivium.types import Modality
@@ -86,7 +87,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     parts: dict[Modality, Parsed] = {}
     rows: dict[Modality, np.ndarray] = {}
     for one in media:
-        rows[one], first = share(_keys(stamps, one, sums))
+        rows[one], first = _shared(_keys(stamps, one, sums))
         chosen = [stamps[sample] for sample in first]
         parts[one], whole = _read(one, chosen, config, scratch)
         good &= whole[rows[one]]
@@ -215,6 +216,17 @@ def chosen_languages(config: Mapping[str, object]) -> list[str]:
             f"{config.get('name')}: languages is {value!r}; expected a list such as [fr, es]"
         )
     return list(dict.fromkeys(listed))
+
+
+def _shared(keys: Sequence[Hashable]) -> tuple[Int64[np.ndarray, " sample"], list[int]]:
+    """Equal things once: the row of each sample, and for each row the sample that is first."""
+    rows: dict[Hashable, int] = {}
+    first = []
+    for sample, key in enumerate(keys):
+        if key not in rows:
+            rows[key] = len(rows)
+            first.append(sample)
+    return np.array([rows[key] for key in keys], np.int64), first
 
 
 def _speech(

@@ -31,18 +31,23 @@ class Rows(Protocol):
 class Parquet:
     """A parquet file, streamed by the library `datasets`; pictures and sounds stay encoded.
 
+    Args:
+        path: The file.
+        scratch: Where the library keeps its locks.
+
     Raises:
         DataError: the file is broken.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scratch: Path) -> None:
         import datasets
         import pyarrow.parquet  # type: ignore[import-untyped]
 
-        self.name, self.path = path.name, path
+        self.name, self.path, self.scratch = path.name, path, scratch
         try:
             self.num_rows = pyarrow.parquet.read_metadata(path).num_rows
-            self.features = datasets.IterableDataset.from_parquet(str(path)).features
+            stream = datasets.IterableDataset.from_parquet(str(path), cache_dir=str(scratch))
+            self.features = stream.features
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{path} is a broken file ({error}): fetch it again") from error
 
@@ -57,7 +62,7 @@ class Parquet:
 
         _check_column(self.name, column, self.features)
         stream = datasets.IterableDataset.from_parquet(
-            str(self.path), columns=[column], batch_size=BATCH
+            str(self.path), columns=[column], batch_size=BATCH, cache_dir=str(self.scratch)
         )
         try:
             for table in stream.with_format("arrow").iter(BATCH):
@@ -107,7 +112,7 @@ class Listed:
         return self.names.get(column) or None
 
 
-def read_table(path: Path, texts: Sequence[str]) -> Rows:
+def read_table(path: Path, texts: Sequence[str], scratch: Path) -> Rows:
     """A table by its suffix: parquet, csv, tsv, json (a list) or jsonl.
 
     Not all are read by the library `datasets`: csv because pandas takes surplus cells for an index
@@ -116,13 +121,14 @@ def read_table(path: Path, texts: Sequence[str]) -> Rows:
     Args:
         path: The file.
         texts: Columns of a csv file that hold texts, even where they look like numbers.
+        scratch: A folder for files that are not kept.
 
     Raises:
         DataError: it is no such table.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return Parquet(path)
+        return Parquet(path, scratch)
     return _read_json(path) if suffix in (*LINES, ".json") else _read_csv(path, texts)
 
 
