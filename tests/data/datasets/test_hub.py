@@ -132,3 +132,36 @@ def test_fashion_mnist_reads_the_hubs_files_too(tmp_path):
 def test_a_shape_must_be_known(cifar, tmp_path):
     with pytest.raises(ConfigError, match=r"spec\.shape is None"):
         files.parse(cifar[0], CONFIG | {"spec": {}}, tmp_path)
+
+
+def test_a_column_names_the_splits_and_one_keeps_groups_together(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    def encoded(number):
+        stream = io.BytesIO()
+        Image.new("L", (4, 4), number).save(stream, "PNG")
+        return stream.getvalue()
+
+    part = ["train", "val", "test", "train"] * 5
+    pictures = [b"?" if one == "val" else encoded(row) for row, one in enumerate(part)]
+    rows = {
+        "image": pictures,
+        "label": [0, 1] * 10,
+        "part": part,
+        "who": [n // 4 for n in range(20)],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "all.parquet")
+    config = {"name": "x", "modality": "image", "spec": {"shape": [1, 4, 4]}}
+    columns = {"split": "part", "group": "who"}
+    parsed = files.parse(tmp_path, config | {"columns": columns}, tmp_path)
+    numbers = [row for row, one in enumerate(part) if one != "val"]
+    assert parsed.columns["image"][:, 0, 0, 0].tolist() == numbers
+    assert parsed.labels["label"].tolist() == [row % 2 for row in numbers]
+    assert [numbers[i] for i in parsed.test] == list(range(2, 20, 4))
+    # A group of the source's train and test counts as two.
+    expected = [(row // 4, part[row]) for row in numbers]
+    assert len(set(zip(expected, parsed.groups.tolist(), strict=True))) == len(set(expected)) == 10
+    train_only = {"splits": {"train": "train", "test": None}, "columns": columns}
+    alone = files.parse(tmp_path, config | train_only, tmp_path)
+    assert not set(alone.groups[alone.train]) & set(alone.groups[alone.test])

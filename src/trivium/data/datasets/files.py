@@ -1,13 +1,20 @@
 """Data of a user's own and of the hub: folders, tables, shards and running text."""
 
-import hashlib
 import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
+from trivium.data.columns import (
+    BROKEN,
+    LACKS,
+    MediaColumn,
+    captions_of_rows,
+    decode_column,
+    joined_texts,
+)
 from trivium.data.config import (
     image_shape,
     number,
@@ -19,14 +26,14 @@ from trivium.data.config import (
     text_length,
 )
 from trivium.data.errors import ConfigError, DataError
-from trivium.data.formats.media import decode_pictures, decode_sounds
-from trivium.data.formats.tables import captions, encoded_or_path, is_empty, read_text
+from trivium.data.formats.tables import read_text
 from trivium.data.listing import (
     FILE,
     LABEL,
     TEST,
     TEXT_FILES,
     TRAIN,
+    UNUSED,
     Opened,
     column_values,
     folds_held_out,
@@ -34,20 +41,12 @@ from trivium.data.listing import (
     open_rows,
     sides,
 )
-from trivium.data.parsing import (
-    audio_part,
-    connected,
-    image_part,
-    in_order,
-    text_part,
-    tokenization,
-)
-from trivium.data.paths import below, visible_files
+from trivium.data.parsing import connected, in_order, text_part, tokenization
+from trivium.data.paths import visible_files
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed
 from trivium.types import Modality
 
-LACKS, BROKEN = -1, -2
 CHECKS = {"image": image_shape, "text": text_length, "audio": sound_settings}
 """What must be told of each modality, before any file is read."""
 Labels = dict[str, np.ndarray]
@@ -93,10 +92,11 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
     else:
         opened = open_classes(folder, str(config["modality"]))
     side = sides(opened, config)
+    has_test = bool((side == TEST).any())
     labels, tasks = _read_classes(opened, config)
     read = _several if len(media) > 1 else _single
     parsed, side = read(opened, media, side, labels, folder, config, scratch)
-    train, test, notes = _divide(parsed, side, config)
+    train, test, notes = _divide(parsed, side, has_test, config)
     return parsed._replace(tasks=tasks, train=train, test=test, notes=(*parsed.notes, *notes))
 
 
@@ -204,13 +204,13 @@ def _read_classes(opened: Sequence[Opened], config: Mapping[str, object]) -> tup
 
 
 def _divide(
-    parsed: Parsed, side: np.ndarray, config: Mapping[str, object]
+    parsed: Parsed, side: np.ndarray, has_test: bool, config: Mapping[str, object]
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Train and test as the data tell, or else a share of train as test; and what to note."""
     train, test = (np.flatnonzero(side == one) for one in (TRAIN, TEST))
     if column := section(config, "columns").get("fold"):
         return train, test, (f"Test is {column} {', '.join(map(str, folds_held_out(config)))}.",)
-    if len(test):
+    if has_test:
         return train, test, ()
     share = number(config, "test_fraction", 0.2)
     if not 0 < share < 1:
@@ -255,31 +255,20 @@ def _single(
     (one, columns) = next(iter(media.items()))
     notes: tuple[str, ...] = ()
     if one == "text":
-        texts = _joined(opened, columns)
-        kept = np.flatnonzero([bool(text.strip()) for text in texts])
-        if left := len(texts) - len(kept):
+        texts = joined_texts(opened, columns)
+        told = np.array([bool(text.strip()) for text in texts])
+        if left := int((~told).sum()):
             notes = (f"{left} rows without text were left out.",)
+        kept = np.flatnonzero(told & (side != UNUSED))
         part, side = text_part([texts[row] for row in kept], config), side[kept]
-        labels = {task: ids[kept] for task, ids in labels.items()}
-        groups = None if groups is None else groups[kept]
     else:
-        column = MediaColumn(opened, columns[0], folder, range(len(side)))
-        part, good = _decode(one, column, config, scratch)
-        side = np.where(good, side, LACKS)
-    return part._replace(labels=labels, groups=groups, notes=notes), side
-
-
-def _joined(opened: Sequence[Opened], columns: Sequence[str]) -> list[str]:
-    """The texts of each row, joined by line breaks; a file's own text."""
-    parts = []
-    for column in columns:
-        values = [read_text(v) if isinstance(v, Path) else v for v in column_values(opened, column)]
-        odd = next((v for v in values if v is not None and not isinstance(v, str)), None)
-        if odd is not None:
-            where = opened[0].rows.name
-            raise DataError(f"{where}: column {column!r} holds {odd!r:.60}, which is no text")
-        parts.append(cast(list[str | None], values))
-    return ["\n".join(value for value in row if value) for row in zip(*parts, strict=True)]
+        kept = np.flatnonzero(side != UNUSED)
+        marks = [row if one != UNUSED else None for row, one in enumerate(side)]
+        column = MediaColumn(opened, columns[0], folder, marks)
+        part, good = decode_column(column, one, config, scratch)
+        side = np.where(good[: len(kept)], side[kept], UNUSED)
+    part = part._replace(labels={task: ids[kept] for task, ids in labels.items()}, notes=notes)
+    return part if groups is None else part._replace(groups=groups[kept]), side
 
 
 def _several(
@@ -298,12 +287,12 @@ def _several(
     ]
     texts: list[list[str]] = [[]] * len(marks)
     if "text" in media:
-        texts = _captions(opened, media["text"])
+        texts = captions_of_rows(opened, media["text"])
     found: dict[Modality, Content] = {}
     for one, names in media.items():
         if one != "text":
             column = MediaColumn(opened, names[0], folder, marks, share=True)
-            part, good = _decode(one, column, part_config(config, one), scratch)
+            part, good = decode_column(column, one, part_config(config, one), scratch)
             found[one] = Content(part, column.rows(good), column.sums)
     kept, notes = _keep(opened, side, found, texts, config)
     keys = _group_keys(opened, side, config)
@@ -335,118 +324,12 @@ def _several(
     return parsed, side[of_item]
 
 
-class MediaColumn:
-    """Iterates over the pictures or sounds of a column as (name, file or bytes).
-
-    Args:
-        opened: The rows.
-        column: Its name.
-        folder: What paths must not leave.
-        marks: Of each row: what else must be equal for two rows to share something; None for a
-            row that is passed over.
-        share: Whether equal bytes are one, and cells may be empty.
-    """
-
-    def __init__(
-        self,
-        opened: Sequence[Opened],
-        column: str,
-        folder: Path,
-        marks: Sequence[Hashable | None],
-        *,
-        share: bool = False,
-    ) -> None:
-        self.opened, self.column, self.folder = opened, column, folder
-        self.marks, self.share = marks, share
-        self.sums: list[str | None] = [None] * len(marks)
-        """Sha256 of what each row has, where equal ones are one; known after iterating."""
-        self._distinct: dict[Hashable, int] = {}
-        self._rows = np.full(len(marks), LACKS, np.int64)
-
-    def __iter__(self) -> Iterator[tuple[str, Path | bytes]]:
-        row = -1
-        for one in self.opened:
-            for place, value in enumerate(one.rows.values(self.column)):
-                row += 1
-                if self.marks[row] is None or (self.share and is_empty(value)):
-                    continue
-                name, source = self._source(value, f"{one.rows.name}, row {place}", one.base)
-                known = len(self._distinct)
-                self._rows[row] = self._distinct.setdefault(self._key(row, source), known)
-                if len(self._distinct) > known:
-                    yield name, source
-        if not self._distinct:
-            raise DataError(f"{self.opened[0].rows.name}: column {self.column!r} is always empty")
-
-    @property
-    def num_distinct(self) -> int:
-        """How many different ones there are, known after iterating."""
-        return len(self._distinct)
-
-    def rows(self, good: np.ndarray) -> np.ndarray:
-        """What each row of the tables names: a row of what was decoded, -1 nothing, -2 broken.
-
-        Args:
-            good: Which of the distinct ones could be decoded.
-        """
-        whole = good[np.maximum(self._rows, 0)]
-        return np.where((self._rows >= 0) & ~whole, BROKEN, self._rows)
-
-    def _key(self, row: int, source: Path | bytes) -> Hashable:
-        if not self.share:
-            return row
-        content = source
-        if isinstance(source, Path):
-            content = source.read_bytes() if source.is_file() else str(source).encode()
-        self.sums[row] = hashlib.sha256(cast(bytes, content)).hexdigest()
-        return (self.marks[row], self.sums[row])
-
-    def _source(self, value: object, name: str, base: Path) -> tuple[str, Path | bytes]:
-        """A cell's name for messages and its content; a path as seen from its table or `folder`."""
-        found = encoded_or_path(value)
-        if isinstance(found, Path):
-            return str(found), found
-        if isinstance(found, bytes):
-            told = value.get("path") if isinstance(value, dict) else None
-            return f"{name}, {told}" if told else name, found
-        if found is None:
-            raise DataError(f"{name}: column {self.column!r} holds no file, but {type(value)}")
-        near = below(self.folder, found, name, base)
-        path = near if near.is_file() else below(self.folder, found, name)
-        return f"{name}, {found}", path
-
-
 class Content(NamedTuple):
     """What the rows of the tables name of a modality, and the checksum of each (None: nothing)."""
 
     part: Parsed
     rows: np.ndarray
     sums: Sequence[str | None]
-
-
-def _decode(
-    modality: Modality, column: MediaColumn, config: Mapping[str, Any], scratch: Path
-) -> tuple[Parsed, np.ndarray]:
-    """The pictures or sounds of a column, and which of them could be decoded."""
-    on_error, total = plain_option(config, "on_error", ("raise", "skip")), len(column.marks)
-    if modality == "image":
-        pictures, good = decode_pictures(column, total, image_shape(config), scratch, on_error)
-        return image_part(pictures[: column.num_distinct]), good
-    settings, _ = sound_settings(config)
-    clips = decode_sounds(column, total, settings.rate, scratch, on_error)
-    return audio_part(clips, config), clips.good
-
-
-def _captions(opened: Sequence[Opened], columns: Sequence[str]) -> list[list[str]]:
-    """The captions of each row of all files, out of one column or several."""
-    found: list[list[str]] = []
-    for one in opened:
-        cells = zip(*(one.rows.values(column) for column in columns), strict=True)
-        for row, of_row in enumerate(cells):
-            name = f"{one.rows.name}, row {row}: column"
-            pairs = zip(columns, of_row, strict=True)
-            found.append([text for c, cell in pairs for text in captions(cell, f"{name} {c!r}")])
-    return found
 
 
 def _keep(
