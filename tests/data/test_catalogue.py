@@ -21,7 +21,7 @@ def config(tmp_path):
         "name": "mine",
         "modality": "image",
         "licence": "mine",
-        "parser": "trivium.data.datasets.imagefolder",
+        "parser": "trivium.data.datasets.files",
         "sources": [{"kind": "folder", "path": str(tmp_path / "mine")}],
         "spec": SPEC,
     }
@@ -84,7 +84,7 @@ def test_recorded_facts_give_the_spec_before_any_data():
         "name": "known",
         "modality": "image",
         "licence": "x",
-        "parser": "trivium.data.datasets.hub",
+        "parser": "trivium.data.datasets.files",
         "spec": {
             "shape": [3, 32, 32],
             "tasks": {"fine": 100, "coarse": 20},
@@ -133,10 +133,10 @@ def test_recorded_facts_must_be_true(config, tmp_path, fact):
 
 @pytest.mark.parametrize(
     "parser",
-    ["os", "trivium.data.datasets.none", "trivium.data.datasets", "trivium.data.datasets.idx", ""],
+    ["os", "trivium.data.datasets.none", "trivium.data.datasets", "trivium.data.formats.svg", ""],
 )
-def test_only_parsers_of_the_datasets_room_are_loaded(parser):
-    known = "fashion_mnist, hub, imagefolder, .*, mnist, .*, synthetic"
+def test_only_modules_of_the_package_of_parsers_are_loaded(parser):
+    known = "emoji, fashion_mnist, files, mnist, .*, synthetic"
     with pytest.raises(ConfigError, match=f"unknown parser.*{known}"):
         load_parser(parser)
 

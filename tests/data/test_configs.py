@@ -10,8 +10,7 @@ from omegaconf import OmegaConf
 
 from trivium.data.config import check_config, config_digest, entries
 from trivium.data.prepare import load_parser, prepare, spec_from_config
-from trivium.data.sources import build_sources
-from trivium.data.sources.hub import HubSource
+from trivium.data.sources import HubSource, build_sources
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 OPEN = {

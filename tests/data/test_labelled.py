@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from trivium.data.labelled import Labelled
 from trivium.data.prepare import prepare
+from trivium.data.store import Labelled
 
 DATA = {
     "name": "synthetic",

@@ -10,10 +10,7 @@ from typing import NamedTuple
 from trivium.data.cache import cache_folder, content_sum, discard, place, warn_of_sum
 from trivium.data.errors import ArchiveError, DataError, SourceUnavailable
 from trivium.data.progress import announce
-from trivium.data.sources import build_sources
-from trivium.data.sources.base import Source
-from trivium.data.sources.bundle import Bundle
-from trivium.data.sources.local import CacheSource, FolderSource
+from trivium.data.sources import Bundle, CacheSource, FolderSource, Source, build_sources
 from trivium.data.unpack import unpack
 
 PLAIN = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".md", ".text"}

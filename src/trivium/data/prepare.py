@@ -26,7 +26,7 @@ from trivium.data.errors import ConfigError, SourceUnavailable, StoreError
 from trivium.data.fetch import Fetched, fetch
 from trivium.data.meta import Meta
 from trivium.data.progress import announce
-from trivium.data.sources.local import FolderSource
+from trivium.data.sources import FolderSource
 from trivium.data.store import Store, resolve_task
 from trivium.data.writer import Origin, Parsed, write_store
 from trivium.types import DataSpec, Modalities
@@ -130,21 +130,13 @@ def load_parser(path: str) -> Parse:
     """The `parse` of the module of a dotted path, which must lie below `trivium.data.datasets`.
 
     Raises:
-        ConfigError: it lies elsewhere or is no parser; lists the known ones.
+        ConfigError: it lies elsewhere; lists those that there are.
     """
-    package = importlib.import_module(PARSERS)
+    known = [one.name for one in pkgutil.iter_modules(importlib.import_module(PARSERS).__path__)]
     parent, _, name = path.rpartition(".")
-    if parent == PARSERS and name in (m.name for m in pkgutil.iter_modules(package.__path__)):
-        module = importlib.import_module(path)
-        if hasattr(module, "parse"):
-            return cast(Parse, module.parse)
-    known = ", ".join(_known(package.__path__))
-    raise ConfigError(f"unknown parser {path!r}; {PARSERS} has: {known}")
-
-
-def _known(paths: Sequence[str]) -> list[str]:
-    names = [module.name for module in pkgutil.iter_modules(paths)]
-    return [n for n in names if hasattr(importlib.import_module(f"{PARSERS}.{n}"), "parse")]
+    if parent != PARSERS or name not in known:
+        raise ConfigError(f"unknown parser {path!r}; {PARSERS} has: {', '.join(known)}")
+    return cast(Parse, importlib.import_module(path).parse)
 
 
 def _reusable(config: Mapping[str, object], folder: Path, digest: str) -> Store | None:

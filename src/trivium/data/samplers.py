@@ -1,5 +1,6 @@
 """The order of samples as a function of (seed, step): shuffled, by length, or stratified."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -72,33 +73,41 @@ WINDOW = 32
 """Batches that are sorted together: enough for little padding, few enough to stay mixed."""
 
 
-class Buckets:
-    """An epoch's permutation, sorted by length within windows of 32 batches, batches reshuffled.
-
-    Which samples meet in a window is random and new in each epoch, so is the order of the
-    batches; within a batch lengths are alike, so that little is padded. A pure function of the
-    seed and the epoch.
+class Order(ABC):
+    """An epoch's order of the pool as a pure function of the seed and the epoch.
 
     Args:
-        lengths: Tokens of each sample of the pool, as they will be seen.
+        values: Of each sample of the pool: what the order depends on.
         batch_size: Samples of a step.
     """
 
-    def __init__(self, lengths: Int64[np.ndarray, " pool"], *, batch_size: int) -> None:
-        self.lengths = lengths
+    def __init__(self, values: Int64[np.ndarray, " pool"], *, batch_size: int) -> None:
+        self.values = values
         self.batch_size = batch_size
         self._order = lru_cache(maxsize=2)(self._make)
 
     def __call__(self, seed: int, epoch: int, size: int) -> Int64[np.ndarray, " pool"]:
-        """Positions in the pool; those behind the last whole batch come last."""
+        """Positions in the pool: those of its whole batches first."""
         return self._order(seed, epoch, size)
+
+    @abstractmethod
+    def _make(self, seed: int, epoch: int, size: int) -> np.ndarray: ...
+
+
+class Buckets(Order):
+    """An epoch's permutation, sorted by length within windows of 32 batches, batches reshuffled.
+
+    Which samples meet in a window is random and new in each epoch, so is the order of the
+    batches; within a batch lengths are alike, so that little is padded. The values are the tokens
+    of each sample, as they will be seen.
+    """
 
     def _make(self, seed: int, epoch: int, size: int) -> np.ndarray:
         order = permutation(seed, epoch, size)
         num_batches = size // self.batch_size
         whole = num_batches * self.batch_size
         batches = [
-            window[np.argsort(self.lengths[window], kind="stable")].reshape(-1, self.batch_size)
+            window[np.argsort(self.values[window], kind="stable")].reshape(-1, self.batch_size)
             for window in np.split(
                 order[:whole], np.arange(WINDOW, num_batches, WINDOW) * self.batch_size
             )
@@ -109,34 +118,21 @@ class Buckets:
         return order
 
 
-class Strata:
+class Strata(Order):
     """An epoch whose batches hold samples of one stratum each, such as one language.
 
     Every stratum gets batches in proportion to its samples (largest remainders); its samples come
-    in a fresh order, from the beginning again where its last batch is not full. A pure function of
-    the seed and the epoch.
-
-    Args:
-        strata: The stratum of each sample of the pool.
-        batch_size: Samples of a step; no stratum may be smaller.
+    in a fresh order, from the beginning again where its last batch is not full. The values are the
+    stratum of each sample, none smaller than a batch.
     """
-
-    def __init__(self, strata: Int64[np.ndarray, " pool"], *, batch_size: int) -> None:
-        self.strata = strata
-        self.batch_size = batch_size
-        self._order = lru_cache(maxsize=2)(self._make)
-
-    def __call__(self, seed: int, epoch: int, size: int) -> Int64[np.ndarray, " pool"]:
-        """Positions in the pool, as many as fill its whole batches."""
-        return self._order(seed, epoch, size)
 
     def _make(self, seed: int, epoch: int, size: int) -> np.ndarray:
         generator = np.random.Generator(np.random.PCG64([seed, epoch, 2]))
         num_batches = size // self.batch_size
-        names, counts = np.unique(self.strata, return_counts=True)
+        names, counts = np.unique(self.values, return_counts=True)
         batches = []
         for name, share in zip(names, _shares(counts, num_batches), strict=True):
-            members = generator.permutation(np.flatnonzero(self.strata == name))
+            members = generator.permutation(np.flatnonzero(self.values == name))
             batches.append(np.resize(members, (share, self.batch_size)))
         shuffled = generator.permutation(num_batches)
         order: np.ndarray = np.concatenate(batches)[shuffled].ravel()

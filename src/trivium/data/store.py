@@ -255,6 +255,25 @@ class Store:
         return self._arrays[file]
 
 
+class Labelled(Store):
+    """A store whose train split is some labelled items alone, such as those of a label draw.
+
+    Everything else is as in the store itself.
+
+    Args:
+        store: An open store.
+        items: What its train split shall be.
+    """
+
+    def __init__(self, store: Store, items: Int64[np.ndarray, " item"]) -> None:
+        super().__init__(store.folder, store.meta, store.fingerprint)
+        self.items = items
+
+    def split(self, name: str) -> Int64[np.ndarray, " index"]:
+        """The labelled items as `train`; `validation` and `test` as ever."""
+        return self.items if name == "train" else super().split(name)
+
+
 def offsets_file(column: str) -> str:
     """The file that says where the samples of a ragged column begin."""
     return f"{column}.offsets.int64.npy"

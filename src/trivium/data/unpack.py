@@ -83,14 +83,18 @@ class _Writer:
         if self.num_bytes + size > self.bounds.max_bytes:
             raise ArchiveError(f"{self.archive} unpacks to more than {self.bounds.max_bytes} bytes")
         path.parent.mkdir(parents=True, exist_ok=True)
-        left = size
         with path.open("wb") as target:
-            while left and (chunk := stream.read(min(left, CHUNK))):
-                target.write(chunk)
-                left -= len(chunk)
-        if left:
-            raise EOFError(f"{name} ends {left} bytes early")
+            _copy(name, stream, target, size)
         self.num_bytes += size
+
+
+def _copy(name: str, stream: _Readable, target: IO[bytes], size: int) -> None:
+    left = size
+    while left and (chunk := stream.read(min(left, CHUNK))):
+        target.write(chunk)
+        left -= len(chunk)
+    if left:
+        raise EOFError(f"{name} ends {left} bytes early")
 
 
 def _untar(archive: Path, writer: _Writer) -> None:
@@ -136,7 +140,7 @@ def _undeb(archive: Path, writer: _Writer) -> None:
                     _fsys_tarfile(archive, inner)
                 else:
                     with inner.open("wb") as target:
-                        shutil.copyfileobj(_Section(stream, size), target)
+                        _copy(name, stream, target, size)
                 break
             stream.seek(size + size % 2, 1)
         else:
@@ -156,16 +160,3 @@ def _fsys_tarfile(archive: Path, inner: Path) -> None:
         done = subprocess.run([tool, "--fsys-tarfile", archive], stdout=target, check=False)
     if done.returncode:
         raise EOFError("dpkg-deb cannot read it")
-
-
-class _Section:
-    """The next `size` bytes of a stream as a stream."""
-
-    def __init__(self, stream: IO[bytes], size: int) -> None:
-        self.stream = stream
-        self.left = size
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self.stream.read(min(self.left, size if size >= 0 else self.left))
-        self.left -= len(chunk)
-        return chunk

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
 from trivium.data.cache import file_sum
 from trivium.data.errors import DataError
 from trivium.data.meta import File, Meta, check_rows, describe_rows
 from trivium.data.spectrogram import SoundSettings
 from trivium.data.splits import carve
-from trivium.data.statistics import channel_statistics
 from trivium.data.store import GROUPS, META, STRATA, TOKENIZER, Store, offsets_file, rows_file
 from trivium.types import Modality, together
+
+CHUNK = 4096
+"""Pictures whose values are counted together."""
 
 
 class TokenizerSettings(NamedTuple):
@@ -261,6 +264,26 @@ def _sounds(waves: Waves, train: np.ndarray, scratch: Path) -> _Content:
     seconds = waves.frames * waves.settings.hop / waves.settings.rate
     note = f"{cut} clips are longer than {seconds:.3g} s: an encoder is shown their beginning."
     return _Content(arrays, {}, facts, (note,) if cut else ())
+
+
+def channel_statistics(
+    images: UInt8[np.ndarray, "sample channel height width"], indices: Int64[np.ndarray, " index"]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of some pictures, in [0, 1], to six decimals.
+
+    Counts how often each of the 256 values occurs, so that no rounding depends on the order of
+    a sum.
+    """
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(indices), CHUNK):
+        chunk = np.asarray(images[indices[start : start + CHUNK]])
+        for channel, total in enumerate(counts):
+            total += np.bincount(chunk[:, channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1))
+    return tuple(float(m.round(6)) for m in mean), tuple(float(s.round(6)) for s in std)
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from jaxtyping import Float, Int64
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from trivium.data.labelled import Labelled
-from trivium.data.store import Store
+from trivium.data.store import Labelled, Store
 from trivium.evaluation.metrics import measure
 from trivium.evaluation.protocol import PROTOCOL, Protocol
 from trivium.evaluation.results import Evaluation, Record, record

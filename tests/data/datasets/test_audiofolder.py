@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from trivium.data.datasets import audiofolder
+from trivium.data.datasets import files
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.prepare import prepare
 
 RATE = 8000
 CONFIG = {
     "name": "mine",
+    "modality": "audio",
     "spectrogram": {"rate": RATE, "window": 256, "hop": 80, "bands": 16, "low": 60, "high": 3900},
     "spec": {"shape": [1, 20, 16]},
 }
@@ -33,7 +34,7 @@ def classes(folder, num=10):
 
 
 def parse(folder, tmp_path, **options):
-    return audiofolder.parse(folder, CONFIG | options, tmp_path)
+    return files.parse(folder, CONFIG | options, tmp_path)
 
 
 def heights(parsed):

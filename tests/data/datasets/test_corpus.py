@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.data.datasets import corpus
-from trivium.data.datasets.corpus import passages
+from trivium.data.datasets import files
+from trivium.data.datasets.files import passages
 from trivium.data.errors import DataError
 
 CONFIG = {
     "name": "novels",
+    "modality": "text",
     "passage": 30,
     "tokenizer": {"kind": "byte"},
     "spec": {"shape": [64]},
@@ -78,7 +79,7 @@ def novel(name, num):
 
 
 def parse(folder, **change):
-    return corpus.parse(folder, CONFIG | change, folder)
+    return files.parse(folder, CONFIG | change, folder)
 
 
 def test_files_are_read_in_the_order_of_their_paths(tmp_path):

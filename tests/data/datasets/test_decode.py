@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from trivium.data.datasets import images as module
-from trivium.data.datasets.images import decode
 from trivium.data.errors import DataError
+from trivium.data.formats import media as module
+from trivium.data.formats.media import decode_picture as decode
 
 
 def png(image, kind="PNG", **options):

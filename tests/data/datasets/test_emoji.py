@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from trivium.data.datasets import emoji
-from trivium.data.datasets.iconify import VENDORS, concept
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.formats.iconify import VENDORS, concept
 from trivium.data.writer import Origin, write_store
 
 NUM = 20
@@ -15,7 +15,7 @@ RUNNERS = {"1f3c3": "person running", "1f3c3-200d-2642-fe0f": "man running"}
 FLAGS = {"1f1f3-1f1f4": "flag-norway", "1f1e7-1f1fb": "flag-bouvet-island"}
 FOODS = {f"{0x1F345 + i:x}": f"food-{i}" for i in range(NUM)}
 NAMES = {**{key: name.replace(" ", "-") for key, name in RUNNERS.items()}, **FLAGS, **FOODS}
-CONFIG = {"name": "emoji", "spec": {"shape": [3, 8, 8]}, "split": "concept"}
+CONFIG = {"name": "emoji", "modality": "image", "spec": {"shape": [3, 8, 8]}, "split": "concept"}
 WITHOUT_CHARS = ("noto-v1", "emojione", "emojione-v1")
 VENDOR = CONFIG | {"split": "vendor", "held_out": "openmoji"}
 

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from trivium.data.datasets import emoji, emoji_pairs
-from trivium.data.datasets.emoji_pairs import caption, read_keywords
-from trivium.data.datasets.iconify import VENDORS
+from trivium.data.datasets import emoji
+from trivium.data.datasets.emoji import caption, read_keywords
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.formats.iconify import VENDORS
 from trivium.data.prepare import spec_from_config
 from trivium.data.writer import Origin, write_store
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def parse(folder, config=CONFIG):
-    return emoji_pairs.parse(folder, config, folder)
+    return emoji.parse(folder, config, folder)
 
 
 def captions(parsed):

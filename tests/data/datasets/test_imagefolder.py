@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trivium.data.datasets import imagefolder
+from trivium.data.datasets import files
 from trivium.data.errors import ConfigError, DataError
 
-CONFIG = {"name": "mine", "spec": {"shape": [3, 8, 8]}}
+CONFIG = {"name": "mine", "modality": "image", "spec": {"shape": [3, 8, 8]}}
 
 
 def picture(path, colour, size=(12, 10)):
@@ -20,7 +20,7 @@ def classes(folder, num=10):
 
 
 def parse(folder, tmp_path, **options):
-    return imagefolder.parse(folder, CONFIG | options, tmp_path)
+    return files.parse(folder, CONFIG | options, tmp_path)
 
 
 def test_class_folders_become_labels_and_a_fifth_test(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from trivium.data.datasets import mediatable
+from trivium.data.datasets import files
 from trivium.data.errors import ConfigError, DataError
 from trivium.data.prepare import prepare
 from trivium.data.writer import Origin, write_store
@@ -88,7 +88,7 @@ def write_files(folder, numbers, what=picture, ending="png"):
 
 def parse(folder, tmp_path, **change):
     (tmp_path / "scratch").mkdir(exist_ok=True)
-    return mediatable.parse(folder, CONFIG | change, tmp_path / "scratch")
+    return files.parse(folder, CONFIG | change, tmp_path / "scratch")
 
 
 def seen(parsed):
@@ -140,7 +140,7 @@ def test_paths_in_a_table(table, tmp_path, kind):
     assert seen(parsed) == PAIRS
     assert list(parsed.parts) == ["image", "text"]
     assert (len(parsed.train), len(parsed.test)) == (8, 2)
-    assert parsed.notes == ("The table has no test split: 0.2 of its groups are test.",)
+    assert parsed.notes == ("The source has no test split: 0.2 of its groups are test.",)
 
 
 def test_paths_are_seen_from_the_table_or_from_the_whole_folder(table, tmp_path):
@@ -248,7 +248,7 @@ def test_files_name_the_splits(table, tmp_path):
     assert (parsed.train.tolist(), parsed.test.tolist()) == (list(range(6)), list(range(6, 10)))
     assert seen(parsed) == PAIRS
     (table / "test-0.csv").rename(table / "more.csv")
-    with pytest.raises(DataError, match="no files of split test or dev; found"):
+    with pytest.raises(DataError, match="no files of split dev or test; found"):
         parse(table, tmp_path, splits={"train": "train", "test": "dev"})
 
 
@@ -317,7 +317,7 @@ def test_something_broken_names_its_row(table, tmp_path):
         ("a.jsonl", '{"image": 3, "caption": "x"}\n', "row 0: column 'image' holds no file"),
         ("a.jsonl", '{}\n{"image": \n', r"a\.jsonl: row 1 is no mapping in json"),
         ("a.jsonl", "[1]\n", r"a\.jsonl: row 0 is no mapping in json"),
-        ("a.parquet", "?", "holds a broken file"),
+        ("a.parquet", "?", r"a\.parquet is a broken file"),
         ("a.tar", "?" * 600, r"a\.tar is no whole tar file"),
         ("a.xlsx", "?", r"no rows in .*; known kinds are: \.parquet \.csv"),
     ],
@@ -342,7 +342,7 @@ def test_a_wrong_table_is_named(tmp_path, name, text, message):
 )
 def test_media_name_a_column_for_each_modality(table, tmp_path, media):
     write_csv(table, "a.csv", rows())
-    with pytest.raises(ConfigError, match=r"media is .*, modality image\+text; name a column"):
+    with pytest.raises(ConfigError, match=r"media is .*, modality is image\+text; name a column"):
         parse(table, tmp_path, media=media)
 
 
@@ -397,7 +397,7 @@ def test_one_shard_alone_is_unpacked_by_the_fetcher(tmp_path):
     write_tar(tmp_path / "data", "a.tar", samples(NUMBERS))
     config = CONFIG | {
         "licence": "none",
-        "parser": "trivium.data.datasets.mediatable",
+        "parser": "trivium.data.datasets.files",
         "sources": [{"kind": "folder", "path": str(tmp_path / "data" / "a.tar")}],
         "spec": {
             "tasks": {},

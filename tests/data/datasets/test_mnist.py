@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trivium.data.datasets import mnist
-from trivium.data.datasets.idx import read_idx
+from trivium.data.datasets.mnist import read_idx
 from trivium.data.errors import DataError
 
 

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from trivium.data.datasets.soundfont import Player
+from trivium.data.datasets.notes import Player
 from trivium.data.errors import DataError
 
 from .sf2 import soundfont

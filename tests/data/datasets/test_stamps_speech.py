@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.data.datasets import stamps_speech
-from trivium.data.datasets.layout import connected
-from trivium.data.datasets.tuxpaint import categories, read_captions
+from trivium.data.datasets import stamps as parser
+from trivium.data.datasets.stamps import categories, read_captions
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.parsing import connected
 from trivium.data.writer import Origin, write_store
 
 from .tuxpaint import Stamps, tone
 
 CONFIG = {
     "name": "stamps",
+    "modality": "audio",
     "languages": ["fr"],
     "spectrogram": {"rate": 8000, "window": 256, "hop": 80, "bands": 16, "low": 60, "high": 3900},
     "spec": {"shape": [1, 20, 16]},
@@ -33,7 +34,7 @@ def fill(stamps, folder, num, **options):
 
 def parse(stamps, tmp_path, **change):
     (tmp_path / "scratch").mkdir(exist_ok=True)
-    return stamps_speech.parse(stamps.root, CONFIG | change, tmp_path / "scratch")
+    return parser.parse(stamps.root, CONFIG | change, tmp_path / "scratch")
 
 
 def test_the_task_is_the_top_folder_and_small_ones_are_other(stamps, tmp_path):
@@ -125,7 +126,7 @@ def test_a_language_without_clips_is_named(stamps, tmp_path):
     with pytest.raises(DataError, match=r"no descriptions in de, it in .*; there are some in: en"):
         parse(stamps, tmp_path, languages=["de", "fr", "it"])
     with pytest.raises(DataError, match="there are some in: no language"):
-        stamps_speech.parse(tmp_path / "scratch", CONFIG, tmp_path)
+        parser.parse(tmp_path / "scratch", CONFIG, tmp_path)
 
 
 @pytest.mark.parametrize("languages", [None, [], "fr", [1], {"fr": 1}])

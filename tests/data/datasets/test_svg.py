@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trivium.data.datasets.svg import Bounds, Box, render
 from trivium.data.errors import DataError
+from trivium.data.formats.svg import Bounds, Box, render
 
 BOX = Box(0, 0, 8, 8)
 RED = '<rect width="8" height="8" fill="#f00"/>'

@@ -1,7 +1,7 @@
 import pytest
 
-from trivium.data.datasets.svg import render_file
 from trivium.data.errors import DataError
+from trivium.data.formats.svg import render_file
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:own="urn:own" '
 

@@ -3,10 +3,16 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from trivium.data.datasets import synthetic
-from trivium.data.datasets.latents import FACTORS
+from trivium.data.datasets.synthetic import FACTORS
 from trivium.data.errors import ConfigError
 
-CONFIG = {"name": "synthetic", "num_train": 900, "num_test": 300, "spec": {"shape": [3, 32, 32]}}
+CONFIG = {
+    "name": "synthetic",
+    "modality": "image",
+    "num_train": 900,
+    "num_test": 300,
+    "spec": {"shape": [3, 32, 32]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,7 @@ def test_colour_is_found_unless_it_is_hidden(parsed, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"spec": {"shape": [1, 32, 32]}}, r"expected \[3, size, size\]"),
+        ({"spec": {"shape": [1, 32, 32]}}, r"must be \[3, size, size\]"),
         ({"visible": ["smell"]}, "unknown factor 'smell'"),
         ({"num_train": "many"}, "num_train is 'many'; expected a number"),
     ],

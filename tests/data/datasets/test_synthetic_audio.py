@@ -6,9 +6,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trivium.data.datasets import synthetic_audio
-from trivium.data.datasets.synthetic_audio import FACTORS, PITCHES, TIMBRES
+from trivium.data.datasets import synthetic
+from trivium.data.datasets.synthetic import TONE_FACTORS as FACTORS
 from trivium.data.errors import ConfigError
+from trivium.data.formats.synthesis import PITCHES, TIMBRES
 from trivium.data.prepare import prepare, spec_from_config
 from trivium.data.spectrogram import log_mels
 
@@ -16,6 +17,7 @@ RATE, LONGEST = 8000, 48 * 80
 SPECTROGRAM = {"rate": RATE, "window": 256, "hop": 80, "bands": 32, "low": 60, "high": 3900}
 CONFIG = {
     "name": "synthetic_audio",
+    "modality": "audio",
     "num_train": 450,
     "num_test": 150,
     "spectrogram": SPECTROGRAM,
@@ -26,7 +28,7 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def make(tmp_path_factory):
     def build(**change):
-        return synthetic_audio.parse(None, CONFIG | change, tmp_path_factory.mktemp("scratch"))
+        return synthetic.parse(None, CONFIG | change, tmp_path_factory.mktemp("scratch"))
 
     return build
 
@@ -199,7 +201,10 @@ def test_hiding_keeps_the_labels(parsed, hidden):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"visible": ["smell"]}, "unknown smell; factors: timbre, pitch, envelope, noise, length"),
+        (
+            {"visible": ["smell"]},
+            "unknown factor 'smell'; there are: timbre, pitch, envelope",
+        ),
         ({"num_train": "many"}, "num_train is 'many'; expected a number"),
         ({"seed": "x"}, "seed is 'x'; expected a number"),
         ({"spec": {"shape": [1, 48, 40]}}, r"expected \[1, frames, 32\]"),

@@ -9,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trivium.data.datasets import synthetic_pairs
-from trivium.data.datasets.latents import FACTORS
-from trivium.data.datasets.shapes import COLOURS
+from trivium.data.datasets import synthetic
+from trivium.data.datasets.synthetic import FACTORS
 from trivium.data.errors import ConfigError
+from trivium.data.formats.synthesis import COLOURS
 from trivium.data.prepare import prepare, spec_from_config
 from trivium.data.spectrogram import log_mels
 from trivium.data.writer import Origin, write_store
@@ -49,7 +49,7 @@ ORIGIN = Origin("", "", "", "")
 def make(tmp_path_factory):
     def build(**change):
         scratch = tmp_path_factory.mktemp("scratch")
-        return synthetic_pairs.parse(None, CONFIG | change, scratch)
+        return synthetic.parse(None, CONFIG | change, scratch)
 
     return build
 
@@ -200,12 +200,12 @@ def test_the_size_can_be_told_by_all(make):
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_only_modalities_that_show_a_factor_depend_on_it(make, parsed, monkeypatch, factor):
-    def changed(num, rng):
-        found = drawn(num, rng)
+    def changed(factors, num, rng):
+        found = drawn(factors, num, rng)
         return found | {factor: (found[factor] + 1) % len(FACTORS[factor])}
 
-    drawn = synthetic_pairs.draw_latents
-    monkeypatch.setattr(synthetic_pairs, "draw_latents", changed)
+    drawn = synthetic.draw_latents
+    monkeypatch.setattr(synthetic, "draw_latents", changed)
     other = make()
     assert (other.labels[factor] != parsed.labels[factor]).all()
     before, after = content(parsed), content(other)

@@ -7,13 +7,14 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import RidgeClassifier
 
-from trivium.data.datasets import synthetic_text
-from trivium.data.datasets.synthetic_text import FACTORS
+from trivium.data.datasets import synthetic
+from trivium.data.datasets.synthetic import TEXT_FACTORS as FACTORS
 from trivium.data.errors import ConfigError
 from trivium.data.prepare import prepare, spec_from_config
 
 CONFIG = {
     "name": "synthetic_text",
+    "modality": "text",
     "num_train": 900,
     "num_test": 300,
     "tokenizer": {"kind": "byte"},
@@ -24,7 +25,7 @@ CLAUSE = re.compile(r"the (\w+) (\w+) (\w+) (\w+) the (\w+)")
 
 
 def make(**change):
-    return synthetic_text.parse(None, CONFIG | change, Path())
+    return synthetic.parse(None, CONFIG | change, Path())
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_all_factors_may_be_hidden():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"visible": ["smell"]}, "unknown smell; factors: topic, mood, time, count"),
+        ({"visible": ["smell"]}, "unknown factor 'smell'; there are: topic, mood, time, count"),
         ({"num_train": "many"}, "num_train is 'many'; expected a number"),
         ({"seed": "x"}, "seed is 'x'; expected a number"),
         ({"spec": {"shape": [3, 32, 32]}}, r"expected \[length\]"),

@@ -4,11 +4,16 @@ import zipfile
 import numpy as np
 import pytest
 
-from trivium.data.datasets import textfolder
-from trivium.data.datasets.folders import read_text
+from trivium.data.datasets import files
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.formats.tables import read_text
 
-CONFIG = {"name": "mine", "tokenizer": {"kind": "byte"}, "spec": {"shape": [64]}}
+CONFIG = {
+    "name": "mine",
+    "modality": "text",
+    "tokenizer": {"kind": "byte"},
+    "spec": {"shape": [64]},
+}
 
 
 def write(path, text):
@@ -23,7 +28,7 @@ def classes(folder, num=10):
 
 
 def parse(folder, tmp_path, **options):
-    return textfolder.parse(folder, CONFIG | options, tmp_path)
+    return files.parse(folder, CONFIG | options, tmp_path)
 
 
 def test_class_folders_become_labels_and_a_fifth_test(tmp_path):

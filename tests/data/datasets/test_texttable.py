@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from trivium.data.datasets import texttable
+from trivium.data.datasets import files
 from trivium.data.errors import ConfigError, DataError
 
 datasets = pytest.importorskip("datasets")
@@ -13,15 +13,14 @@ TOPICS = ["World", "Sports", "Business", "Sci/Tech"]
 KINDS = ["Company", "EducationalInstitution", "Artist", "Athlete", "OfficeHolder",
          "MeanOfTransportation", "Building", "NaturalPlace", "Village", "Animal", "Plant", "Album",
          "Film", "WrittenWork"]  # fmt: skip
-CONFIG = {"name": "mine", "tokenizer": {"kind": "byte"}, "spec": {"shape": [64]}}
+CONFIG = {
+    "name": "mine",
+    "modality": "text",
+    "tokenizer": {"kind": "byte"},
+    "spec": {"shape": [64]},
+}
 OWN = {"columns": {"text": "text", "tasks": {"label": "label"}}, "splits": {"train": "train"}}
 BOTH = {"splits": {"train": "train", "test": "test"}}
-
-
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path_factory, monkeypatch):
-    """What the library loads from csv and jsonl is kept apart."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("hf")))
 
 
 def parquet(folder, split, columns, names=None, shards=1):
@@ -59,7 +58,7 @@ def reviews(first, num):
 
 
 def parse(folder, tmp_path, **change):
-    return texttable.parse(folder, CONFIG | OWN | change, tmp_path / "scratch")
+    return files.parse(folder, CONFIG | OWN | change, tmp_path / "scratch")
 
 
 def of_split(store, split):
@@ -164,9 +163,7 @@ def test_a_single_file_is_a_table(tmp_path, prepared, kind):
     assert store.meta.counts == {"train": 36, "validation": 4, "test": 10}
     assert store.texts(np.arange(50)) == [text for text, _ in lines]
     assert store.labels().tolist() == [0, 1] * 25
-    assert store.meta.notes == (
-        "The source has no test split: a stratified fifth of it is taken as test.",
-    )
+    assert store.meta.notes == ("The source has no test split: 0.2 of its samples are test.",)
     assert np.bincount(store.labels()[store.split("test")]).tolist() == [5, 5]
 
 
@@ -256,10 +253,10 @@ def test_without_a_test_split_a_stratified_fifth_of_the_rows_with_text_is_taken(
     assert np.bincount(parsed.labels["label"][parsed.test]).tolist() == [4, 4]
     assert np.array_equal(np.sort(np.concatenate([parsed.train, parsed.test])), np.arange(38))
     assert len(parsed.notes) == 2
-    assert "fifth" in parsed.notes[0]
+    assert "2 rows without text" in parsed.notes[0]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["jsonl", "json", "parquet"])
 def test_numbers_are_no_texts(tmp_path, kind):
     table(tmp_path / "data" / f"r.{kind}", [(5 + row, "a") for row in range(9)])
     with pytest.raises(DataError, match="column 'text' holds 5, which is no text"):
@@ -285,7 +282,7 @@ def test_wrong_columns_are_named(tmp_path, kind):
 @pytest.mark.parametrize("text", [[], 5, {"a": "b"}])
 def test_a_text_column_is_a_name_or_a_list(tmp_path, text):
     parquet(tmp_path / "data", "train", rows("train", 4), ["a", "b"])
-    with pytest.raises(DataError, match=r"mine: columns\.text is .*; expected a name or a list"):
+    with pytest.raises(DataError, match=r"mine: columns has .*text.*; name a column for each"):
         parse(tmp_path / "data", tmp_path, columns={"text": text})
 
 
@@ -322,7 +319,7 @@ def test_what_cannot_be_loaded_is_one_clear_error(tmp_path, file, content):
 def test_a_missing_split_is_named(tmp_path):
     parquet(tmp_path / "data", "train", rows("train", 4), ["a", "b"])
     splits = {"train": "train", "test": "dev"}
-    with pytest.raises(DataError, match="no parquet files of split test or dev; found"):
+    with pytest.raises(DataError, match="no files of split dev or test; found"):
         parse(tmp_path / "data", tmp_path, splits=splits)
 
 
@@ -339,3 +336,10 @@ def test_recorded_facts_must_be_true(tmp_path, prepared):
         prepared("ag_news", tmp_path / "data", spec={"num_samples": 108000})
     with pytest.raises(ConfigError, match=r"spec\.vocabulary: 8192, the data have"):
         prepared("ag_news", tmp_path / "data", spec={"vocabulary": 8192})
+
+
+def test_the_users_cache_of_the_library_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    parquet(tmp_path / "data", "train", rows("train", 20), ["a", "b"])
+    assert len(parse(tmp_path / "data", tmp_path).texts) == 20
+    assert not (tmp_path / "hf").exists()

@@ -1,6 +1,7 @@
-"""Emoji: colour drawings of seven vendors, with Unicode's groups and subgroups."""
+"""Emoji: colour drawings of seven vendors, with Unicode's groups and subgroups, or captions."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,16 +10,27 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trivium.data.config import plain_option, square_side
-from trivium.data.datasets.iconify import VENDORS, Emoji, Pack, drawings_of, read_emoji, read_pack
-from trivium.data.datasets.svg import render
+from trivium.data.config import part_config, part_names, plain_option, square_side
 from trivium.data.errors import DataError
+from trivium.data.formats.iconify import (
+    VENDORS,
+    Emoji,
+    Pack,
+    code_points,
+    drawings_of,
+    read_emoji,
+    read_pack,
+)
+from trivium.data.formats.svg import render
+from trivium.data.parsing import image_part, text_part
+from trivium.data.paths import locate
 from trivium.data.progress import track
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed
 
 TEST = 0.2
 """Share of the concepts of each group that is test."""
+KEYWORDS = "emoji-en-US.json"
 
 
 class Sample(NamedTuple):
@@ -45,19 +57,40 @@ class Drawn(NamedTuple):
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
     """The drawings of `drawings`; where a vendor is held out, concepts are on both sides.
 
+    With the modality image+text each drawing has a caption of its own: the emoji's name, then a
+    random half of its keywords (one at least, if it has any) in the order of the list; which half
+    depends on the emoji and the vendor alone. So the drawings of one emoji have different captions.
+    There is then no task `vendor`, of which a caption says nothing.
+
     Raises:
         ConfigError: an unknown split or vendor, or a shape other than [3, size, size].
         DataError: a package is missing or of another layout, or nothing can be drawn.
     """
-    found = drawings(folder, config)
-    return Parsed(
-        columns={"image": np.stack([sample.pixels for sample in found.samples])},
-        labels=found.labels,
-        tasks=found.tasks,
+    pairs = bool(part_names(config))
+    found = drawings(folder, part_config(config, "image") if pairs else config)
+    images = np.stack([sample.pixels for sample in found.samples])
+    tasks = {task: names for task, names in found.tasks.items() if task != "vendor" or not pairs}
+    parsed = image_part(images)._replace(
+        labels={task: found.labels[task] for task in tasks},
+        tasks=tasks,
         train=found.train,
         test=found.test,
         notes=found.notes,
         groups=None if found.by_vendor else found.groups,
+    )
+    if not pairs:
+        return parsed
+    keywords = read_keywords(folder / "emojilib")
+    captions = [
+        caption(sample.emoji.name, keywords.get(sample.emoji.key, ()), sample.vendor)
+        for sample in found.samples
+    ]
+    every = np.arange(len(captions))
+    texts = text_part(captions, part_config(config, "text"))
+    return parsed._replace(
+        columns={},
+        parts={"image": image_part(images), "text": texts},
+        rows={"image": every, "text": every.copy()},
     )
 
 
@@ -165,3 +198,41 @@ def _notes(
             for vendor, count, pack in zip(VENDORS, counts, packs, strict=True)
         ),
     )
+
+
+def read_keywords(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Keywords by code points, from an unpacked `emojilib`.
+
+    Raises:
+        DataError: the list is missing or of another layout.
+    """
+    path = locate(folder, KEYWORDS)
+    try:
+        listed = json.loads(path.read_bytes())
+        return {
+            code_points([f"{ord(letter):x}" for letter in char]): tuple(
+                str(word).replace("_", " ") for word in words
+            )
+            for char, words in listed.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(f"{path} is no list of keywords as expected ({error!r})") from error
+
+
+def caption(name: str, keywords: Sequence[str], vendor: int) -> str:
+    """The name and half of the keywords, chosen by name and vendor; nothing is told twice.
+
+    Case and hyphens make no other word: `flag wales` is the name `flag Wales` again.
+    """
+    told = {_plain(name): name}
+    for word in keywords:
+        told.setdefault(_plain(word), word)
+    others = [*told.values()][1:]
+    seed = int.from_bytes(hashlib.sha256(f"{name}/{vendor}".encode()).digest()[:8], "little")
+    chosen = np.random.Generator(np.random.PCG64(seed)).permutation(len(others))
+    kept = sorted(chosen[: -(-len(others) // 2)])
+    return ", ".join([name, *(others[number] for number in kept)])
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("-", " ")

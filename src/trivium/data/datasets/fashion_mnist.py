@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.data.datasets import hub
-from trivium.data.datasets.layout import locate
+from trivium.data.datasets import files
 from trivium.data.errors import DataError
+from trivium.data.paths import locate
 from trivium.data.progress import track
 from trivium.data.writer import Parsed
 
@@ -43,7 +43,7 @@ def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
         DataError: files are missing or a class does not hold more than 1000 pictures.
     """
     if any(folder.rglob("*.parquet")):
-        return hub.parse(folder, config, scratch)
+        return files.parse(folder, {"columns": {}, **config}, scratch)
     first = locate(folder, "0.json")
     groups = [
         _read(first.with_name(f"{kind}.json"))

@@ -1,15 +1,17 @@
 """Single notes of the 128 instruments of General MIDI, played by two SoundFonts."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float
 
 from trivium.data.config import plain_option, sound_settings
-from trivium.data.datasets.layout import locate
-from trivium.data.datasets.soundfiles import to_int16, write_flat
-from trivium.data.datasets.soundfont import Player
 from trivium.data.errors import ConfigError, DataError
+from trivium.data.formats.media import to_int16, write_flat
+from trivium.data.paths import locate
 from trivium.data.progress import track
 from trivium.data.writer import Parsed, Waves
 
@@ -27,6 +29,13 @@ FAMILIES = (
 PROGRAMS = 128
 HELD, RELEASED = 0.8, 0.2
 """Seconds of a note before and after its key is let go."""
+OVERSAMPLING = 3
+"""Notes are rendered at so many times the rate and then resampled: at 16 kHz the synthesiser's
+filters become unstable (amplitudes of 32), and high partials would be folded back."""
+GAIN = -6.0
+"""dB; the loudest notes of FluidR3 are 1.8 times full scale without it."""
+REST = 0.05
+"""Seconds that are thrown away after a note: what `sounds_off` cuts fades within 10 ms."""
 
 
 def parse(folder: Path, config: Mapping[str, object], scratch: Path) -> Parsed:
@@ -118,7 +127,7 @@ def held_out(config: Mapping[str, object], pitches: Sequence[int]) -> list[int]:
     return chosen
 
 
-def program_names(player: Player) -> tuple[str, ...]:
+def program_names(player: "Player") -> tuple[str, ...]:
     """What a SoundFont calls its programs, numbered from 1 as General MIDI does.
 
     Raises:
@@ -128,3 +137,68 @@ def program_names(player: Player) -> tuple[str, ...]:
     if None in names:
         raise DataError(f"the SoundFont has no program {names.index(None)} of General MIDI")
     return tuple(f"{number} {name}" for number, name in enumerate(names, 1))
+
+
+class Player:
+    """A SoundFont (sf2 or sf3), played by TinySoundFont.
+
+    Args:
+        path: The SoundFont.
+        rate: Samples per second of what `play` returns.
+
+    Raises:
+        DataError: the package `tinysoundfont` is missing, or the file is no SoundFont.
+    """
+
+    def __init__(self, path: Path, rate: int) -> None:
+        try:
+            tinysoundfont = importlib.import_module("tinysoundfont")
+        except ImportError as error:
+            raise DataError(
+                "notes are played by the package tinysoundfont: pip install --no-deps "
+                "tinysoundfont (without its dependency pyaudio, which is only for live sound)"
+            ) from error
+        self.rate = rate
+        self.synth = tinysoundfont.Synth(gain=GAIN, samplerate=OVERSAMPLING * rate)
+        try:
+            self.font = self.synth.sfload(str(path))
+        except Exception as error:  # the binding raises RuntimeError, or what its reader does
+            raise DataError(f"{path} is no readable SoundFont ({error})") from error
+
+    def name(self, program: int) -> str | None:
+        """What the SoundFont calls a program (0..127) of its first bank; None if it has none."""
+        name: str | None = self.synth.sfpreset_name(self.font, 0, program)
+        return name
+
+    def play(
+        self, program: int, notes: list[tuple[int, int]], *, held: float, released: float
+    ) -> Float[np.ndarray, "note sample"]:
+        """Some notes of one program, each on its own, both channels averaged.
+
+        Args:
+            program: 0..127, as General MIDI counts from 0.
+            notes: Pitch (0..127, 60 is middle C) and velocity (1..127) of each.
+            held: Seconds before the key is let go.
+            released: Seconds after it.
+        """
+        from torchaudio.functional import resample
+
+        self.synth.program_select(0, self.font, 0, program)
+        waves = np.stack([self._note(*note, held, released) for note in notes])
+        played: np.ndarray = resample(torch.from_numpy(waves), OVERSAMPLING, 1).numpy()
+        return played
+
+    def _note(self, pitch: int, velocity: int, held: float, released: float) -> np.ndarray:
+        self.synth.noteon(0, pitch, velocity)
+        before = self._seconds(held)
+        self.synth.noteoff(0, pitch)
+        after = self._seconds(released)
+        # Else the end of one note would be heard at the beginning of the next.
+        self.synth.sounds_off(0)
+        self._seconds(REST)
+        return np.concatenate([before, after])
+
+    def _seconds(self, seconds: float) -> np.ndarray:
+        samples = round(seconds * self.rate) * OVERSAMPLING
+        stereo = np.frombuffer(self.synth.generate_simple(samples), np.float32)
+        return (stereo[::2] + stereo[1::2]) / 2

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from trivium.data.config import plain_option
-from trivium.data.datasets.layout import locate, tokenization
 from trivium.data.errors import DataError
+from trivium.data.parsing import tokenization
+from trivium.data.paths import locate
 from trivium.data.splits import carve
 from trivium.data.writer import Parsed
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trivium.data.statistics import channel_statistics
+from trivium.data.writer import channel_statistics
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 3), st.just(3), st.just(2)))
 

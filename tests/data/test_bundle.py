@@ -10,8 +10,7 @@ import pytest
 
 from trivium.data.errors import ArchiveError, ChecksumWarning, ConfigError, DataError
 from trivium.data.fetch import fetch
-from trivium.data.sources import build_sources
-from trivium.data.sources.bundle import Bundle
+from trivium.data.sources import Bundle, build_sources
 
 
 def packed(path, name, content):

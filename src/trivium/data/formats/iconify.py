@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from trivium.data.datasets.layout import locate
-from trivium.data.datasets.svg import Box
 from trivium.data.errors import DataError
+from trivium.data.formats.svg import Box
+from trivium.data.paths import locate
 
 MAX_ALIASES = 8
 """Aliases of aliases are followed no further."""

@@ -1,17 +1,34 @@
-"""Generated tones whose every latent factor is known, so that tests can assert the truth."""
+"""Drawing shapes and playing tones of known latent factors, many samples at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import cast
 
 import numpy as np
-from jaxtyping import Float, Int16, Int64
+from jaxtyping import Float, Int16, Int64, UInt8
+from numpy.typing import NDArray
 
-from trivium.data.config import number, sound_settings
-from trivium.data.datasets.soundfiles import to_int16, write_flat
-from trivium.data.errors import ConfigError
-from trivium.data.writer import Parsed, Waves
+from trivium.data.formats.media import to_int16
 
+Plane = NDArray[np.float32]
+CHUNK = 512
+"""Tones that are made together."""
+COLOURS = np.array(
+    [
+        (0.9, 0.2, 0.2),
+        (0.2, 0.8, 0.2),
+        (0.25, 0.35, 1.0),
+        (0.9, 0.8, 0.1),
+        (0.9, 0.2, 0.9),
+        (0.1, 0.8, 0.9),
+    ],
+    np.float32,
+)
+"""RGB in [0, 1] of the six colours."""
+RADII = np.array([0.055, 0.08, 0.105], np.float32)
+"""Radius of the three sizes as a share of the picture's side."""
+CENTRES = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32) * 0.25
+"""(x, y) of the four positions, from the picture's centre."""
+PLACES = np.array([(-1, -1), (1, 1), (1, -1), (-1, 1)], np.float32) * 0.115
+"""Where a group's first, second, ... member stands, from the group's centre."""
 TIMBRES: Mapping[str, tuple[tuple[float, float], ...]] = {
     "pure": ((1, 1),),
     "hollow": tuple((n, 1 / n) for n in (1, 3, 5, 7, 9)),
@@ -26,51 +43,81 @@ NOISES = {"clean": 0.002, "noisy": 0.05}
 """Standard deviation of white noise, of a tone whose own is at most 0.2."""
 LENGTHS = {"short": (0.35, 0.5), "medium": (0.6, 0.75), "long": (0.85, 1.0)}
 """Bounds of a clip's share of the longest clip."""
-FACTORS: dict[str, tuple[str, ...]] = {
-    "timbre": tuple(TIMBRES),
-    "pitch": tuple(PITCHES),
-    "envelope": ("pluck", "swell", "steady", "tremolo"),
-    "noise": tuple(NOISES),
-    "length": tuple(LENGTHS),
-}
-"""Tasks and their classes."""
 LOUDNESS = 0.2
 """Root mean square of the loudest tone before its envelope."""
-CHUNK = 512
 
 
-def parse(folder: Path | None, config: Mapping[str, object], scratch: Path) -> Parsed:  # noqa: ARG001
-    """Play `num_train + num_test` tones from `seed`; each factor is a task, timbre first.
+def draw(
+    latents: Mapping[str, np.ndarray], size: int, rng: np.random.Generator
+) -> UInt8[np.ndarray, "sample 3 size size"]:
+    """Draw `count` shapes of one kind, colour and size around one of four positions.
 
-    The longest clip is `spec.shape` frames long. `visible` lists the factors that can be heard;
-    the others keep their labels, but nothing of them can be found in the wave.
-
-    Raises:
-        ConfigError: an unknown factor.
+    Nuisances, independent of every factor: grey of the background, small shifts, rotation and
+    tint, and pixel noise.
     """
-    settings, frames = sound_settings(config)
-    num_train = int(number(config, "num_train", 8000))
-    total = num_train + int(number(config, "num_test", 2000))
-    rng = np.random.Generator(np.random.PCG64(int(number(config, "seed", 0))))
-    given = config.get("visible")
-    visible = tuple(FACTORS) if given is None else cast(Sequence[str], given)
-    if unknown := sorted(set(visible) - set(FACTORS)):
-        raise ConfigError(f"synthetic_audio: unknown {unknown[0]}; factors: {', '.join(FACTORS)}")
-    labels = {task: rng.integers(len(names), size=total) for task, names in FACTORS.items()}
-    heard = {
-        task: ids if task in visible else rng.integers(len(FACTORS[task]), size=total)
-        for task, ids in labels.items()
-    }
-    clips = every_tone(heard, settings.rate, frames * settings.hop, rng)
-    flat, offsets = write_flat(clips, scratch)
-    return Parsed(
-        {},
-        labels,
-        dict(FACTORS),
-        np.arange(num_train),
-        np.arange(num_train, total),
-        waves=Waves(flat, offsets, settings, frames),
+    num = len(latents["shape"])
+    ground = rng.uniform(0.0, 0.3, (num, 1, 1, 1)).astype(np.float32)
+    tint = rng.uniform(-0.1, 0.1, (num, 3)).astype(np.float32)
+    angle = rng.uniform(-0.3, 0.3, num).astype(np.float32)
+    shift = rng.uniform(-0.02, 0.02, (num, 2)).astype(np.float32)
+    noise = rng.normal(0, 0.02, (num, 3, size, size)).astype(np.float32)
+    cover = _cover(latents, CENTRES[latents["position"]] + shift, angle, size)[:, None]
+    paint = (COLOURS[latents["colour"]] + tint)[:, :, None, None]
+    pixels = ground + cover * (paint - ground) + noise
+    quantised: UInt8[np.ndarray, "sample 3 size size"] = (pixels.clip(0, 1) * 255 + 0.5).astype(
+        np.uint8
     )
+    return quantised
+
+
+def _cover(
+    latents: Mapping[str, np.ndarray], centre: np.ndarray, angle: np.ndarray, size: int
+) -> Float[np.ndarray, "sample size size"]:
+    """How much of each pixel lies inside of any shape, antialiased."""
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    radius = RADII[latents["size"]][:, None, None]
+    cover = np.zeros((len(angle), size, size), np.float32)
+    cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+    for member, place in enumerate(PLACES):
+        for kind, distance in enumerate(DISTANCES):
+            who = np.flatnonzero((latents["shape"] == kind) & (latents["count"] >= member))
+            middle = centre[who] + place
+            x = axis[None, None, :] - middle[:, 0, None, None]
+            y = axis[None, :, None] - middle[:, 1, None, None]
+            turned = cos[who] * x - sin[who] * y, sin[who] * x + cos[who] * y
+            inside = (0.5 - size * distance(*turned, radius[who])).clip(0, 1)
+            cover[who] = np.maximum(cover[who], inside)
+    return cover
+
+
+def _circle(x: Plane, y: Plane, r: Plane) -> Plane:
+    distance: Plane = np.hypot(x, y) - r
+    return distance
+
+
+def _square(x: Plane, y: Plane, r: Plane) -> Plane:
+    distance: Plane = np.maximum(np.abs(x), np.abs(y)) - 0.9 * r
+    return distance
+
+
+def _triangle(x: Plane, y: Plane, r: Plane) -> Plane:
+    distance: Plane = np.maximum(0.866 * np.abs(x) - 0.5 * y, y) - 0.55 * r
+    return distance
+
+
+def _cross(x: Plane, y: Plane, r: Plane) -> Plane:
+    x, y = np.abs(x), np.abs(y)
+    distance: Plane = np.maximum(np.maximum(x, y) - r, np.minimum(x, y) - 0.3 * r)
+    return distance
+
+
+def _ring(x: Plane, y: Plane, r: Plane) -> Plane:
+    distance: Plane = np.abs(np.hypot(x, y) - 0.75 * r) - 0.25 * r
+    return distance
+
+
+DISTANCES = (_circle, _square, _triangle, _cross, _ring)
+"""In the order of the factor's values."""
 
 
 def every_tone(

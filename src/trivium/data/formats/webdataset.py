@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trivium.data.datasets.soundfiles import SUFFIXES
 from trivium.data.errors import DataError
+from trivium.data.formats.media import SOUNDS
 from trivium.data.unpack import Bounds
 
 MEDIA = {
     "image": ("jpg", "jpeg", "png", "webp", "gif", "bmp"),
-    "audio": tuple(sorted(suffix.removeprefix(".") for suffix in SUFFIXES)),
+    "audio": tuple(sorted(suffix.removeprefix(".") for suffix in SOUNDS)),
 }
 """Endings that the columns `image` and `audio` stand for."""
 TEXTS = ("txt", "text", "caption")
@@ -53,8 +53,8 @@ class Samples:
     The name of a file up to its first dot is the sample, the rest (in small letters) is its
     ending. Columns are: `image` and `audio`, whatever their endings; `text`, which is
     `SAMPLE.txt`, or the key `text` or `caption` of `SAMPLE.json`; each other ending; and the keys
-    of `SAMPLE.json`. Python's `tarfile` is used, and not the library `webdataset`, which reads
-    streams: here any column is read alone.
+    of `SAMPLE.json`. Python's `tarfile` is used: the library `datasets` refuses shards whose first
+    samples differ in their endings, and reads all columns where one is asked for.
     """
 
     def __init__(self, name: str, members: Sequence[Member]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from trivium.data.errors import SourceUnavailable
-from trivium.data.sources.base import only_file, plain, run_tool
+from trivium.data.sources import only_file, plain, run_tool
 
 
 def test_a_failing_tool_gives_its_reason(tmp_path):

@@ -9,8 +9,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from jaxtyping import UInt8
 
-from trivium.data.datasets.images import decode
 from trivium.data.errors import DataError
+from trivium.data.formats.media import decode_picture
 
 ELEMENTS = frozenset({
     "svg", "g", "defs", "symbol", "use", "title", "desc",
@@ -78,7 +78,7 @@ def render(
         encoded = resvg_py.svg_to_bytes(svg_string=text, background="#fff", skip_system_fonts=True)
     except ValueError as error:
         raise DataError(f"{name} cannot be drawn ({error})") from error
-    pixels = decode(encoded, (3, size, size), name)
+    pixels = decode_picture(encoded, (3, size, size), name)
     if pixels.min() == 255:
         raise DataError(f"{name}: the drawing is empty")
     return pixels

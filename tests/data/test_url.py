@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from trivium.data.errors import SourceUnavailable
-from trivium.data.sources.url import UrlSource
+from trivium.data.sources import UrlSource
 
 CONTENT = bytes(range(256)) * 5000
 

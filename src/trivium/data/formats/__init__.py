@@ -1,0 +1,1 @@
+"""Readers of file formats: pictures, sounds, drawings, tables, shards, icon sets, SoundFonts."""
