@@ -1,6 +1,6 @@
 """Encoders of the timm and transformers libraries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,16 +10,7 @@ from torch import Tensor, nn
 from trivium.encoders.layers import TextPooling, every_token, pool_text
 from trivium.encoders.patches import Patches
 from trivium.encoders.text import Ids
-from trivium.types import BOS, EOS, PAD, DataSpec, Encoder, Features, Modality
-
-
-def plain(value: Any) -> Any:
-    """Maps and lists of a configuration as plain ones, which can be saved."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(inner) for inner in value]
-    return value
+from trivium.types import BOS, EOS, PAD, DataSpec, Encoder, Features, Modality, plain
 
 
 class TimmEncoder(Encoder):
@@ -55,16 +46,8 @@ class TimmEncoder(Encoder):
         options: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        self.name = name
         options = plain(options or {})
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "model": model,
-            "pretrained": False,
-            "patch": patch,
-            "options": options,
-        }
+        self.keep_arguments(locals(), pretrained=False)
         self.stem: Patches = Patches(data, patch=patch)
         self.trunk = _create_timm(model, pretrained, self.stem.channels, options)
         self.width = int(self.trunk.head_hidden_size)
@@ -73,11 +56,9 @@ class TimmEncoder(Encoder):
     def forward(
         self,
         values: Float[Tensor, "batch channel height width"],
-        valid: Bool[Tensor, "batch token"] | None = None,
+        valid: Bool[Tensor, "batch token"] | None = None,  # noqa: ARG002
     ) -> Features:
-        """Encode images in [0, 1]; they have no invalid parts, so `valid` must be None."""
-        if valid is not None:
-            raise ValueError("a timm encoder sees whole images: valid must be None.")
+        """Encode whole images in [0, 1]."""
         encoded = self.trunk.forward_features(self.stem.standardise(values))
         tokens = self._as_tokens(encoded)
         return Features(tokens, self.trunk.forward_head(encoded), every_token(tokens))
@@ -163,15 +144,7 @@ class TransformersEncoder(Encoder):
         if pooling not in ("mean", "cls", "last"):
             raise ValueError(f"pooling is {pooling!r}; choose mean, cls or last.")
         options = plain(options or {})
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "model": model,
-            "pooling": pooling,
-            "causal": causal,
-            "options": options,
-        }
+        self.keep_arguments(locals())
         self.stem: Ids = Ids(data)
         self.pooling: TextPooling = pooling
         self.causal = causal

@@ -49,15 +49,10 @@ class MultimodalViews(nn.Module):
         valid: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
     ) -> tuple[View, ...]:
-        """Make every view of a batch, in order; the values of each are `Senses`.
+        """Make every view of raw values by modality; each keeps its original input.
 
-        Each keeps the whole input that it was made from.
-
-        Args:
-            values: Raw values by modality.
-            generator: Source of all randomness.
-            valid: Of modalities of varying length: where there is data.
-            present: Which samples have a modality; all, where it is not named.
+        `valid` is of modalities of varying length; of those that `present` does not name, all
+        samples are present.
         """
         made: dict[str, tuple[View, ...]] = {}
         for one, recipe in self.recipes.items():
