@@ -7,8 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from clips import mels, spectrogram
-from trivium.objectives.latent import negative_log_likelihood
-from trivium.objectives.latent import divergence
+from trivium.objectives.latent import divergence, negative_log_likelihood
 from trivium.objectives.unsupervised.vae import VAE, traversals
 
 

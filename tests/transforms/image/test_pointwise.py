@@ -43,8 +43,6 @@ def test_solarise_is_torchvision_s(channels):
     compare(RandomSolarise(threshold=0.4, p=0.5), images, lambda x: peer.solarize(x, 0.4))
 
 
-
-
 def test_every_byte_becomes_torchvision_s_float():
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     assert torch.equal(ToFloat()(images), peer.to_dtype(images, torch.float32, scale=True))

@@ -35,14 +35,14 @@ def randomised_flops(entries: int, sides: int, width: int) -> int:
     return products + (NUM_ITERATIONS + 1) * 2 * sides * directions**2
 
 
-def check_enough(num_items: int, least: int) -> None:
+def check_enough(num_items: int, least: int, kind: str = "items") -> None:
     """Refuse fewer items than components need.
 
     Raises:
-        ValueError: There are fewer than `least`.
+        ValueError: There are fewer than `least` of this kind.
     """
     if num_items < least:
         raise ValueError(
-            f"so many components need {least} items, but the train split has {num_items}: choose "
-            "a smaller objective.width."
+            f"so many components need {least} {kind}, but the train split has {num_items}: "
+            "choose a smaller objective.width."
         )

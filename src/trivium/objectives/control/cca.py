@@ -138,7 +138,7 @@ class CCA(Control):
         for one in names:
             complete &= values[one].present_mask.cpu()
         widest = max(self.widths.values())
-        check_enough(int(complete.sum()), widest + 1)
+        check_enough(int(complete.sum()), widest + 1, "items with all modalities")
         flops, features = 0, []
         for one in names:
             flops += self._reduce(one, values)

@@ -55,7 +55,7 @@ class LSA(Control):
 
         num_texts, vocabulary = len(values), len(self.encoder.weights)
         width = self.encoder.width
-        check_enough(num_texts, width + 1)
+        check_enough(num_texts, width + 1, "texts")
         rows, columns = (values >= len(SPECIAL_TOKENS)).nonzero(as_tuple=True)
         ones = torch.ones(len(rows), dtype=torch.float64)
         entries = (ones.numpy(), (rows.numpy(), values[rows, columns].numpy()))

@@ -15,7 +15,17 @@ from trivium.objectives.masking import (
     reconstruct,
 )
 from trivium.transforms.masking import Mask, RandomMasking
-from trivium.types import DataSpec, Encoder, Features, Needs, Objective, Paradigm, Terms, View, Views
+from trivium.types import (
+    DataSpec,
+    Encoder,
+    Features,
+    Needs,
+    Objective,
+    Paradigm,
+    Terms,
+    View,
+    Views,
+)
 
 
 @final
