@@ -16,7 +16,7 @@ from trivium.objectives.latent import (
     negative_log_likelihood,
 )
 from trivium.objectives.pairs import each, gather
-from trivium.types import Modality, MultimodalInput, Objective, Stem, Views
+from trivium.types import DataSpec, Modality, MultimodalInput, Objective, Stem, Views
 
 
 class Expert(NamedTuple):
@@ -181,11 +181,14 @@ class MultimodalVAE(Objective, ABC):
     """
 
     joint: ClassVar[bool] = True
+    prior: ClassVar[bool]
+    """Whether products of experts include the standard normal."""
     encoder: Towers
 
     def __init__(
         self,
         encoder: Towers,
+        data: DataSpec,  # noqa: ARG002
         *,
         decoder_width: int,
         decoder_depth: int,
@@ -193,12 +196,11 @@ class MultimodalVAE(Objective, ABC):
         beta: float,
         warmup: float,
         free_bits: float,
-        prior: bool,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         size = {"decoder_width": decoder_width, "decoder_depth": decoder_depth}
-        self.experts = Experts(encoder, weights=weights, prior=prior, **size)
+        self.experts = Experts(encoder, weights=weights, prior=self.prior, **size)
         self.annealing = KLAnnealing(beta=beta, warmup=warmup, free_bits=free_bits)
 
     def after_step(self, progress: float) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trivium.encoders.layers import is_every_token
 from trivium.objectives.pairs import gather
-from trivium.types import Encoder, Features, Objective, Stem, View
+from trivium.types import DataSpec, Encoder, Features, Objective, Stem, View
 
 
 class LatentHead(nn.Module):
@@ -42,7 +42,13 @@ class LatentAutoencoder(Objective, ABC):
     """Autoencoders that rebuild the input from a linear code of the pooled features."""
 
     def __init__(
-        self, encoder: Encoder, *, latent_width: int, decoder_width: int, decoder_depth: int
+        self,
+        encoder: Encoder,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        latent_width: int,
+        decoder_width: int,
+        decoder_depth: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder

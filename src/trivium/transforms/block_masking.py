@@ -117,11 +117,10 @@ class MultiBlockMasking(nn.Module):
 class BlockMasking(nn.Module):
     """Mask a fixed share of every sample's tokens in blocks (BEiT, 2106.08254, algorithm 1).
 
-    Blocks of random area, shape and place are laid one after the other until the share is
-    reached; the last one is cut so that every sample masks the same number. Block areas are
-    uniform and aspect ratios log-uniform, as in github.com/microsoft/unilm, `beit`. On a grid of
-    one row the blocks are spans, and blocks of one token are random masking. Samples of different
-    lengths mask their own shares of their valid tokens, in blocks within these.
+    Blocks are laid one after the other until the share is reached; the last one is cut so that
+    every sample masks the same number. Areas are uniform and aspect ratios log-uniform, as in
+    github.com/microsoft/unilm, `beit`. On a grid of one row the blocks are spans; blocks of one
+    token are random masking.
 
     Args:
         ratio: Share of tokens that are masked, in (0, 1).

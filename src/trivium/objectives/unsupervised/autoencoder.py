@@ -7,7 +7,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from trivium.objectives.latent import LatentAutoencoder, reconstruction_error
-from trivium.types import DataSpec, Encoder, Needs, Paradigm, Terms, Views
+from trivium.types import Needs, Paradigm, Terms, Views
 
 
 @final
@@ -24,22 +24,6 @@ class Autoencoder(LatentAutoencoder):
     title: ClassVar[str] = "autoencoder"
     paradigm: ClassVar[Paradigm] = "unsupervised"
     needs: ClassVar[Needs] = Needs(target=True)
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        data: DataSpec,  # noqa: ARG002
-        *,
-        latent_width: int,
-        decoder_width: int,
-        decoder_depth: int,
-    ) -> None:
-        super().__init__(
-            encoder,
-            latent_width=latent_width,
-            decoder_width=decoder_width,
-            decoder_depth=decoder_depth,
-        )
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""

@@ -45,6 +45,7 @@ class DenoisingAutoencoder(LatentAutoencoder):
         """
         super().__init__(
             encoder,
+            data,
             latent_width=latent_width,
             decoder_width=decoder_width,
             decoder_depth=decoder_depth,

@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from trivium.encoders.towers import Towers
 from trivium.objectives.experts import Expert, MultimodalVAE
 from trivium.objectives.latent import Posterior, active_units, divergence
-from trivium.types import DataSpec, Modality, Needs, Paradigm, Terms, Views
+from trivium.types import Modality, Needs, Paradigm, Terms, Views
 
 
 class Mixture(NamedTuple):
@@ -65,30 +64,8 @@ class MoPoE(MultimodalVAE):
 
     title: ClassVar[str] = "MoPoE-VAE"
     paradigm: ClassVar[Paradigm] = "unsupervised"
+    prior: ClassVar[bool] = False
     needs: ClassVar[Needs] = Needs(modalities=("several",), target=True)
-
-    def __init__(
-        self,
-        encoder: Towers,
-        data: DataSpec,  # noqa: ARG002
-        *,
-        decoder_width: int,
-        decoder_depth: int,
-        weights: Mapping[str, float | int] | None,
-        beta: float,
-        warmup: float,
-        free_bits: float,
-    ) -> None:
-        super().__init__(
-            encoder,
-            decoder_width=decoder_width,
-            decoder_depth=decoder_depth,
-            weights=weights,
-            beta=beta,
-            warmup=warmup,
-            free_bits=free_bits,
-            prior=False,
-        )
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""

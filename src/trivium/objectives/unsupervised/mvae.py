@@ -36,12 +36,13 @@ class MVAE(MultimodalVAE):
 
     title: ClassVar[str] = "MVAE"
     paradigm: ClassVar[Paradigm] = "unsupervised"
+    prior: ClassVar[bool] = True
     needs: ClassVar[Needs] = Needs(modalities=("several",), target=True)
 
     def __init__(
         self,
         encoder: Towers,
-        data: DataSpec,  # noqa: ARG002
+        data: DataSpec,
         *,
         decoder_width: int,
         decoder_depth: int,
@@ -53,13 +54,13 @@ class MVAE(MultimodalVAE):
     ) -> None:
         super().__init__(
             encoder,
+            data,
             decoder_width=decoder_width,
             decoder_depth=decoder_depth,
             weights=weights,
             beta=beta,
             warmup=warmup,
             free_bits=free_bits,
-            prior=True,
         )
         self.num_subsets = num_subsets
 
