@@ -53,7 +53,12 @@ class Transformer(nn.Module):
         if init not in ("normal", "xavier", "gpt2"):
             raise ValueError(f"init is {init!r}; choose normal, xavier or gpt2.")
         rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
-        same = {"mlp_ratio": mlp_ratio, "causal": causal, "dropout": dropout, "rotary": rotary}
+        same: dict[str, Any] = {
+            "mlp_ratio": mlp_ratio,
+            "causal": causal,
+            "dropout": dropout,
+            "rotary": rotary,
+        }
         self.blocks = nn.ModuleList(
             Block(width, num_heads, drop_path=rate, **same) for rate in rates
         )

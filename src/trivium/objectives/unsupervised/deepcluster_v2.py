@@ -87,7 +87,7 @@ class DeepClusterV2(Objective):
 
     def project(self, view: View) -> Float[Tensor, "batch channel"]:
         """Projections of unit length, in float32."""
-        return F.normalize(*project(self.encoder, self.projector, view), dim=1)
+        return F.normalize(project(self.encoder, self.projector, view)[0], dim=1)
 
     def frozen(self, view: View) -> Float[Tensor, "batch channel"]:
         """Projections of unit length as they were when the memory was last clustered."""
