@@ -16,13 +16,12 @@ from torch.utils.flop_counter import register_flop_formula
 class Attention(nn.Module):
     """Multi-head self-attention (1706.03762, section 3.2.2) with one fused projection.
 
-    The rows of `qkv` are laid out as query, key, value, and by head within each.
+    The rows of `qkv` are laid out as query, key, value, and by head within each. `causal`: a token
+    sees only itself and those before it; `rotary`: queries and keys are turned by their positions
+    (2104.09864).
 
-    Args:
-        width: Channels of the tokens; a multiple of `num_heads`.
-        num_heads: Attention heads.
-        causal: Whether a token sees only itself and the tokens before it.
-        rotary: Whether queries and keys are turned by their indices (2104.09864).
+    Raises:
+        ValueError: `width` does not split into heads (of `rotary`, of an even width).
     """
 
     def __init__(self, width: int, num_heads: int, *, causal: bool = False, rotary: bool = False):

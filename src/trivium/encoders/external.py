@@ -14,23 +14,22 @@ from trivium.types import BOS, EOS, PAD, DataSpec, Encoder, Features, Modality, 
 
 
 class TimmEncoder(Encoder):
-    """Any image encoder that timm can create, behind the same `Features`.
+    """Any image encoder that timm (an extra) can create, behind the same `Features`.
 
-    `Features.tokens` are its last feature map or patch tokens (without cls and register
-    tokens) and `Features.pooled` is what its own pooling gives. Needs the extra `timm`.
+    `Features.tokens` are its last feature map or patch tokens, `Features.pooled` its own pooling.
 
     Args:
-        data: An image dataset's facts.
+        data: An image dataset's spec.
         name: The encoder's yaml name.
         model: timm's name, e.g. `resnet10t` or `vit_tiny_patch16_224`.
-        pretrained: Whether to start from timm's published weights. They are fetched now;
-            a saved encoder holds its own weights and never fetches.
-        patch: Side in pixels of the patches that objectives which predict the input predict.
+        pretrained: Whether to start from timm's published weights, fetched now; a saved encoder
+            holds its own weights.
+        patch: Side in pixels of the patches that are predicted where the input is.
         options: More architecture settings for `timm.create_model`, e.g. `img_size`.
 
     Raises:
-        ImportError: If timm is not installed.
-        ValueError: If timm does not know the architecture or a setting of it.
+        ImportError: timm is not installed.
+        ValueError: timm does not know the architecture or a setting of it.
     """
 
     contextual: ClassVar[bool] = False
@@ -107,14 +106,13 @@ NEAR = 1e-4
 
 
 class TransformersEncoder(Encoder):
-    """Any text encoder that transformers can configure, behind the same `Features`.
+    """Any text encoder that transformers (an extra) can configure, behind the same `Features`.
 
-    It is trained from random weights on the ids of the dataset's own tokenizer; published weights
-    belong to their own tokenizers and are not loaded. `Features.tokens` is its last hidden state.
-    Needs the extra `transformers`.
+    It is trained from random weights on the ids of the dataset's own tokenizer. `Features.tokens`
+    is its last hidden state.
 
     Args:
-        data: A text dataset's facts.
+        data: A text dataset's spec.
         name: The encoder's yaml name.
         model: transformers' model type, e.g. `bert`, `gpt2` or `llama`.
         pooling: `mean` over the valid tokens, `cls` (the begin of the text) or the `last` token.
@@ -122,9 +120,9 @@ class TransformersEncoder(Encoder):
         options: More settings of the model's configuration, e.g. `hidden_size`.
 
     Raises:
-        ImportError: If transformers is not installed.
-        ValueError: If transformers does not know the model or cannot build it with the options,
-            the data are not texts, or `causal` is not what the model does.
+        ImportError: transformers is not installed.
+        ValueError: transformers cannot build the model, the data are not texts, or `causal` is not
+            what the model does.
     """
 
     contextual: ClassVar[bool] = False

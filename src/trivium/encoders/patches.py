@@ -193,7 +193,7 @@ _stretched = functools.lru_cache(maxsize=16)(sincos_2d)
 
 
 def sides_of(patch: Patch, plane: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a patch that is given by its side, or by both; None spans the plane.
+    """Height and width of a patch given by its side, or by both; None spans the plane.
 
     Raises:
         ValueError: It is neither, or not positive.
