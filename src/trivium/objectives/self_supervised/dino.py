@@ -91,7 +91,8 @@ class DINO(Objective):
 
     def assign(self, view: View) -> Int64[Tensor, " batch"]:
         """The prototype that the teacher gives most to, after centring."""
-        return (self.teacher(view) - self.centre).argmax(1)
+        scores: Tensor = self.teacher(view) - self.centre
+        return scores.argmax(1)
 
     def after_step(self, progress: float) -> None:
         """Move the centre and the teacher, its temperature, and the switch of the prototypes."""
