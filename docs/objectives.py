@@ -31,7 +31,9 @@ def page() -> str:
     for paradigm in PARADIGMS:
         files = sorted((ROOT / "conf" / "objective" / paradigm).glob("*.yaml"))
         parts.append(f"\n## {paradigm.replace('_', '-').capitalize()}\n")
-        parts.append("| objective | what it does | of | needs | views | paper |\n|-|-|-|-|-|-|")
+        parts.append(
+            "| objective | title | what it does | of | needs | views | paper |\n" + "|-" * 7 + "|"
+        )
         parts += [row(path) for path in files]
     return "\n".join(parts) + "\n"
 
@@ -56,7 +58,8 @@ def row(path: Path) -> str:
         link = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}"
         paper = f"[{arxiv or unquote(doi)}]({link})"
     return (
-        f"| `{path.parent.name}/{path.stem}` | {what} | {', '.join(needs.modalities)} | "
+        f"| `{path.parent.name}/{path.stem}` | {kind.title} | {what} | "
+        f"{', '.join(needs.modalities)} | "
         f"{', '.join(words) or '-'} | {views(path, needs.modalities)} | {paper} |"
     )
 

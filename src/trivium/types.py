@@ -17,7 +17,7 @@ Modalities = Literal[
 ]
 """What a dataset, an encoder or a result is of: one modality, or several together."""
 Kind = Literal["image", "text", "audio", "several"]
-"""What an objective applies to: single modalities, and samples of several together."""
+"""What an objective applies to: one modality, or samples of several."""
 
 
 def parts_of(modality: Modalities) -> tuple[Modality, ...]:
@@ -220,7 +220,7 @@ class Stem(nn.Module, ABC):
         return self.num_tokens
 
     def plane(self, length: int) -> tuple[int, int]:
-        """Rows and columns of a batch of that many tokens: the first rows of the grid (or columns)."""
+        """Rows and columns of so many tokens: the first rows (of one row, columns) of the grid."""
         rows, columns = self.grid
         return (1, length) if rows == 1 else (length // columns, columns)
 
@@ -324,7 +324,7 @@ class Objective(nn.Module, ABC):
     def fit(self, values: Any, valid: Bool[Tensor, "item length"] | None = None) -> int:
         """Fit on raw train values before the first step; returns the FLOPs that it cost.
 
-        For controls in closed form, and for objectives whose targets begin as clusters of the input.
+        For controls in closed form, and for targets that begin as clusters of the input.
         The values are a tensor [item, ...] or a `MultimodalInput`; `valid` is True where samples of
         different lengths hold data.
         """
@@ -334,7 +334,7 @@ class Objective(nn.Module, ABC):
         """Called after each optimiser step (moving averages); progress is in [0, 1]."""
 
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """Named rows in the space of the inputs (see `Stem.render`), aligned over the batch, or nothing."""
+        """Named rows in the space of the inputs (`Stem.render`), aligned over the batch, or {}."""
         return {}
 
     def surprisal(self, view: View) -> Float[Tensor, "batch token"] | None:

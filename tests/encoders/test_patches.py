@@ -108,7 +108,7 @@ def test_patch_must_divide_the_image(grey):
 
 
 def test_other_modalities_are_refused(grey):
-    with pytest.raises(ValueError, match="takes images, but 'words' is text"):
+    with pytest.raises(ValueError, match="takes image, but 'words' is text"):
         Patches(grey._replace(name="words", modality="text", shape=(16,)), patch=4)
 
 

@@ -67,5 +67,3 @@ def test_it_can_predict_patches_but_not_embed_subsets(grey):
 def test_wrong_settings_are_one_clear_sentence(grey):
     with pytest.raises(ValueError, match="no ResNet of depth 34; choose 18 or 50"):
         resnet(grey, depth=34)
-    with pytest.raises(ValueError, match="valid must be None"):
-        resnet(grey)(torch.rand(1, 1, 28, 28), torch.ones(1, 16, dtype=torch.bool))

@@ -238,7 +238,7 @@ def test_rotary_tokens_may_come_in_any_order_if_their_places_are_told(ids):
     shuffled = Tokens(tokens.values[:, order], tokens.valid[:, order], order.expand(4, -1))
     expected = encoder(ids).tokens[:, order]
     torch.testing.assert_close(encoder.contextualise(shuffled).tokens, expected, **CLOSE)
-    wrong = encoder.contextualise(shuffled._replace(places=None)).tokens
+    wrong = encoder.contextualise(shuffled._replace(indices=None)).tokens
     assert not torch.allclose(wrong, expected, atol=1e-3)
 
 
@@ -333,7 +333,7 @@ def test_texts_that_are_too_long_are_refused():
 def test_another_modality_is_refused():
     with pytest.raises(ValueError, match="takes text, but 'grey' is image of shape"):
         text(IMAGES)
-    with pytest.raises(ValueError, match="choose an encoder for image or a text dataset"):
+    with pytest.raises(ValueError, match="choose an encoder for image or data of text"):
         text(TEXTS._replace(modality="image"))
 
 

@@ -176,7 +176,7 @@ def test_cells_of_some_tokens_need_their_places(colour):
         encoder.contextualise(given).pooled, masked.pooled, atol=1e-5, rtol=1e-4
     )
     with pytest.raises(ValueError, match="10 tokens are no whole image of the proportions"):
-        encoder.contextualise(given._replace(places=None))
+        encoder.contextualise(given._replace(indices=None))
 
 
 def test_fewer_tokens_than_cells_are_refused(grey):

@@ -25,6 +25,7 @@ from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, 
 class MeanToken(Objective):
     """The smallest objective there is; arXiv 0000.00001."""
 
+    title: ClassVar[str] = "named in a test"
     paradigm: ClassVar[Paradigm] = "unsupervised"
     needs: ClassVar[Needs] = Needs(target=True)
 

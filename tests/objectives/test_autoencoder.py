@@ -18,7 +18,7 @@ def settings():
 def test_loss_is_the_squared_error_of_standardised_pixels(encoder, data, one_view, settings):
     objective = Autoencoder(encoder, data, **settings)
     values = one_view.views[0].values
-    images = encoder.stem.unpatchify(objective.bottleneck(encoder(values).pooled))
+    images = encoder.stem.unpatchify(objective.head(encoder(values).pooled))
     expected = F.mse_loss(images, (values - 0.4) / 0.25)
     torch.testing.assert_close(objective(one_view)["loss"], expected)
 
@@ -26,7 +26,7 @@ def test_loss_is_the_squared_error_of_standardised_pixels(encoder, data, one_vie
 def test_all_passes_through_the_code(encoder, data, one_view, settings):
     objective = Autoencoder(encoder, data, **settings | {"latent_width": 2})
     pooled = encoder(one_view.views[0].values).pooled
-    jacobian = torch.autograd.functional.jacobian(objective.bottleneck, pooled[:1])
+    jacobian = torch.autograd.functional.jacobian(objective.head, pooled[:1])
     assert torch.linalg.matrix_rank(jacobian.reshape(-1, 16), rtol=1e-4) == 2
 
 

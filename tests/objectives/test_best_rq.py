@@ -34,7 +34,7 @@ def at_seed(function, *args):
 def draw(objective, view):
     """The mask of the step that starts at the same seed."""
     tokens = objective.encoder.embed(view.values, view.valid)
-    return tokens, at_seed(objective.hiding.draw, tokens, objective.encoder.stem)
+    return tokens, at_seed(objective.masking.draw, tokens, objective.encoder.stem)
 
 
 def nearest(quantiser, values):
@@ -72,7 +72,7 @@ def test_loss_is_the_cross_entropy_of_codes_at_masked_tokens():
     objective, view = build(), mels(LENGTHS)
     tokens, mask = draw(objective, view)
     stem, encoder = objective.encoder.stem, objective.encoder
-    features = encoder.contextualise(objective.hiding(tokens, mask, stem))
+    features = encoder.contextualise(objective.masking(tokens, mask, stem))
     patches = stem.patchify(stem.standardise(view.values))
     losses, hits, codes = [], [], []
     for row, place in mask.mask.nonzero().tolist():

@@ -15,7 +15,7 @@ from trivium.objectives.self_supervised.byol import BYOL, regression, spread
 def objective(encoder, data):
     """An objective whose target network differs from the online one."""
     objective = BYOL(encoder, data, momentum=0.9, hidden_width=12, projection_width=8)
-    for copy in (objective.target_encoder, objective.target_projector):
+    for copy in (objective.target.encoder, objective.target.head):
         for parameter in copy.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return objective
@@ -50,8 +50,8 @@ def test_step_crosses_the_views_and_predicts_on_the_online_branch_only(objective
         return objective.predictor(objective.projector(objective.encoder(images).pooled))
 
     def target(images):
-        features = objective.target_encoder.copy(images).pooled
-        return objective.target_projector.copy(features)
+        features = objective.target.encoder.copy(images).pooled
+        return objective.target.head.copy(features)
 
     cosines = F.cosine_similarity(online(first), target(second)).mean()
     cosines = cosines + F.cosine_similarity(online(second), target(first)).mean()
@@ -60,7 +60,7 @@ def test_step_crosses_the_views_and_predicts_on_the_online_branch_only(objective
 
 def test_gradient_reaches_the_online_branch_only(objective, two_views):
     objective(two_views)["loss"].backward()
-    targets = [objective.target_encoder, objective.target_projector]
+    targets = [objective.target.encoder, objective.target.head]
     online = [objective.encoder, objective.projector, objective.predictor]
     assert all(p.grad is None for module in targets for p in module.parameters())
     assert all(p.grad.any() for module in online for p in module.parameters())
@@ -71,13 +71,13 @@ def test_target_moves_after_the_step_and_stands_still_at_the_end(objective, two_
         return [p.detach().clone() for module in modules for p in module.parameters()]
 
     objective(two_views)["loss"].backward()
-    old = parameters(objective.target_encoder, objective.target_projector)
+    old = parameters(objective.target.encoder, objective.target.head)
     torch.optim.SGD([p for p in objective.parameters() if p.requires_grad], lr=0.1).step()
     followed = parameters(objective.encoder, objective.projector)
     objective.after_step(1.0)
-    still = parameters(objective.target_encoder, objective.target_projector)
+    still = parameters(objective.target.encoder, objective.target.head)
     objective.after_step(0.5)  # half way from 0.9 to 1
-    new = parameters(objective.target_encoder, objective.target_projector)
+    new = parameters(objective.target.encoder, objective.target.head)
     for before, end, after, online in zip(old, still, new, followed, strict=True):
         assert torch.equal(end, before)
         torch.testing.assert_close(after, 0.95 * before + 0.05 * online)
@@ -85,7 +85,7 @@ def test_target_moves_after_the_step_and_stands_still_at_the_end(objective, two_
 
 def test_running_averages_are_taken_over_and_play_no_part_in_the_loss(objective, two_views):
     expected = objective(two_views)["loss"]
-    own, others = objective.target_projector.copy[1], objective.projector[1]
+    own, others = objective.target.head.copy[1], objective.projector[1]
     assert not torch.allclose(own.running_mean, others.running_mean)
     objective.after_step(1.0)
     assert torch.equal(own.running_mean, others.running_mean)
@@ -103,6 +103,6 @@ def test_spread_tells_collapse_from_variety():
 def test_target_std_shows_a_target_that_says_the_same_of_all(objective, two_views):
     before = objective(two_views)["target_std"]
     with torch.no_grad():
-        objective.target_projector.copy[-1].weight.zero_()
+        objective.target.head.copy[-1].weight.zero_()
     assert objective(two_views)["target_std"] < 1e-6 < 1e-2 < before
     assert objective.plateau(6) is None

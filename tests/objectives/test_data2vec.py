@@ -54,12 +54,12 @@ def test_masked_embedding_equals_transformers(data, one_view):
         theirs.patch_embeddings.projection.weight.copy_(stem.projection.weight.view(16, 1, 2, 2))
         theirs.patch_embeddings.projection.bias.copy_(stem.projection.bias)
         theirs.position_embeddings[0, 1:] = stem.positions
-        theirs.mask_token.copy_(objective.hiding.token)
+        theirs.mask_token.copy_(objective.masking.token)
     tokens = objective.encoder.embed(values)
-    mask = objective.hiding.draw(tokens, stem)
+    mask = objective.masking.draw(tokens, stem)
     expected = theirs(stem.standardise(values), bool_masked_pos=mask.mask)
     expected = expected[0] if isinstance(expected, tuple) else expected
-    hidden = objective.hiding(tokens, mask, stem).values
+    hidden = objective.masking(tokens, mask, stem).values
     torch.testing.assert_close(hidden, expected[:, 1:], rtol=1e-5, atol=1e-6)
 
 
@@ -88,7 +88,7 @@ def test_targets_equal_fairseqs_formula(data, one_view, normalise):
 def test_student_does_not_see_what_is_masked_but_the_teacher_does(data, one_view):
     objective = make(data)
     encoder, values = objective.encoder, one_view.views[0].values
-    hiding, stem = objective.hiding, encoder.stem
+    hiding, stem = objective.masking, encoder.stem
     mask = hiding.draw(encoder.embed(values), stem)
     assert mask.mask.sum(1).tolist() == [10] * 6
     patches = stem.patchify(values)

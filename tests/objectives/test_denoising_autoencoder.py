@@ -43,7 +43,7 @@ def test_the_encoder_sees_noise_and_the_target_is_clean(encoder, data, one_view,
     values = one_view.views[0].values
     torch.manual_seed(3)
     corrupted = objective.corrupt(values)
-    images = encoder.stem.unpatchify(objective.bottleneck(encoder(corrupted).pooled))
+    images = encoder.stem.unpatchify(objective.head(encoder(corrupted).pooled))
     torch.manual_seed(3)
     expected = F.mse_loss(images, (values - 0.4) / 0.25)
     torch.testing.assert_close(objective(one_view)["loss"], expected)

@@ -48,7 +48,7 @@ def test_loss_gradient_and_centre_equal_lightly(objective, crops):
     objective.after_step(0.5)
     objective.centre.copy_(reference.center.flatten())
     with torch.no_grad():
-        teacher = [objective.score(view) for view in crops.views[:2]]
+        teacher = [objective.teacher(view) for view in crops.views[:2]]
     student = [objective.head(objective.encoder(view.values).pooled) for view in crops.views]
     expected = reference(teacher, student, teacher_temp=0.06)
     parameters = [p for p in objective.parameters() if p.requires_grad]
@@ -87,12 +87,12 @@ def test_terms_add_up(objective, crops):
 
 def test_the_teacher_sees_global_views_only_and_gets_no_gradient(objective, crops):
     seen = []
-    objective.teacher_encoder.register_forward_hook(
+    objective.teacher.encoder.register_forward_hook(
         lambda module, args, output: seen.append(args[0].shape[-1])
     )
     objective(crops)["loss"].backward()
     assert seen == [8, 8]
-    for teacher in (objective.teacher_encoder, objective.teacher_head):
+    for teacher in (objective.teacher.encoder, objective.teacher.head):
         assert all(parameter.grad is None for parameter in teacher.parameters())
 
 
@@ -103,18 +103,18 @@ def test_the_centre_moves_after_the_step_and_in_training_only(objective, two_vie
     assert not objective.centre.any()
     objective.train()(two_views)
     assert not objective.centre.any()
-    mean = mean_score(torch.stack([objective.score(view) for view in two_views.views]))
+    mean = mean_score(torch.stack([objective.teacher(view) for view in two_views.views]))
     objective.after_step(0.2)
     torch.testing.assert_close(objective.centre, 0.1 * mean)
 
 
 def test_teacher_follows_with_a_cosine_momentum(objective):
-    before = objective.teacher_head.copy.mlp[0].weight.clone()
+    before = objective.teacher.head.copy.mlp[0].weight.clone()
     perturb(objective)
-    objective.teacher_head.copy.mlp[0].weight.copy_(before)
+    objective.teacher.head.copy.mlp[0].weight.copy_(before)
     objective.after_step(0.5)
     expected = before.lerp(objective.head.mlp[0].weight, 0.05)
-    torch.testing.assert_close(objective.teacher_head.copy.mlp[0].weight, expected)
+    torch.testing.assert_close(objective.teacher.head.copy.mlp[0].weight, expected)
 
 
 def test_teacher_s_temperature_warms_up_and_prototypes_thaw(objective, two_views):
@@ -144,8 +144,8 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(objective, encoder, data, t
 
 
 def test_assignment_is_the_teacher_s_after_centring(objective, one_view):
-    perturb(objective.teacher_head)
-    scores = objective.score(one_view.views[0])
+    perturb(objective.teacher.head)
+    scores = objective.teacher(one_view.views[0])
     assert torch.equal(objective.assign(one_view.views[0]), scores.argmax(1))
     objective.centre[scores[0].argmax()] = 3.0
     assert objective.assign(one_view.views[0])[0] != scores[0].argmax()

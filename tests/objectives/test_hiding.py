@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from clips import CLIPS, LONGER, mels, spectrogram, wave, waves
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.text import TextTransformer
-from trivium.objectives.masking import MaskTokens, show_hidden
+from trivium.objectives.masking import MaskTokens, reconstruct
 from trivium.types import MASK, DataSpec
 
 BLOCKS = {"ratio": 0.5, "block": (2, 5), "aspect_ratio": (0.3, 3.3)}
@@ -95,7 +95,7 @@ def test_it_keeps_the_precision_of_the_tokens(encoder, hiding):
 def test_hidden_log_mel_is_silent_for_the_eye(encoder):
     view = mels([24, 9])
     hidden = torch.rand(2, 24) < 0.5
-    rows = show_hidden(encoder.stem, view.values, hidden)
+    rows = reconstruct(encoder.stem, view.values, hidden)
     assert list(rows) == ["input", "masked"]
     torch.testing.assert_close(rows["input"], view.values)
     patches = rows["masked"].view(2, 12, 2, 2, 8).transpose(2, 3).flatten(1, 2).flatten(2)
@@ -108,7 +108,7 @@ def test_hidden_log_mel_is_silent_for_the_eye(encoder):
 def test_hidden_pieces_of_waves_are_zero_for_the_ear():
     stem, view = wave().stem, waves([1280, 700])
     hidden = torch.tensor([[True, False, False, True], [False, True, False, False]])
-    rows = show_hidden(stem, view.values, hidden)
+    rows = reconstruct(stem, view.values, hidden)
     pieces = rows["masked"].view(2, 4, 320)
     assert pieces[hidden].eq(0).all()
     assert torch.equal(pieces[~hidden], rows["input"].view(2, 4, 320)[~hidden])
@@ -118,7 +118,7 @@ def test_hidden_words_are_mask_ids_for_the_eye():
     data = DataSpec("short", "text", (12,), 0, 100, (), (), vocabulary=20)
     stem = TextTransformer(data, name="text_test", width=16, depth=1, num_heads=2).stem
     ids, hidden = torch.randint(4, 20, (3, 9)), torch.rand(3, 9) < 0.5
-    rows = show_hidden(stem, ids, hidden)
+    rows = reconstruct(stem, ids, hidden)
     assert torch.equal(rows["text"], ids)
     assert torch.equal(rows["masked"], ids.masked_fill(hidden, MASK))
 

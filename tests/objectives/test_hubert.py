@@ -66,7 +66,7 @@ def at_seed(function, *args):
 def draw(objective, view):
     """The tokens and the mask of the step that starts at the same seed."""
     tokens = objective.encoder.embed(view.values, view.valid)
-    return tokens, at_seed(objective.hiding.draw, tokens, objective.encoder.stem)
+    return tokens, at_seed(objective.masking.draw, tokens, objective.encoder.stem)
 
 
 @kinds
@@ -75,7 +75,7 @@ def test_loss_and_gradients_equal_torchaudio(kind, iteration):
     objective, view = fitted(kind, iteration), view_of(kind)
     stem = objective.encoder.stem
     tokens, mask = draw(objective, view)
-    context = objective.encoder.contextualise(objective.hiding(tokens, mask, stem)).tokens
+    context = objective.encoder.contextualise(objective.masking(tokens, mask, stem)).tokens
     theirs = LogitGenerator(32, 6, 10, skip_masked=False, skip_nomask=True)
     theirs.final_proj, theirs.label_embeddings = objective.project, objective.codes
     logits, _ = theirs(context, objective.targets(view), mask.mask, ~mask.mask)

@@ -76,7 +76,7 @@ def test_the_price_is_that_of_products_and_factorisations(texts):
 def test_sizes_that_do_not_fit_and_a_training_step_are_refused(texts):
     with pytest.raises(ValueError, match="between 1 and 29 components"):
         LSA(ENCODER, DATA, width=30)
-    with pytest.raises(ValueError, match="6 components need more texts"):
+    with pytest.raises(ValueError, match="components need 7 texts"):
         LSA(ENCODER, DATA, width=6).fit(texts[:6])
-    with pytest.raises(RuntimeError, match="fitted in closed form"):
+    with pytest.raises(RuntimeError, match="LSA has no loss"):
         LSA(ENCODER, DATA, width=6)(Views((View(texts),)))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trivium.encoders.vit import ViT
+from trivium.objectives.masking import keep_random
 from trivium.objectives.self_supervised.mae import MAE
 from trivium.transforms.masking import Mask
 from trivium.types import Tokens, View
@@ -52,7 +53,7 @@ def test_loss_equals_transformers(data, normalise):
 
 def test_encoder_sees_a_quarter_of_the_tokens(objective, one_view):
     tokens = objective.encoder.embed(one_view.views[0].values)
-    visible, mask = objective.hide(tokens)
+    visible, mask = keep_random(objective.masking, tokens)
     assert visible.values.shape == (6, 4, 16)
     assert mask.keep.shape == (6, 4)
     assert mask.mask.sum(1).tolist() == [12] * 6
@@ -62,7 +63,7 @@ def test_encoder_sees_a_quarter_of_the_tokens(objective, one_view):
 
 def test_hidden_pixels_do_not_reach_the_prediction(objective, one_view):
     view = one_view.views[0]
-    _, mask = objective.hide(objective.encoder.embed(view.values))
+    _, mask = keep_random(objective.masking, objective.encoder.embed(view.values))
     patches = objective.encoder.stem.patchify(view.values)
     hidden = mask.mask.bool().unsqueeze(-1)
 
@@ -80,7 +81,7 @@ def test_hidden_pixels_do_not_reach_the_prediction(objective, one_view):
 
 def test_visible_tokens_carry_no_loss(objective, one_view):
     view = one_view.views[0]
-    _, mask = objective.hide(objective.encoder.embed(view.values))
+    _, mask = keep_random(objective.masking, objective.encoder.embed(view.values))
     prediction = torch.randn(6, 16, 4, requires_grad=True)
     objective.score(prediction, view, mask).backward()
     touched = prediction.grad.abs().sum(2) > 0
@@ -90,7 +91,7 @@ def test_visible_tokens_carry_no_loss(objective, one_view):
 def test_decoder_puts_every_token_back_in_its_place(objective, one_view):
     del objective.decoder
     tokens = objective.encoder.embed(one_view.views[0].values)
-    visible, mask = objective.hide(tokens)
+    visible, mask = keep_random(objective.masking, tokens)
     features = objective.encoder.contextualise(visible)
     objective.decoder = lambda values, valid: values
     prediction = objective.decode(features, mask, tokens.valid)

@@ -32,7 +32,7 @@ def objective(encoder, data):
     """An objective whose momentum copy differs from the trained branch."""
     settings = {"temperature": 0.2, "momentum": 0.9, "hidden_width": 12, "projection_width": 8}
     objective = MoCoV3(encoder, data, **settings)
-    for copy in (objective.slow_encoder, objective.slow_projector):
+    for copy in (objective.key.encoder, objective.key.head):
         for parameter in copy.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return objective
@@ -57,8 +57,8 @@ def test_step_is_symmetric_and_crosses_the_views(objective, two_views):
         return objective.predictor(objective.projector(features)).detach()
 
     def key(images):
-        features = objective.slow_encoder.copy(images).pooled
-        return objective.slow_projector.copy(features).detach()
+        features = objective.key.encoder.copy(images).pooled
+        return objective.key.head.copy(features).detach()
 
     there, _ = algorithm_1(query(first), key(second), 0.2)
     back, _ = algorithm_1(query(second), key(first), 0.2)
@@ -86,7 +86,7 @@ def test_order_of_the_batch_does_not_matter_but_the_pairs_do():
 
 def test_gradient_reaches_queries_only_and_the_copy_moves_after_the_step(objective, two_views):
     objective(two_views)["loss"].backward()
-    copies = [objective.slow_encoder, objective.slow_projector]
+    copies = [objective.key.encoder, objective.key.head]
     assert all(p.grad is None for copy in copies for p in copy.parameters())
     trained = [objective.encoder, objective.projector]
     old = [p.clone() for copy in copies for p in copy.parameters()]

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trivium.objectives.heads import Prototypes, perplexity
+from trivium.objectives.codebook import perplexity
+from trivium.objectives.heads import Prototypes
 
 
 def gradients(module, features, upstream):

@@ -57,7 +57,7 @@ def surprise(prediction, view):
 def test_the_autoencoder_s_loss_is_the_cross_entropy_of_valid_tokens(view):
     objective = build(Autoencoder)
     pooled = objective.encoder(view.values, view.valid).pooled
-    prediction = objective.bottleneck(pooled)
+    prediction = objective.head(pooled)
     loss = objective(Views((view,)))["loss"]
     expected = F.cross_entropy(prediction[view.valid], view.values[view.valid])
     torch.testing.assert_close(loss, expected)
@@ -66,7 +66,7 @@ def test_the_autoencoder_s_loss_is_the_cross_entropy_of_valid_tokens(view):
 
 def test_the_vae_s_reconstruction_is_summed_over_valid_tokens(view):
     objective = build(VAE)
-    mu, log_variance, _ = objective.posterior(view)
+    (mu, log_variance), _ = objective.posterior(view)
     torch.manual_seed(5)
     z = mu + (0.5 * log_variance).exp() * torch.randn_like(mu)
     expected = torch.stack([row.sum() for row in surprise(objective.decoder(z), view)]).mean()
@@ -102,7 +102,7 @@ def test_padding_gets_no_gradient(kind, view):
         output.retain_grad()
         predictions.append(output)
 
-    decoder = objective.decoder if kind is VAE else objective.bottleneck.decoder
+    decoder = objective.decoder if kind is VAE else objective.head.decoder
     decoder.register_forward_hook(watch)
     objective(Views((view,)))["loss"].backward()
     assert torch.equal(predictions[0].grad.abs().sum(-1) > 0, view.valid)
@@ -144,7 +144,7 @@ def test_pictures_are_ids(kind, view):
 
 def test_the_divergence_of_texts_equals_torch_distributions(view):
     objective = build(VAE)
-    mu, log_variance, _ = objective.posterior(view)
+    (mu, log_variance), _ = objective.posterior(view)
     exact = kl_divergence(Normal(mu, (0.5 * log_variance).exp()), Normal(0.0, 1.0))
     terms = objective(Views((view,)))
     torch.testing.assert_close(terms["kl"], exact.sum(1).mean().detach())
@@ -162,8 +162,8 @@ def test_the_divergence_of_texts_equals_torch_distributions(view):
 
 def build_like(objective, **settings):
     other = build(VAE, **settings)
-    weights = {k: v for k, v in objective.state_dict().items() if k != "strength"}
-    other.load_state_dict(weights | {"strength": other.strength})
+    weights = {k: v for k, v in objective.state_dict().items() if k != "annealing.strength"}
+    other.load_state_dict(weights | {"annealing.strength": other.annealing.strength})
     return other
 
 
@@ -193,7 +193,7 @@ def test_active_units_of_texts_are_those_whose_mean_varies(view):
     with torch.no_grad():
         objective.mu.weight[:2] *= 100
         objective.mu.weight[2:] *= 1e-4
-    mu, *_ = objective.posterior(view)
+    (mu, _), _ = objective.posterior(view)
     assert ((mu.var(0, correction=0) > 0.01).tolist()) == [True, True, False, False, False]
     assert objective(Views((view,)))["active_units"] == 2
 

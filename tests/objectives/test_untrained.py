@@ -9,5 +9,5 @@ def test_adds_nothing_to_the_encoder(encoder, data):
 
 
 def test_a_training_step_is_refused(encoder, data, one_view):
-    with pytest.raises(RuntimeError, match="exported as it was initialised"):
+    with pytest.raises(RuntimeError, match="is not trained"):
         Untrained(encoder, data)(one_view)

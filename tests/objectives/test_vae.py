@@ -7,8 +7,8 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from clips import mels, spectrogram
-from trivium.objectives.latent import negative_log_likelihood
-from trivium.objectives.unsupervised.vae import VAE, divergence, traversals
+from trivium.objectives.latent import divergence, negative_log_likelihood
+from trivium.objectives.unsupervised.vae import VAE, traversals
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_loss_is_the_negative_bound(encoder, data, one_view, settings):
 
 def test_kl_is_summed_over_units_and_averaged_over_the_batch(encoder, data, one_view, settings):
     objective = VAE(encoder, data, **settings)
-    mu, log_variance, _ = objective.posterior(one_view.views[0])
+    (mu, log_variance), _ = objective.posterior(one_view.views[0])
     normal = Normal(mu, torch.exp(0.5 * log_variance))
     expected = kl_divergence(normal, Normal(0.0, 1.0)).sum(1).mean().detach()
     torch.testing.assert_close(objective(one_view)["kl"], expected)
@@ -89,12 +89,12 @@ def test_kl_is_summed_over_units_and_averaged_over_the_batch(encoder, data, one_
 
 def test_beta_grows_over_the_warmup(encoder, data, settings):
     objective = VAE(encoder, data, **settings | {"beta": 4.0, "warmup": 0.2})
-    seen = [objective.strength.item()]
+    seen = [objective.annealing.strength.item()]
     for progress in (0.05, 0.1, 0.2, 0.9):
         objective.after_step(progress)
-        seen.append(objective.strength.item())
+        seen.append(objective.annealing.strength.item())
     assert seen == pytest.approx([0, 1, 2, 4, 4])
-    assert "strength" in objective.state_dict()
+    assert "annealing.strength" in objective.state_dict()
 
 
 def test_free_bits_hold_the_kl_of_every_unit(encoder, data, one_view, settings):

@@ -124,14 +124,14 @@ def theirs_of(objective, view):
     torch.manual_seed(5)
     stem = objective.encoder.stem
     tokens, content = objective.embed(view)
-    mask = objective.hiding.draw(tokens, stem)
-    context = objective.encoder.contextualise(objective.hiding(tokens, mask, stem)).tokens
+    mask = objective.masking.draw(tokens, stem)
+    context = objective.encoder.contextualise(objective.masking(tokens, mask, stem)).tokens
     steps = masked_steps(mask.mask)
     negatives = draw_negatives(steps, objective.num_negatives)
-    places = steps.places.unsqueeze(2).expand_as(negatives).gather(1, negatives)
+    places = steps.indices.unsqueeze(2).expand_as(negatives).gather(1, negatives)
     sampled = torch.zeros(*mask.mask.shape, objective.num_negatives, dtype=torch.long)
     for row, real in enumerate(steps.real):
-        sampled[row, steps.places[row][real]] = places[row][real]
+        sampled[row, steps.indices[row][real]] = places[row][real]
         sampled[row] += row * mask.mask.shape[1]
     twin = Wav2Vec2ForPreTraining(config_of(objective)).train(objective.training)
     tie(objective.quantiser, twin.quantizer)
@@ -227,8 +227,8 @@ def test_masked_steps_are_the_places_in_order(numbers):
     assert steps.real.shape[1] == max(numbers)
     for row, number in enumerate(numbers):
         expected = masks[row].nonzero().flatten()
-        assert torch.equal(steps.places[row, :number], expected)
-        assert torch.equal(steps.places[row][steps.real[row]], expected)
+        assert torch.equal(steps.indices[row, :number], expected)
+        assert torch.equal(steps.indices[row][steps.real[row]], expected)
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(1, 9))
@@ -345,7 +345,7 @@ def test_padding_changes_nothing(kind, monkeypatch):
     objective, view = build(kind, penalty=1.0).eval(), view_of(kind)
     tokens = objective.encoder.embed(view.values[2:], view.valid[2:])
     length = int(tokens.valid.sum(1).max())
-    mask = objective.hiding.draw(tokens, objective.encoder.stem)
+    mask = objective.masking.draw(tokens, objective.encoder.stem)
     samples = int(view.valid[2:].sum(1).max())
     dim = 1 if view.values.ndim == 2 else 2
     short = View(view.values[2:].narrow(dim, 0, samples), view.valid[2:, :samples])
@@ -356,7 +356,7 @@ def test_padding_changes_nothing(kind, monkeypatch):
         (short, length),
     ):
         own = mask._replace(mask=mask.mask[:, :width])
-        monkeypatch.setattr(objective.hiding, "draw", lambda *_, own=own: own)
+        monkeypatch.setattr(objective.masking, "draw", lambda *_, own=own: own)
         found.append(at_seed(objective, Views((each,))))
     for name, term in found[0].items():
         torch.testing.assert_close(found[1][name], term, **CLOSE)

@@ -89,7 +89,7 @@ def test_every_sample_hides_the_same_number(grid, ratio, block, aspect, seed):
 @given(st.integers(2, 60), st.floats(0.02, 0.9), SEEDS)
 def test_one_large_block_on_one_row_is_a_span(length, ratio, seed):
     masking = BlockMasking(ratio, (length, length), (0.3, 3.3))
-    hidden = masking(9, (1, length), generator=torch.Generator().manual_seed(seed)).hidden
+    hidden = masking(9, (1, length), generator=torch.Generator().manual_seed(seed)).masked
     assert torch.equal(hidden, hidden[:, :1] + torch.arange(hidden.shape[1]))
 
 
@@ -137,7 +137,7 @@ def test_of_different_lengths_each_hides_its_own_share(
     num_tokens = math.prod(grid)
     both = torch.cat([keep, hidden], dim=1).sort(dim=1).values
     assert torch.equal(both, torch.arange(num_tokens).expand(len(rows), -1))
-    assert hidden.shape[1] == masking.num_hidden(num_tokens)
+    assert hidden.shape[1] == masking.num_masked(num_tokens)
     for index in (keep, hidden):
         assert torch.equal(index, index.sort(dim=1).values)
     assert not mask[~valid].any()
@@ -145,7 +145,7 @@ def test_of_different_lengths_each_hides_its_own_share(
     shown = valid & ~mask
     assert (valid.gather(1, keep).sum(1) == shown.sum(1)).all()
     for number, num_valid in zip(mask.sum(1).tolist(), valid.sum(1).tolist(), strict=True):
-        assert number == (masking.num_hidden(num_valid) if num_valid > 1 else 0)
+        assert number == (masking.num_masked(num_valid) if num_valid > 1 else 0)
     assert shown.any(1).all()
 
 
@@ -195,7 +195,7 @@ def test_shares_are_rounded_as_those_of_whole_batches(ratio):
     lengths = list(range(2, 130))
     valid, grid = valid_of(lengths, 0)
     mask = masking(len(lengths), grid, valid=valid).mask
-    assert mask.sum(1).tolist() == [masking.num_hidden(length) for length in lengths]
+    assert mask.sum(1).tolist() == [masking.num_masked(length) for length in lengths]
 
 
 def test_no_valid_token_hides_nothing():
@@ -222,7 +222,7 @@ def test_one_seed_gives_one_mask(masking):
 
 @pytest.mark.parametrize("limits", [(0.5, 0.2), (0.0, 0.5), (0.5, 1.5)])
 def test_ranges_that_make_no_sense_are_refused(limits):
-    with pytest.raises(ValueError, match="target_scale must be two numbers"):
+    with pytest.raises(ValueError, match="target_scale must be an increasing pair"):
         MultiBlockMasking(4, limits, (0.75, 1.5), (0.85, 1.0))
 
 

@@ -177,7 +177,7 @@ def test_without_padding_valid_changes_nothing_and_no_hidden_token_is_kept(ratio
     for total in range(1, 130):
         valid = torch.ones(2, total, dtype=torch.bool)
         keep, _, mask = masking(2, total, valid=valid)
-        assert mask.sum(1).tolist() == [masking.num_hidden(total)] * 2
+        assert mask.sum(1).tolist() == [masking.num_masked(total)] * 2
         assert not mask.gather(1, keep).any()
 
 

@@ -16,13 +16,12 @@ from torch.utils.flop_counter import register_flop_formula
 class Attention(nn.Module):
     """Multi-head self-attention (1706.03762, section 3.2.2) with one fused projection.
 
-    The rows of `qkv` are laid out as query, key, value, and by head within each.
+    The rows of `qkv` are laid out as query, key, value, and by head within each. `causal`: a token
+    sees only itself and those before it; `rotary`: queries and keys are turned by their positions
+    (2104.09864).
 
-    Args:
-        width: Channels of the tokens; a multiple of `num_heads`.
-        num_heads: Attention heads.
-        causal: Whether a token sees only itself and the tokens before it.
-        rotary: Whether queries and keys are turned by their places (2104.09864).
+    Raises:
+        ValueError: `width` does not split into heads (of `rotary`, of an even width).
     """
 
     def __init__(self, width: int, num_heads: int, *, causal: bool = False, rotary: bool = False):
@@ -47,14 +46,11 @@ class Attention(nn.Module):
         self,
         tokens: Float[Tensor, "batch token channel"],
         valid: Bool[Tensor, "batch token"] | None = None,
-        places: Int64[Tensor, "batch token"] | None = None,
+        indices: Int64[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch token channel"]:
-        """Mix the tokens; a key where `valid` is False is seen by nobody.
-
-        `places` says where each token stands in its sample; None means in order.
-        """
+        """Mix the tokens; keys where `valid` is False are not seen; no `indices`: in order."""
         batch, length, width = tokens.shape
-        mixed = attend(self._heads(tokens, places), self._mask(length, valid, tokens.device))
+        mixed = attend(self._heads(tokens, indices), self._mask(length, valid, tokens.device))
         projected: Tensor = self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
         return projected
 
@@ -73,7 +69,7 @@ class Attention(nn.Module):
         return scores.softmax(dim=-1)
 
     def _heads(
-        self, tokens: Tensor, places: Tensor | None
+        self, tokens: Tensor, indices: Tensor | None
     ) -> Float[Tensor, "3 batch head token channel"]:
         """Queries, keys and values."""
         batch, length, width = tokens.shape
@@ -82,9 +78,9 @@ class Attention(nn.Module):
         qkv = qkv.permute(2, 0, 3, 1, 4)
         if not self.rotary:
             return qkv
-        if places is None:
-            places = torch.arange(length, device=tokens.device).unsqueeze(0)
-        return torch.cat([rotate(qkv[:2], places), qkv[2:]])
+        if indices is None:
+            indices = torch.arange(length, device=tokens.device).unsqueeze(0)
+        return torch.cat([rotate(qkv[:2], indices), qkv[2:]])
 
     def _mask(self, length: int, valid: Tensor | None, device: torch.device) -> Tensor | None:
         mask = None if valid is None else valid[:, None, None, :]
@@ -98,17 +94,16 @@ class Attention(nn.Module):
 
 
 def rotate(
-    heads: Float[Tensor, "kind batch head token channel"], places: Int64[Tensor, "#batch token"]
+    heads: Float[Tensor, "kind batch head token channel"], indices: Int64[Tensor, "#batch token"]
 ) -> Float[Tensor, "kind batch head token channel"]:
-    """Rotary positions: turn each pair of channels by its place (RoFormer, 2104.09864, eq. 34).
+    """Rotary positions: turn each pair of channels by its position (RoFormer, 2104.09864, eq. 34).
 
     Channels i and i + half make a pair (the layout of GPT-NeoX and Llama), turned by
-    place x 10000^(-2i / channels); what a query and a key then share depends on the distance
-    of their places alone.
+    position x 10000^(-2i / channels).
     """
     half = heads.shape[-1] // 2
     steps = torch.arange(half, dtype=torch.float32, device=heads.device)
-    angle = places[:, None, :, None].float() * 10000.0 ** (-steps / half)
+    angle = indices[:, None, :, None].float() * 10000.0 ** (-steps / half)
     sine, cosine = angle.sin().to(heads.dtype), angle.cos().to(heads.dtype)
     first, second = heads[..., :half], heads[..., half:]
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
@@ -163,11 +158,10 @@ def fused_attention(
 
 
 def pick_kernel(qkv: Float[Tensor, "3 batch head token channel"]) -> Kernel:
-    """Pick the faster kernel for inputs like `qkv`.
+    """The faster kernel for inputs like `qkv`.
 
-    On CPUs a fixed rule on the length decides: the kernels differ in their last bits, and a
-    race between two timings would make two runs of one seed differ. Elsewhere each
-    (length, dtype, device type, head width, number of heads) is timed once per process.
+    On CPUs a fixed rule on the length decides: the kernels differ in their last bits, and a race
+    would make two runs of one seed differ. Elsewhere each shape and dtype is timed once.
     """
     *_, num_heads, length, width = qkv.shape
     if qkv.device.type == "cpu":

@@ -117,13 +117,10 @@ KEYS = frozenset({"format", "class", "arguments", "data", "facts", "sha256"})
 def save_encoder(encoder: Encoder, folder: Path, facts: Mapping[str, Any]) -> None:
     """Write an encoder to a folder: the same weights and facts give the same bytes.
 
-    Args:
-        encoder: The encoder; its `arguments` and weights are stored.
-        folder: Where to; made if it is missing.
-        facts: Plain values to keep beside the weights (dataset, objective, seed, ...).
+    `facts` are plain values to keep beside the weights (dataset, objective, seed, ...).
 
     Raises:
-        ValueError: If the facts or arguments hold anything else than plain values.
+        ValueError: The facts or arguments hold anything else than plain values.
     """
     content = to_bytes(encoder)
     arguments = dict(encoder.arguments)

@@ -1,6 +1,6 @@
 """Encoders of the timm and transformers libraries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,36 +10,26 @@ from torch import Tensor, nn
 from trivium.encoders.layers import TextPooling, every_token, pool_text
 from trivium.encoders.patches import Patches
 from trivium.encoders.text import Ids
-from trivium.types import BOS, EOS, PAD, DataSpec, Encoder, Features, Modality
-
-
-def plain(value: Any) -> Any:
-    """Maps and lists of a configuration as plain ones, which can be saved."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(inner) for inner in value]
-    return value
+from trivium.types import BOS, EOS, PAD, DataSpec, Encoder, Features, Modality, plain
 
 
 class TimmEncoder(Encoder):
-    """Any image encoder that timm can create, behind the same `Features`.
+    """Any image encoder that timm (an extra) can create, behind the same `Features`.
 
-    `Features.tokens` are its last feature map or patch tokens (without cls and register
-    tokens) and `Features.pooled` is what its own pooling gives. Needs the extra `timm`.
+    `Features.tokens` are its last feature map or patch tokens, `Features.pooled` its own pooling.
 
     Args:
-        data: An image dataset's facts.
+        data: An image dataset's spec.
         name: The encoder's yaml name.
         model: timm's name, e.g. `resnet10t` or `vit_tiny_patch16_224`.
-        pretrained: Whether to start from timm's published weights. They are fetched now;
-            a saved encoder holds its own weights and never fetches.
-        patch: Side in pixels of the patches that objectives which predict the input predict.
+        pretrained: Whether to start from timm's published weights, fetched now; a saved encoder
+            holds its own weights.
+        patch: Side in pixels of the patches that are predicted where the input is.
         options: More architecture settings for `timm.create_model`, e.g. `img_size`.
 
     Raises:
-        ImportError: If timm is not installed.
-        ValueError: If timm does not know the architecture or a setting of it.
+        ImportError: timm is not installed.
+        ValueError: timm does not know the architecture or a setting of it.
     """
 
     contextual: ClassVar[bool] = False
@@ -55,16 +45,8 @@ class TimmEncoder(Encoder):
         options: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        self.name = name
         options = plain(options or {})
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "model": model,
-            "pretrained": False,
-            "patch": patch,
-            "options": options,
-        }
+        self.keep_arguments(locals(), pretrained=False)
         self.stem: Patches = Patches(data, patch=patch)
         self.trunk = _create_timm(model, pretrained, self.stem.channels, options)
         self.width = int(self.trunk.head_hidden_size)
@@ -73,11 +55,9 @@ class TimmEncoder(Encoder):
     def forward(
         self,
         values: Float[Tensor, "batch channel height width"],
-        valid: Bool[Tensor, "batch token"] | None = None,
+        valid: Bool[Tensor, "batch token"] | None = None,  # noqa: ARG002
     ) -> Features:
-        """Encode images in [0, 1]; they have no invalid parts, so `valid` must be None."""
-        if valid is not None:
-            raise ValueError("a timm encoder sees whole images: valid must be None.")
+        """Encode whole images in [0, 1]."""
         encoded = self.trunk.forward_features(self.stem.standardise(values))
         tokens = self._as_tokens(encoded)
         return Features(tokens, self.trunk.forward_head(encoded), every_token(tokens))
@@ -126,14 +106,13 @@ NEAR = 1e-4
 
 
 class TransformersEncoder(Encoder):
-    """Any text encoder that transformers can configure, behind the same `Features`.
+    """Any text encoder that transformers (an extra) can configure, behind the same `Features`.
 
-    It is trained from random weights on the ids of the dataset's own tokenizer; published weights
-    belong to their own tokenizers and are not loaded. `Features.tokens` is its last hidden state.
-    Needs the extra `transformers`.
+    It is trained from random weights on the ids of the dataset's own tokenizer. `Features.tokens`
+    is its last hidden state.
 
     Args:
-        data: A text dataset's facts.
+        data: A text dataset's spec.
         name: The encoder's yaml name.
         model: transformers' model type, e.g. `bert`, `gpt2` or `llama`.
         pooling: `mean` over the valid tokens, `cls` (the begin of the text) or the `last` token.
@@ -141,9 +120,9 @@ class TransformersEncoder(Encoder):
         options: More settings of the model's configuration, e.g. `hidden_size`.
 
     Raises:
-        ImportError: If transformers is not installed.
-        ValueError: If transformers does not know the model or cannot build it with the options,
-            the data are not texts, or `causal` is not what the model does.
+        ImportError: transformers is not installed.
+        ValueError: transformers cannot build the model, the data are not texts, or `causal` is not
+            what the model does.
     """
 
     contextual: ClassVar[bool] = False
@@ -163,15 +142,7 @@ class TransformersEncoder(Encoder):
         if pooling not in ("mean", "cls", "last"):
             raise ValueError(f"pooling is {pooling!r}; choose mean, cls or last.")
         options = plain(options or {})
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "model": model,
-            "pooling": pooling,
-            "causal": causal,
-            "options": options,
-        }
+        self.keep_arguments(locals())
         self.stem: Ids = Ids(data)
         self.pooling: TextPooling = pooling
         self.causal = causal

@@ -7,6 +7,28 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from trivium.types import DataSpec, Features, Modality
+
+
+def sample_shape(data: DataSpec, modality: Modality) -> tuple[int, ...]:
+    """The shape of one sample of a dataset.
+
+    Raises:
+        ValueError: The dataset is of another modality.
+    """
+    if data.modality != modality or len(data.shape) != (1 if modality == "text" else 3):
+        raise ValueError(
+            f"this encoder takes {modality}, but {data.name!r} is {data.modality} of shape "
+            f"{data.shape}: choose an encoder for {data.modality} or data of {modality}."
+        )
+    return data.shape
+
+
+def one_token(pooled: Float[Tensor, "batch channel"]) -> Features:
+    """Features whose only token is the pooled one."""
+    tokens = pooled.unsqueeze(1)
+    return Features(tokens, pooled, every_token(tokens))
+
 
 def every_token(values: Float[Tensor, "batch token channel"]) -> Bool[Tensor, "batch token"]:
     """A `valid` that is True throughout: one expanded element, so its stride says so."""
@@ -16,8 +38,8 @@ def every_token(values: Float[Tensor, "batch token channel"]) -> Bool[Tensor, "b
 def is_every_token(valid: Bool[Tensor, "batch token"]) -> bool:
     """Whether all tokens are known to be valid, so that no mask need be built.
 
-    What `every_token` made (and its slices) is known by its stride, without a look at the
-    values. Others are looked at on CPUs only: elsewhere the answer would wait for the device.
+    What `every_token` made (and its slices) is known by its stride. Others are looked at on CPUs
+    only: elsewhere the answer would wait for the device.
     """
     if valid.stride() == (0, 0):
         return True
@@ -29,19 +51,12 @@ def sincos_2d(
 ) -> Float[Tensor, "token channel"]:
     """Sine-cosine positions of a grid's cells in row-major order, as in MAE (2111.06377).
 
-    The first half of the channels encodes the column and the second half the row, each as
-    sines followed by cosines of the coordinate at geometric frequencies from 1 to 1/10000.
-
-    With `extent` the coordinates are interpolated: the grid is stretched over the plane of a
-    grid of that size, so that cells whose centres lie at equal relative places have equal codes.
-
-    Args:
-        width: Channels; a multiple of 4.
-        grid: Rows and columns.
-        extent: Rows and columns of the grid whose plane is covered; None for `grid` itself.
+    The first half of the channels encodes the column, the second the row, each as sines followed by
+    cosines of the coordinate at geometric frequencies from 1 to 1/10000. With `extent` the grid is
+    stretched over the plane of a grid of that size, so that equal relative places have equal codes.
 
     Raises:
-        ValueError: If `width` is not a multiple of 4.
+        ValueError: `width` is not a multiple of 4.
     """
     if width % 4:
         raise ValueError(
@@ -88,10 +103,7 @@ def pool(
     cls: Float[Tensor, "batch width"] | None,
     valid: Bool[Tensor, "batch token"] | None,
 ) -> Float[Tensor, "batch pooled"]:
-    """Pool by the cls token, the mean over valid tokens, or both, concatenated.
-
-    For the means over the cells of a grid see `grid_pool`.
-    """
+    """Pool by the cls token, the mean over valid tokens, or both, concatenated."""
     if cls is None:
         return mean_pool(tokens, valid)
     if pooling == "cls":
@@ -105,10 +117,9 @@ def grid_pool(
     num_cells: int,
     valid: Bool[Tensor, "batch token"] | None,
 ) -> Float[Tensor, "batch pooled"]:
-    """Means over the valid tokens of each cell side by side, zeros for a cell without any.
+    """Means over the valid tokens of each cell, concatenated; zeros for a cell without any.
 
-    So a linear probe sees where things are (Goyal et al. 2019, 1905.01235, section 3, which
-    pools feature maps to about 9,000 channels).
+    A linear probe then sees where things are (Goyal et al. 2019, 1905.01235, section 3).
     """
     member = F.one_hot(cells, num_cells).to(tokens.dtype)
     if valid is not None:
@@ -119,12 +130,12 @@ def grid_pool(
 
 
 def cell_of(
-    places: Int64[Tensor, "batch token"], plane: tuple[int, int], side: int
+    indices: Int64[Tensor, "batch token"], plane: tuple[int, int], side: int
 ) -> Int64[Tensor, "batch token"]:
-    """In which of `side` x `side` equal cells of a plane of tokens each place lies, row-major."""
+    """The cell of each index among `side` x `side` equal cells of a plane, row-major."""
     rows, columns = plane
-    down = places.div(columns, rounding_mode="floor") * side // rows
-    return down * side + places % columns * side // columns
+    down = indices.div(columns, rounding_mode="floor") * side // rows
+    return down * side + indices % columns * side // columns
 
 
 def pool_text(
@@ -142,6 +153,6 @@ def pool_text(
         return tokens[:, 0]
     if valid is None:
         return tokens[:, -1]
-    places = torch.arange(tokens.shape[1], device=tokens.device)
-    last = torch.where(valid, places, -1).amax(1).clamp(min=0)
+    indices = torch.arange(tokens.shape[1], device=tokens.device)
+    last = torch.where(valid, indices, -1).amax(1).clamp(min=0)
     return tokens[torch.arange(len(tokens), device=tokens.device), last]

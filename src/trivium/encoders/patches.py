@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.layers import sincos_2d
-from trivium.types import DataSpec, Stem
+from trivium.encoders.layers import sample_shape, sincos_2d
+from trivium.types import DataSpec, Modality, Stem
 
 Positions = Literal["sincos", "learned"]
 Patch = int | Sequence[int | None]
@@ -20,34 +20,30 @@ Patch = int | Sequence[int | None]
 class Patches(Stem):
     """Standardised non-overlapping patches in row-major order, values by (channel, row, column).
 
-    It has no parameters: it is the stem of encoders that take whole images and yet should be
-    able to predict their input.
+    It has no parameters: it is the stem of encoders that take whole images.
 
     Args:
-        data: An image dataset's facts; its mean and std standardise the pixels.
-        patch: Side of a patch in pixels, or its height and width; must divide height and width.
+        data: A dataset's spec; its mean and std standardise the values.
+        patch: Side of a patch in pixels, or its height and width.
 
     Raises:
-        ValueError: If the data are not images or `patch` does not divide their size.
+        ValueError: The data are not images, or `patch` does not divide their size.
     """
 
     likelihood: ClassVar[Literal["gaussian", "categorical"]] = "gaussian"
+    modality: ClassVar[Modality] = "image"
     mean: Tensor
     std: Tensor
 
     def __init__(self, data: DataSpec, *, patch: Patch):
         super().__init__()
-        self.channels, *plane = self.shape_of(data)
+        self.channels, *plane = sample_shape(data, self.modality)
         self.sides = sides_of(patch, (plane[0], plane[1]))
         self.grid = self.divide(data.name, plane[0], plane[1])
         self.num_tokens = self.grid[0] * self.grid[1]
         self.target_width = self.channels * self.sides[0] * self.sides[1]
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
-
-    def shape_of(self, data: DataSpec) -> tuple[int, int, int]:
-        """Channels, height and width of a dataset that this stem can take."""
-        return image_shape(data)
 
     def divide(self, name: str, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches."""
@@ -88,16 +84,9 @@ class Patches(Stem):
     def target(
         self, values: Float[Tensor, "batch channel height width"], *, normalise: bool = False
     ) -> Float[Tensor, "batch token pixel"]:
-        """Standardised pixels of each patch.
-
-        `normalise` moves each patch to zero mean and unit variance (2111.06377, section 4.1;
-        unbiased variance and epsilon 1e-6 as in its reference code).
-        """
+        """Standardised pixels of each patch, see `standardise_tokens` for `normalise`."""
         patches = self.patchify(self.standardise(values))
-        if not normalise:
-            return patches
-        variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
-        return (patches - mean) / (variance + 1e-6).sqrt()
+        return standardise_tokens(patches) if normalise else patches
 
     def distance(
         self,
@@ -110,10 +99,7 @@ class Patches(Stem):
     def render(
         self, prediction: Float[Tensor, "batch token pixel"]
     ) -> Float[Tensor, "batch channel height width"]:
-        """Predicted standardised patches as images in [0, 1].
-
-        For `normalise=True` bring predictions back to standardised pixels first.
-        """
+        """Predicted standardised patches as images in [0, 1]."""
         images = self.unpatchify(prediction.float()) * self.std + self.mean
         return images.clamp(0, 1)
 
@@ -128,18 +114,15 @@ class Patches(Stem):
 class PatchStem(Patches):
     """Patches embedded linearly (2010.11929, eq. 1), with positions.
 
-    The projection is a reshape and a Linear: the same numbers as a strided convolution, and
-    faster on CPUs. It starts as a Xavier uniform, as in MAE (2111.06377, appendix A.1).
-
-    Images of another size than the dataset's (the local views of multi-crop) have positions that
-    are interpolated over the dataset's grid, so that equal relative places have equal positions:
-    the sine-cosine code is evaluated at interpolated coordinates, a learned grid is interpolated
-    bicubically as in DINO (2104.14294, its reference code). Their sides are brought to the nearest
-    multiple of the patch first (bilinear with antialiasing, at least one patch).
+    The projection is a reshape and a Linear (faster than a strided convolution on CPUs) and starts
+    as a Xavier uniform, as in MAE (2111.06377, appendix A.1). Images of another size than the
+    dataset's (local views of multi-crop) are brought to a multiple of the patch (bilinear with
+    antialiasing), with interpolated positions: sine-cosine codes at interpolated coordinates,
+    learned ones bicubically as in DINO (2104.14294).
 
     Args:
-        data: An image dataset's facts.
-        patch: Side of a patch in pixels, or its height and width; must divide height and width.
+        data: A dataset's spec.
+        patch: Side of a patch in pixels, or its height and width.
         width: Channels of the tokens.
         positions: Fixed sine-cosine positions or learned ones.
     """
@@ -153,7 +136,7 @@ class PatchStem(Patches):
         patch: Patch,
         width: int,
         positions: Positions = "sincos",
-    ):
+    ) -> None:
         super().__init__(data, patch=patch)
         self.projection = nn.Linear(self.target_width, width)
         nn.init.xavier_uniform_(self.projection.weight)
@@ -200,11 +183,17 @@ class PatchStem(Patches):
         return resized[0].flatten(1).T
 
 
+def standardise_tokens(values: Float[Tensor, "batch token value"]) -> Tensor:
+    """Each token's values to mean 0 and unbiased variance 1 (2111.06377, section 4.1)."""
+    variance, mean = torch.var_mean(values, dim=-1, keepdim=True)
+    return (values - mean) / (variance + 1e-6).sqrt()
+
+
 _stretched = functools.lru_cache(maxsize=16)(sincos_2d)
 
 
 def sides_of(patch: Patch, plane: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a patch that is given by its side, or by both; None spans the plane.
+    """Height and width of a patch given by its side, or by both; None spans the plane.
 
     Raises:
         ValueError: It is neither, or not positive.
@@ -216,18 +205,3 @@ def sides_of(patch: Patch, plane: tuple[int, int]) -> tuple[int, int]:
         whole if side is None else side for side, whole in zip(given, plane, strict=True)
     )
     return height, width
-
-
-def image_shape(data: DataSpec) -> tuple[int, int, int]:
-    """Channels, height and width of an image dataset.
-
-    Raises:
-        ValueError: If the dataset is of another modality.
-    """
-    if data.modality != "image" or len(data.shape) != 3:
-        raise ValueError(
-            f"this encoder takes images, but {data.name!r} is {data.modality} of shape "
-            f"{data.shape}: choose an encoder for {data.modality} or an image dataset."
-        )
-    channels, height, width = data.shape
-    return channels, height, width

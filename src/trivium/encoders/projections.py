@@ -9,26 +9,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.data.spectrogram import SILENCE
-from trivium.encoders.layers import every_token
+from trivium.encoders.layers import one_token, sample_shape
 from trivium.encoders.patches import Patches
-from trivium.encoders.spectrogram import MelPatches, audio_shape
+from trivium.encoders.spectrogram import MelPatches
 from trivium.encoders.text import Ids
 from trivium.types import SPECIAL_TOKENS, Column, DataSpec, Encoder, Features, Modality
 
 
 class Projection(Encoder):
-    r"""$W (x - \bar{x})$ of the flattened values in [0, 1]; without parameters to train.
+    r"""$W (x - \bar{x})$ of the flattened values in [0, 1]; no parameters to train.
 
-    The buffers `mean` [value] and `components` [width, value] hold the map. They start as
-    zeros and are filled in closed form, by the control `pca`.
-
-    Args:
-        data: An image dataset's facts.
-        width: Components, at most as many as the input has values.
-        name: The encoder's name in its description.
+    The buffers `mean` [value] and `components` [width, value] are filled by the control `pca`.
 
     Raises:
-        ValueError: If the data are not images, or have fewer values than `width`.
+        ValueError: The data are not images, or have fewer values than `width`.
     """
 
     contextual: ClassVar[bool] = False
@@ -37,14 +31,13 @@ class Projection(Encoder):
 
     def __init__(self, data: DataSpec, *, width: int, name: str = "projection"):
         super().__init__()
+        self.keep_arguments(locals())
         num_values = math.prod(data.shape)
         if not 1 <= width <= num_values:
             raise ValueError(
                 f"a projection of {data.name!r} has between 1 and {num_values} components, one "
                 f"per input value at most, but width is {width}: choose a smaller width."
             )
-        self.name = name
-        self.arguments = {"data": data.plain(), "width": width, "name": name}
         self.stem: Patches = self.stem_of(data)
         self.width = self.token_width = width
         self.register_buffer("mean", torch.zeros(num_values))
@@ -53,12 +46,10 @@ class Projection(Encoder):
     def forward(
         self,
         values: Float[Tensor, "batch channel height width"],
-        valid: Bool[Tensor, "batch token"] | None = None,
+        valid: Bool[Tensor, "batch length"] | None = None,  # noqa: ARG002
     ) -> Features:
-        """Project images in [0, 1]; they have no invalid parts, so `valid` must be None."""
-        if valid is not None:
-            raise ValueError("a projection sees whole images: valid must be None.")
-        return self.project(values)
+        """Project whole samples: images in [0, 1], or log-mel clips, whose padding is silence."""
+        return one_token((self.flatten(values) - self.mean) @ self.components.T)
 
     def stem_of(self, data: DataSpec) -> Patches:
         """What predicting the input means."""
@@ -70,40 +61,17 @@ class Projection(Encoder):
         """All values of each sample in a row."""
         return values.flatten(1)
 
-    def project(self, values: Float[Tensor, "batch channel height width"]) -> Features:
-        """The components of the flattened values."""
-        pooled = (self.flatten(values) - self.mean) @ self.components.T
-        tokens = pooled.unsqueeze(1)
-        return Features(tokens, pooled, every_token(tokens))
-
 
 class MelProjection(Projection):
-    """As `Projection`, of log-mel spectrograms; behind a shorter clip there is silence.
-
-    Args:
-        data: An audio dataset's facts.
-        width: Components, at most as many as the longest clip has values.
-        name: The encoder's name in its description.
-
-    Raises:
-        ValueError: If the data are not audio, or have fewer values than `width`.
-    """
+    """As `Projection`, of log-mel spectrograms; shorter clips end with silence."""
 
     modality: ClassVar[Modality] = "audio"
     column: ClassVar[Column | None] = "mel"
 
     def stem_of(self, data: DataSpec) -> MelPatches:
         """What predicting the input means: its frames."""
-        self.frames, bands = audio_shape(data)[1:]
+        _, self.frames, bands = sample_shape(data, "audio")
         return MelPatches(data, patch=(1, bands))
-
-    def forward(
-        self,
-        values: Float[Tensor, "batch 1 frame band"],
-        valid: Bool[Tensor, "batch frame"] | None = None,  # noqa: ARG002
-    ) -> Features:
-        """Project log-mel clips; `valid` says nothing that the silence does not."""
-        return self.project(values)
 
     def flatten(self, values: Float[Tensor, "batch 1 frame band"]) -> Float[Tensor, "batch value"]:
         """All values of each clip in a row, shorter clips filled up with silence."""
@@ -114,17 +82,11 @@ class MelProjection(Projection):
 class TermProjection(Encoder):
     """How often each id occurs, weighted, brought to unit length and projected.
 
-    The buffers `weights` [id] and `components` [width, id] hold the map; there is nothing to
-    train. They start as zeros and are filled in closed form, by the control `lsa`. Special
+    The buffers `weights` [id] and `components` [width, id] are filled by the control `lsa`. Special
     tokens and padding do not count; a text without any other id is a row of zeros.
 
-    Args:
-        data: A text dataset's facts.
-        width: Components, fewer than the vocabulary has ids.
-        name: The encoder's name in its description.
-
     Raises:
-        ValueError: If the data are not texts, or their vocabulary is too small for `width`.
+        ValueError: The data are not texts, or their vocabulary is too small for `width`.
     """
 
     contextual: ClassVar[bool] = False
@@ -141,8 +103,7 @@ class TermProjection(Encoder):
                 f"components, fewer than the vocabulary has ids, but width is {width}: choose "
                 "another width."
             )
-        self.name = name
-        self.arguments = {"data": data.plain(), "width": width, "name": name}
+        self.keep_arguments(locals())
         self.width = self.token_width = width
         self.register_buffer("weights", torch.zeros(data.vocabulary))
         self.register_buffer("components", torch.zeros(width, data.vocabulary))
@@ -158,9 +119,7 @@ class TermProjection(Encoder):
             counted = counted & valid
         counts = self.weights.new_zeros(len(values), len(self.weights))
         counts.scatter_add_(1, values, counted.to(counts.dtype))
-        pooled = self.project(counts)
-        tokens = pooled.unsqueeze(1)
-        return Features(tokens, pooled, every_token(tokens))
+        return one_token(self.project(counts))
 
     def project(self, counts: Float[Tensor, "batch id"]) -> Float[Tensor, "batch channel"]:
         """Counts of ids on the components."""

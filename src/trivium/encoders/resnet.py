@@ -18,19 +18,19 @@ DEPTHS = {18: resnet18, 50: resnet50}
 class ResNet(Encoder):
     """ResNet-18 or ResNet-50 (1512.03385) made of torchvision's blocks, without its classifier.
 
-    `Features.tokens` are the cells of the last feature map in row-major order and
-    `Features.pooled` is their mean. Weights and images are laid out channels-last.
+    `Features.tokens` are the cells of the last feature map in row-major order, `pooled` their mean.
+    Weights and images are laid out channels-last.
 
     Args:
-        data: An image dataset's facts.
+        data: An image dataset's spec.
         name: The encoder's yaml name.
         depth: 18 or 50.
         stem_kind: `imagenet` (7x7 of stride 2 and a max-pool) or `small` (3x3 of stride 1 and
             no max-pool, as SimCLR does for CIFAR-10, 2002.05709, appendix B.9).
-        patch: Side in pixels of the patches that objectives which predict the input predict.
+        patch: Side in pixels of the patches that are predicted where the input is.
 
     Raises:
-        ValueError: If the data are not images, or a setting is none of the choices.
+        ValueError: The data are not images, or a setting is none of the choices.
     """
 
     contextual: ClassVar[bool] = False
@@ -49,14 +49,7 @@ class ResNet(Encoder):
             raise ValueError(f"there is no ResNet of depth {depth}; choose 18 or 50.")
         if stem_kind not in ("imagenet", "small"):
             raise ValueError(f"stem_kind is {stem_kind!r}; choose imagenet or small.")
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "depth": depth,
-            "stem_kind": stem_kind,
-            "patch": patch,
-        }
+        self.keep_arguments(locals())
         self.stem: Patches = Patches(data, patch=patch)
         network = DEPTHS[depth]()
         self.width = self.token_width = network.fc.in_features
@@ -70,11 +63,9 @@ class ResNet(Encoder):
     def forward(
         self,
         values: Float[Tensor, "batch channel height width"],
-        valid: Bool[Tensor, "batch token"] | None = None,
+        valid: Bool[Tensor, "batch token"] | None = None,  # noqa: ARG002
     ) -> Features:
-        """Encode images in [0, 1]; they have no invalid parts, so `valid` must be None."""
-        if valid is not None:
-            raise ValueError("a convolutional encoder sees whole images: valid must be None.")
+        """Encode whole images in [0, 1]."""
         standardised = self.stem.standardise(values).to(memory_format=torch.channels_last)
         tokens = self.trunk(standardised).flatten(2).transpose(1, 2)
         return Features(tokens, tokens.mean(dim=1), every_token(tokens))
@@ -84,9 +75,7 @@ _HEAD = ("avgpool", "fc")
 
 
 def _first_convolution(channels: int, stem_kind: str) -> nn.Conv2d:
-    if stem_kind == "small":
-        convolution = nn.Conv2d(channels, 64, kernel_size=3, padding=1, bias=False)
-    else:
-        convolution = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    kernel, stride = (3, 1) if stem_kind == "small" else (7, 2)
+    convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return convolution

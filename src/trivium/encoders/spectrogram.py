@@ -10,31 +10,29 @@ from torch.nn import functional as F
 from trivium.data.spectrogram import SILENCE
 from trivium.encoders.patches import Patches, PatchStem
 from trivium.encoders.vit import ViT
-from trivium.types import Column, DataSpec, Modality
+from trivium.types import Column, Modality
 
 
 class MelPatches(Patches):
     """Standardised patches of log-mel spectrograms, frame by frame: rows are time.
 
-    Clips may be shorter than the longest that is foreseen, and need not end with a patch: silence
-    fills the last one up. A token holds data if any of its frames does.
+    Clips may be shorter than the longest and need not end with a patch: silence fills the last
+    one. A token holds data if any of its frames does.
 
     Args:
-        data: An audio dataset's facts; its mean and std standardise the log-mel.
+        data: A dataset's spec; its mean and std standardise the log-mel.
         patch: Frames and mel bands of a patch, None for all; the bands must divide the data's.
 
     Raises:
-        ValueError: If the data are not audio or the bands do not divide.
+        ValueError: The data are not audio, or the bands do not divide.
     """
+
+    modality: ClassVar[Modality] = "audio"
 
     @property
     def blank(self) -> float:
-        """For the eye, what is hidden is silent."""
+        """Masked values are shown as silence."""
         return (SILENCE - float(self.mean)) / float(self.std)
-
-    def shape_of(self, data: DataSpec) -> tuple[int, int, int]:
-        """One channel, the most frames, and the mel bands."""
-        return audio_shape(data)
 
     def divide(self, name: str, height: int, width: int) -> tuple[int, int]:
         """Rows (time) and columns (frequency) of patches."""
@@ -89,16 +87,10 @@ class MelPatches(Patches):
 
 
 class MelPatchStem(MelPatches, PatchStem):
-    """Patches of log-mel spectrograms embedded linearly, with positions in time and frequency.
+    """Patches of log-mel embedded linearly, with positions in time and frequency.
 
-    As AST (2104.01778, section 2.1), with patches that do not overlap; patches of all mel bands
-    are frames (SSAST, 2110.09784, section 2.1). Shorter clips have the first positions.
-
-    Args:
-        data: An audio dataset's facts.
-        patch: Frames and mel bands of a patch; the bands must divide those of the data.
-        width: Channels of the tokens.
-        positions: Fixed sine-cosine positions or learned ones.
+    As AST (2104.01778, section 2.1) without overlap; patches of all mel bands are frames (SSAST,
+    2110.09784, section 2.1). Shorter clips have the first positions.
     """
 
     def forward(
@@ -125,36 +117,15 @@ class MelPatchStem(MelPatches, PatchStem):
 
 
 class SpectrogramTransformer(ViT):
-    """A transformer over patches of log-mel spectrograms: AST (2104.01778) without distillation.
+    """A transformer over patches of log-mel: AST (2104.01778) without distillation.
 
     As `ViT`, with `patch` as frames and mel bands. Tokens come in the order of time, those of one
     time from low to high frequencies. Padding is never attended to and never averaged.
-
-    Args:
-        data: An audio dataset's facts.
-
-    Raises:
-        ValueError: If the data are not audio, or a size does not divide as it must.
     """
 
     modality: ClassVar[Modality] = "audio"
     column: ClassVar[Column | None] = "mel"
     stem_class: ClassVar[type[PatchStem]] = MelPatchStem
-
-
-def audio_shape(data: DataSpec) -> tuple[int, int, int]:
-    """One channel, the most frames and the mel bands of an audio dataset.
-
-    Raises:
-        ValueError: If the dataset is of another modality.
-    """
-    if data.modality != "audio" or len(data.shape) != 3:
-        raise ValueError(
-            f"this encoder takes audio, but {data.name!r} is {data.modality} of shape "
-            f"{data.shape}: choose an encoder for {data.modality} or an audio dataset."
-        )
-    channels, frames, bands = data.shape
-    return channels, frames, bands
 
 
 def moments(

@@ -7,31 +7,27 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.encoders.layers import TextPooling, every_token, is_every_token, pool_text, sincos_2d
-from trivium.encoders.transformer import Init, Transformer
-from trivium.types import DataSpec, Encoder, Features, Modality, Stem, Tokens
+from trivium.encoders.layers import TextPooling, pool_text, sample_shape, sincos_2d
+from trivium.encoders.transformer import Init, Transformer, TransformerEncoder
+from trivium.types import DataSpec, Modality, Stem, Tokens
 
 TextPositions = Literal["learned", "rotary", "sincos"]
 
 
 class Ids(Stem):
-    """Ids as they are: predicted as one of the vocabulary, with cross-entropy.
+    """Ids predicted as one of the vocabulary, with cross-entropy; no parameters.
 
-    It has no parameters: it is the stem of encoders that embed ids themselves and yet should be
-    able to predict their input.
-
-    Args:
-        data: A text dataset's facts.
+    The stem of encoders that embed ids themselves.
 
     Raises:
-        ValueError: If the data are not texts.
+        ValueError: The data are not texts.
     """
 
     likelihood: ClassVar[Literal["gaussian", "categorical"]] = "categorical"
 
     def __init__(self, data: DataSpec):
         super().__init__()
-        self.num_tokens = text_length(data)
+        self.num_tokens = sample_shape(data, "text")[0]
         self.grid = (1, self.num_tokens)
         self.target_width = data.vocabulary
 
@@ -57,6 +53,10 @@ class Ids(Stem):
         flat = F.cross_entropy(prediction.flatten(0, 1).float(), target.flatten(), reduction="none")
         return flat.view_as(target)
 
+    def valid_tokens(self, valid: Bool[Tensor, "batch token"]) -> Bool[Tensor, "batch token"]:
+        """Which tokens hold data: ids are tokens."""
+        return valid
+
     def render(self, prediction: Shaped[Tensor, "batch token *id"]) -> Int64[Tensor, "batch token"]:
         """The most likely ids of logits; ids stay as they are."""
         return prediction.argmax(-1) if prediction.ndim == 3 else prediction
@@ -66,24 +66,19 @@ class TokenStem(Ids):
     """Ids embedded in a table, with positions.
 
     Embeddings and learned positions start as normals of standard deviation 0.02 (BERT,
-    1810.04805; GPT-2). Texts may be shorter than the longest that is foreseen.
-
-    Args:
-        data: A text dataset's facts.
-        width: Channels of the tokens.
-        positions: Learned ones, fixed sine-cosine ones, or `rotary`: none here, the attention
-            knows the places.
+    1810.04805; GPT-2). Texts may be shorter than the data's longest. Of `rotary` positions nothing
+    is added here: attention uses the token indices.
     """
 
     positions: Tensor
-    placeless: bool
-    """Whether the tokens do not say where they stand, so that attention has to know (rotary)."""
+    rotary: bool
+    """Whether positions are left to the attention."""
 
     def __init__(self, data: DataSpec, *, width: int, positions: TextPositions = "learned"):
         super().__init__(data)
         self.embedding = nn.Embedding(data.vocabulary, width)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        self.placeless = positions == "rotary"
+        self.rotary = positions == "rotary"
         if positions == "learned":
             self.positions = nn.Parameter(torch.empty(self.num_tokens, width))
             nn.init.normal_(self.positions, std=0.02)
@@ -111,45 +106,24 @@ class TokenStem(Ids):
         return embedded + self.positions[:length]
 
 
-def text_length(data: DataSpec) -> int:
-    """The most tokens of a text dataset's samples.
-
-    Raises:
-        ValueError: If the dataset is of another modality.
-    """
-    if data.modality != "text" or len(data.shape) != 1:
-        raise ValueError(
-            f"this encoder takes text, but {data.name!r} is {data.modality} of shape "
-            f"{data.shape}: choose an encoder for {data.modality} or a text dataset."
-        )
-    return data.shape[0]
-
-
-class TextTransformer(Encoder):
-    """Token embeddings, positions, and the trunk of the ViT: pre-norm blocks, final LayerNorm.
-
-    Padding is never attended to and never averaged.
+class TextTransformer(TransformerEncoder):
+    """Token embeddings, positions, and a `Transformer`; padding is never attended to nor averaged.
 
     Args:
-        data: A text dataset's facts.
+        data: A text dataset's spec.
         name: The encoder's yaml name.
         width: Channels of the tokens; a multiple of `num_heads`.
-        depth: Number of blocks.
-        num_heads: Attention heads of each block.
-        mlp_ratio: Hidden channels of each MLP over `width`.
+        depth, num_heads, mlp_ratio, drop_path, causal, init: Of the trunk, see `Transformer`.
         positions: Learned, fixed sine-cosine, or rotary (2104.09864).
         pooling: `mean` over the valid tokens, `cls` (the begin of the text) or the `last` token.
         dropout: Share of values dropped behind the embedding and behind each branch of a block.
-        drop_path: Stochastic depth of the last block; it rises linearly from 0.
-        causal: Whether a token sees only itself and the tokens before it.
-        init: How the trunk's weights start, see `Transformer`.
 
     Raises:
-        ValueError: If the data are not texts, or a size does not divide as it must.
+        ValueError: The data are not texts, or a size does not divide as it must.
     """
 
-    contextual: ClassVar[bool] = True
     modality: ClassVar[Modality] = "text"
+    stem: TokenStem
 
     def __init__(
         self,
@@ -170,25 +144,11 @@ class TextTransformer(Encoder):
         super().__init__()
         if pooling not in ("mean", "cls", "last"):
             raise ValueError(f"pooling is {pooling!r}; choose mean, cls or last.")
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "width": width,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_ratio": mlp_ratio,
-            "positions": positions,
-            "pooling": pooling,
-            "dropout": dropout,
-            "drop_path": drop_path,
-            "causal": causal,
-            "init": init,
-        }
+        self.keep_arguments(locals())
         self.pooling: TextPooling = pooling
         self.causal = causal
         self.width = self.token_width = width
-        self.stem: TokenStem = TokenStem(data, width=width, positions=positions)
+        self.stem = TokenStem(data, width=width, positions=positions)
         self.dropout = nn.Dropout(dropout)
         self.trunk = Transformer(
             width,
@@ -202,33 +162,9 @@ class TextTransformer(Encoder):
             rotary=positions == "rotary",
         )
 
-    def forward(
-        self,
-        values: Int64[Tensor, "batch token"],
-        valid: Bool[Tensor, "batch token"] | None = None,
-    ) -> Features:
-        """Encode ids; `valid` None means that every token counts."""
-        return self.contextualise(self.embed(values, valid))
+    def _entered(self, tokens: Tokens) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        values, mask, indices = super()._entered(tokens)
+        return self.dropout(values), mask, indices
 
-    def embed(
-        self,
-        values: Int64[Tensor, "batch token"],
-        valid: Bool[Tensor, "batch token"] | None = None,
-    ) -> Tokens:
-        """Ids as tokens with positions, before any context."""
-        tokens = self.stem(values)
-        return Tokens(tokens, every_token(tokens) if valid is None else valid)
-
-    def contextualise(self, tokens: Tokens) -> Features:
-        """Run trunk and pooling over all tokens, or over any subset of them."""
-        values, valid, places = tokens
-        mask = None if is_every_token(valid) else valid
-        encoded = self.trunk(self.dropout(values), mask, places)
-        return Features(encoded, pool_text(self.pooling, encoded, mask), valid)
-
-    def layers(self, tokens: Tokens) -> tuple[Float[Tensor, "batch token channel"], ...]:
-        """The tokens as each block returns them, first to last, without the LayerNorm."""
-        values, valid, places = tokens
-        mask = None if is_every_token(valid) else valid
-        outputs: tuple[Tensor, ...] = self.trunk.layers(self.dropout(values), mask, places)
-        return outputs
+    def _pool(self, encoded: Tensor, mask: Tensor | None) -> Tensor:
+        return pool_text(self.pooling, encoded, mask)

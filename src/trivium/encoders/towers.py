@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.checkpoint import encoder_class
-from trivium.encoders.external import plain
 from trivium.encoders.layers import mean_pool
 from trivium.encoders.transformer import CrossBlock
 from trivium.types import (
@@ -21,29 +20,30 @@ from trivium.types import (
     Modality,
     MultimodalInput,
     Tokens,
+    plain,
 )
 
 Fusion = Literal["concatenation", "cross_attention"]
-There = Mapping[Modality, Bool[Tensor, " batch"]]
+Present = Mapping[Modality, Bool[Tensor, " batch"]]
 """Which samples have each modality."""
 
 
 class Towers(Encoder):
-    """A composition of encoders of single modalities: towers, fused and projected.
+    """Encoders of single modalities (towers), fused and projected to a joint space.
 
-    *Fused* features see a sample with all of its modalities. By `concatenation` they are the
-    towers' pooled features side by side; by `cross_attention` the towers' tokens look at each other
-    first, in blocks of co-attention, and each modality's tokens are then averaged. In place of what
-    a sample lacks stands a vector (`missing`): learnt where training samples lacked it, else the
-    mean of the training samples (`trivium.training.module`). *Joint* features are linear
-    projections of the towers' pooled features to one space, of unit length, in which modalities
-    can be compared.
+    *Fused* features see a sample with all of its modalities: by `concatenation` the towers' pooled
+    features side by side; by `cross_attention` their tokens attend to each other first, in blocks
+    of co-attention, and each modality's tokens are then averaged. A vector (`missing`) replaces
+    what a
+    sample lacks: learned where training samples lacked it, else the mean of the training samples
+    (`trivium.training.module`). *Joint* features are linear projections of the towers' pooled
+    features, of unit length.
 
     Args:
-        data: Facts of a dataset of several modalities.
+        data: A spec with parts.
         name: The encoder's yaml name.
-        image: Settings of the tower of images: `_target_`, an encoder's dotted path, and its
-            arguments; likewise `text` and `audio`. Those that the data lack are ignored.
+        image: The tower of images: `_target_`, an encoder's dotted path, and its arguments;
+            likewise `text` and `audio`. Those that the data lack are ignored.
         joint_width: Channels of the joint features.
         joint_bias: Whether the projections to them are affine, as after a control that centres.
         fusion: How the towers are joined.
@@ -52,7 +52,7 @@ class Towers(Encoder):
         fusion_num_heads: Their heads.
 
     Raises:
-        ValueError: If the data are of one modality, or a tower is missing or wrong.
+        ValueError: The data are of one modality, or a tower is missing or wrong.
     """
 
     contextual: ClassVar[bool] = False
@@ -77,6 +77,7 @@ class Towers(Encoder):
         fusion_num_heads: int = 2,
     ) -> None:
         super().__init__()
+        given = {k: v for k, v in locals().items() if k not in ("image", "text", "audio")}
         if len(data.parts) < 2:
             raise ValueError(
                 f"towers encode several modalities, but {data.name!r} is {data.modality}: choose "
@@ -86,18 +87,7 @@ class Towers(Encoder):
             raise ValueError(f"fusion is {fusion!r}; choose concatenation or cross_attention.")
         settings = {"image": plain(image), "text": plain(text), "audio": plain(audio)}
         settings = {part.modality: settings[part.modality] for part in data.parts}
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            **settings,
-            "joint_width": joint_width,
-            "joint_bias": joint_bias,
-            "fusion": fusion,
-            "fusion_width": fusion_width,
-            "fusion_depth": fusion_depth,
-            "fusion_num_heads": fusion_num_heads,
-        }
+        self.keep_arguments(given, **settings)
         self.data = data
         self.fusion: Fusion = fusion
         self.towers = nn.ModuleDict(
@@ -139,19 +129,15 @@ class Towers(Encoder):
         return cast(Encoder, self.towers[modality])
 
     def load_tower(self, modality: Modality, encoder: Encoder, *, frozen: bool) -> None:
-        """Begin with another encoder's weights; frozen ones never change (LiT, 2111.07991).
+        """Start a tower from another encoder's weights; frozen ones never change (LiT, 2111.07991).
 
         Raises:
             ValueError: The weights are not those of such a tower.
         """
         mine, theirs = self.tower(modality).state_dict(), encoder.state_dict()
-        shapes = [
-            {key: tuple(value.shape) for key, value in state.items()} for state in (mine, theirs)
-        ]
-        if shapes[0] != shapes[1]:
-            wrong = sorted(
-                key for key in {**mine, **theirs} if shapes[0].get(key) != shapes[1].get(key)
-            )
+        shapes = [{(key, value.shape) for key, value in state.items()} for state in (mine, theirs)]
+        wrong = sorted({key for key, _ in shapes[0] ^ shapes[1]})
+        if wrong:
             raise ValueError(
                 f"the {modality} tower cannot begin with {encoder.name}: {len(wrong)} of its "
                 f"tensors differ ({wrong[0]} first); give it the same settings and the same data."
@@ -175,7 +161,9 @@ class Towers(Encoder):
 
     def forward(self, values: MultimodalInput, valid: Tensor | None = None) -> Features:  # noqa: ARG002
         """Fused features; modalities that `values` lacks count as missing in every sample."""
-        return self.fuse(self.each(values), {one: sense.present_mask for one, sense in values.items()})
+        return self.fuse(
+            self.each(values), {one: sense.present_mask for one, sense in values.items()}
+        )
 
     def each(self, values: MultimodalInput) -> dict[Modality, Features]:
         """Features of each tower; those of missing inputs are to be ignored."""
@@ -196,34 +184,34 @@ class Towers(Encoder):
         """Features of each tower, from any subset of its tokens."""
         return {one: self.tower(one).contextualise(some) for one, some in tokens.items()}
 
-    def fuse(self, features: Mapping[Modality, Features], there: There) -> Features:
-        """Join the towers' features; those of samples that are not `there` have no influence.
+    def fuse(self, features: Mapping[Modality, Features], present: Present) -> Features:
+        """Join the towers' features; those of samples that are not `present` have no influence.
 
-        By `concatenation` the tokens are the pooled features, one for each modality, filled up
-        with zeros to the widest.
+        By `concatenation` the tokens are the pooled features, one for each modality, padded with
+        zeros to the widest.
         """
-        tokens, pooled = self.fused_parts(features, there)
+        tokens, pooled = self.fused_parts(features, present)
         batch = len(next(iter(pooled.values())))
         parts = []
         for one in self.modalities:
             part = self.missing[one].expand(batch, -1)
             if one in pooled:
                 kept = pooled[one]
-                part = torch.where(there[one].unsqueeze(1), kept, part.to(kept.dtype))
+                part = torch.where(present[one].unsqueeze(1), kept, part.to(kept.dtype))
             parts.append(part)
         if tokens:
-            valid = [found.valid & there[one].unsqueeze(1) for one, found in features.items()]
+            valid = [found.valid & present[one].unsqueeze(1) for one, found in features.items()]
             joined = torch.cat(list(tokens.values()), dim=1)
             return Features(joined, torch.cat(parts, dim=1), torch.cat(valid, dim=1))
-        alone = torch.stack(
+        padded = torch.stack(
             [F.pad(part, (0, self.token_width - part.shape[1])) for part in parts], dim=1
         )
-        nobody = torch.zeros(batch, dtype=torch.bool, device=alone.device)
-        seen = torch.stack([there.get(one, nobody) for one in self.modalities], dim=1)
-        return Features(alone, torch.cat(parts, dim=1), seen)
+        none = torch.zeros(batch, dtype=torch.bool, device=padded.device)
+        seen = torch.stack([present.get(one, none) for one in self.modalities], dim=1)
+        return Features(padded, torch.cat(parts, dim=1), seen)
 
     def fused_parts(
-        self, features: Mapping[Modality, Features], there: There
+        self, features: Mapping[Modality, Features], present: Present
     ) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
         """Each modality's share of the fused features, [batch, channel], and of their tokens.
 
@@ -231,7 +219,7 @@ class Towers(Encoder):
         """
         if self.fusion == "concatenation":
             return {}, {one: found.pooled for one, found in features.items()}
-        valid = {one: found.valid & there[one].unsqueeze(1) for one, found in features.items()}
+        valid = {one: found.valid & present[one].unsqueeze(1) for one, found in features.items()}
         tokens = {
             one: self.enter[one](found.tokens) + self.marks[one] for one, found in features.items()
         }

@@ -3,18 +3,17 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.attention import Attention
-from trivium.types import Modality
+from trivium.encoders.layers import every_token, is_every_token, mean_pool
+from trivium.types import Encoder, Features, Modality, Tokens
 
 Init = Literal["normal", "xavier", "gpt2"]
-Tokens = Mapping[Modality, Float[Tensor, "batch token channel"]]
-Valid = Mapping[Modality, Bool[Tensor, "batch token"]]
 
 
 class Transformer(nn.Module):
@@ -28,14 +27,13 @@ class Transformer(nn.Module):
         causal: Whether a token sees only itself and the tokens before it.
         drop_path: Stochastic depth (1603.09382) of the last block; it rises linearly from 0.
         init: How weights start (biases are zero): `normal` of standard deviation 0.02, cut at
-            +-2 as in timm; or `xavier` uniform as in MAE (2111.06377, appendix A.1), which does
-            not shrink the signal of narrow trunks; or `gpt2`: normal of standard deviation 0.02,
-            on the way into the residual stream divided by sqrt(2 depth) (GPT-2, section 2.3).
+            +-2 as in timm; `xavier` uniform as in MAE (2111.06377, appendix A.1); or `gpt2`: normal
+            of 0.02, before the residual stream divided by sqrt(2 depth) (GPT-2, section 2.3).
         dropout: Share of the values that is dropped (1207.0580) behind each branch of a block.
-        rotary: Whether attention turns queries and keys by their places.
+        rotary: Whether attention turns queries and keys by their positions.
 
     Raises:
-        ValueError: If `init` is none of the choices or `width` does not split into heads.
+        ValueError: `init` is none of the choices, or `width` does not split into heads.
     """
 
     def __init__(
@@ -55,17 +53,14 @@ class Transformer(nn.Module):
         if init not in ("normal", "xavier", "gpt2"):
             raise ValueError(f"init is {init!r}; choose normal, xavier or gpt2.")
         rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
+        same: dict[str, Any] = {
+            "mlp_ratio": mlp_ratio,
+            "causal": causal,
+            "dropout": dropout,
+            "rotary": rotary,
+        }
         self.blocks = nn.ModuleList(
-            Block(
-                width,
-                num_heads,
-                mlp_ratio=mlp_ratio,
-                causal=causal,
-                drop_path=rate,
-                dropout=dropout,
-                rotary=rotary,
-            )
-            for rate in rates
+            Block(width, num_heads, drop_path=rate, **same) for rate in rates
         )
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.apply(functools.partial(init_linear, init=init))
@@ -78,11 +73,11 @@ class Transformer(nn.Module):
         self,
         tokens: Float[Tensor, "batch token channel"],
         valid: Bool[Tensor, "batch token"] | None = None,
-        places: Int64[Tensor, "batch token"] | None = None,
+        indices: Int64[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch token channel"]:
         """Contextualise tokens; `valid` None means that all of them are valid."""
         for block in self.blocks:
-            tokens = block(tokens, valid, places)
+            tokens = block(tokens, valid, indices)
         normalised: Tensor = self.norm(tokens)
         return normalised
 
@@ -90,28 +85,18 @@ class Transformer(nn.Module):
         self,
         tokens: Float[Tensor, "batch token channel"],
         valid: Bool[Tensor, "batch token"] | None = None,
-        places: Int64[Tensor, "batch token"] | None = None,
+        indices: Int64[Tensor, "batch token"] | None = None,
     ) -> tuple[Float[Tensor, "batch token channel"], ...]:
         """What each block returns, first to last; the final LayerNorm is not applied."""
         outputs: list[Tensor] = []
         for block in self.blocks:
-            tokens = block(tokens, valid, places)
+            tokens = block(tokens, valid, indices)
             outputs.append(tokens)
         return tuple(outputs)
 
 
 class Block(nn.Module):
-    """One pre-norm block: attention and MLP, each with a residual.
-
-    Args:
-        width: Channels of the tokens.
-        num_heads: Attention heads.
-        mlp_ratio: Hidden channels of the MLP over `width`.
-        causal: Whether a token sees only itself and the tokens before it.
-        drop_path: Probability that a sample skips a residual branch during training.
-        dropout: Share of the values of a branch that is dropped during training.
-        rotary: Whether attention turns queries and keys by their places.
-    """
+    """One pre-norm block: attention and MLP, each with a residual; arguments as `Transformer`."""
 
     def __init__(
         self,
@@ -138,13 +123,54 @@ class Block(nn.Module):
         self,
         tokens: Float[Tensor, "batch token channel"],
         valid: Bool[Tensor, "batch token"] | None = None,
-        places: Int64[Tensor, "batch token"] | None = None,
+        indices: Int64[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch token channel"]:
         """Contextualise tokens; `valid` None means that all of them are valid."""
-        mixed = self.attention(self.attention_norm(tokens), valid, places)
+        mixed = self.attention(self.attention_norm(tokens), valid, indices)
         tokens = tokens + self.drop_path(mixed)
         updated: Tensor = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
         return updated
+
+
+class TransformerEncoder(Encoder):
+    """Encoders whose stem makes tokens for a `Transformer`."""
+
+    contextual: ClassVar[bool] = True
+    stem: Any
+    trunk: Transformer
+
+    def forward(
+        self, values: Shaped[Tensor, "batch ..."], valid: Bool[Tensor, "batch length"] | None = None
+    ) -> Features:
+        """Encode a batch; `valid` None means that everything counts."""
+        return self.contextualise(self.embed(values, valid))
+
+    def embed(
+        self, values: Shaped[Tensor, "batch ..."], valid: Bool[Tensor, "batch length"] | None = None
+    ) -> Tokens:
+        """Tokens with positions, before any context."""
+        tokens = self.stem(values)
+        return Tokens(
+            tokens, every_token(tokens) if valid is None else self.stem.valid_tokens(valid)
+        )
+
+    def contextualise(self, tokens: Tokens) -> Features:
+        """Run trunk and pooling over all tokens, or over any subset of them."""
+        values, mask, indices = self._entered(tokens)
+        encoded = self.trunk(values, mask, indices)
+        return Features(encoded, self._pool(encoded, mask), tokens.valid)
+
+    def layers(self, tokens: Tokens) -> tuple[Float[Tensor, "batch token channel"], ...]:
+        """The tokens as each block returns them, first to last, without the LayerNorm."""
+        return self.trunk.layers(*self._entered(tokens))
+
+    def _entered(self, tokens: Tokens) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What enters the trunk: values, the mask (None if every token is valid), and indices."""
+        mask = None if is_every_token(tokens.valid) else tokens.valid
+        return tokens.values, mask, tokens.indices
+
+    def _pool(self, encoded: Tensor, mask: Tensor | None) -> Tensor:
+        return mean_pool(encoded, mask)
 
 
 def init_linear(module: nn.Module, init: Init = "normal") -> None:
@@ -173,12 +199,8 @@ def _stochastic_depth(rate: float) -> nn.Module:
 class CrossAttention(nn.Module):
     """Multi-head attention from some tokens to others (1706.03762, section 3.2.3).
 
-    A learned token that everybody sees stands before the keys: where all other modalities are
-    missing there is still something to look at.
-
-    Args:
-        width: Channels of the tokens; a multiple of `num_heads`.
-        num_heads: Attention heads.
+    A learned token precedes the keys: without any other modality there is still something to
+    attend to.
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
@@ -200,7 +222,7 @@ class CrossAttention(nn.Module):
         others: Float[Tensor, "batch key channel"],
         seen: Bool[Tensor, "batch key"],
     ) -> Float[Tensor, "batch query channel"]:
-        """What each token takes from the others; keys where `seen` is False are not looked at."""
+        """What each token takes from the others, of which `seen` are True."""
         batch, length, width = tokens.shape
         others = torch.cat([self.nothing.expand(batch, -1, -1).to(others.dtype), others], dim=1)
         seen = torch.cat([seen.new_ones(batch, 1), seen], dim=1)[:, None, None]
@@ -216,13 +238,8 @@ class CrossAttention(nn.Module):
 class CrossBlock(nn.Module):
     """Co-attention as in ViLBERT (1908.02265, section 2.1), with pre-norm residuals.
 
-    Every modality's tokens attend to all tokens of the others, then pass through an MLP. Both
-    are shared by the modalities, whose tokens carry the mark of theirs.
-
-    Args:
-        width: Channels of the tokens; a multiple of `num_heads`.
-        num_heads: Attention heads.
-        mlp_ratio: Hidden channels of the MLP over `width`.
+    Every modality's tokens attend to all tokens of the others, then pass through an MLP; both are
+    shared by the modalities, whose tokens carry a learned embedding of theirs.
     """
 
     def __init__(self, width: int, num_heads: int, *, mlp_ratio: float = 4.0) -> None:
@@ -234,7 +251,11 @@ class CrossBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         self.apply(lambda module: init_linear(module, "xavier"))
 
-    def forward(self, tokens: Tokens, valid: Valid) -> dict[Modality, Tensor]:
+    def forward(
+        self,
+        tokens: Mapping[Modality, Float[Tensor, "batch token channel"]],
+        valid: Mapping[Modality, Bool[Tensor, "batch token"]],
+    ) -> dict[Modality, Tensor]:
         """Tokens of each modality, in the context of the others."""
         normed = {one: self.attention_norm(values) for one, values in tokens.items()}
         updated = {}

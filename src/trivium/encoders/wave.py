@@ -3,16 +3,15 @@
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.data.spectrogram import settings_of
-from trivium.encoders.layers import every_token, is_every_token, mean_pool, sincos_2d
-from trivium.encoders.spectrogram import audio_shape
-from trivium.encoders.transformer import Init, Transformer
-from trivium.types import Column, DataSpec, Encoder, Features, Modality, Stem, Tokens
+from trivium.encoders.layers import sample_shape, sincos_2d
+from trivium.encoders.patches import standardise_tokens
+from trivium.encoders.transformer import Init, Transformer, TransformerEncoder
+from trivium.types import Column, DataSpec, Modality, Stem
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
@@ -26,22 +25,19 @@ class WaveStem(Stem):
     """The feature encoder of wav2vec 2.0 (2006.11477, section 2): seven strided convolutions.
 
     Each is followed by a LayerNorm over the channels and a GELU (the variant of its large models,
-    whose tokens do not depend on how a batch is padded); then a LayerNorm and a linear map to the
-    trunk's width. Zeros around a clip make one token of every 320 samples.
-
-    A wave is first divided by its root mean square over the samples that are not exactly zero, as
-    padding is. What is predicted is that wave, 320 samples per token, by squared error.
-
-    Positions are fixed sine-cosine codes instead of a convolution over the tokens, so that any
+    in which padding does not matter); then a LayerNorm and a linear map. Zeros around a clip make
+    one token of every 320 samples. A wave is first divided by its root mean square over the samples
+    that are not exactly zero; that wave, 320 samples per token, is also what is predicted, by
+    squared error. Positions are fixed sine-cosine codes instead of a convolution, so that any
     subset of the tokens can be encoded.
 
     Args:
-        data: An audio dataset's facts.
+        data: An audio dataset's spec.
         width: Channels of the tokens.
         channels: Channels of the convolutions; 512 in the paper.
 
     Raises:
-        ValueError: If the data are not audio.
+        ValueError: The data are not audio.
     """
 
     likelihood: ClassVar[Literal["gaussian", "categorical"]] = "gaussian"
@@ -49,7 +45,7 @@ class WaveStem(Stem):
 
     def __init__(self, data: DataSpec, *, width: int, channels: int):
         super().__init__()
-        frames = audio_shape(data)[1]
+        frames = sample_shape(data, "audio")[1]
         self.num_tokens = -(-frames * settings_of(data.sound).hop // STRIDE)
         self.grid = (self.num_tokens, 1)
         self.target_width = STRIDE
@@ -112,10 +108,7 @@ class WaveStem(Stem):
         """The levelled wave, 320 samples per token; `normalise` standardises each token."""
         missing = self.length(values) * STRIDE - values.shape[1]
         pieces = F.pad(self.level(values), (0, missing)).view(len(values), -1, STRIDE)
-        if not normalise:
-            return pieces
-        variance, mean = torch.var_mean(pieces, dim=-1, keepdim=True)
-        return (pieces - mean) * (variance + 1e-6).rsqrt()
+        return standardise_tokens(pieces) if normalise else pieces
 
     def distance(
         self,
@@ -137,28 +130,20 @@ class WaveStem(Stem):
         return F.pad(valid, (0, missing)).view(len(valid), -1, STRIDE).any(2)
 
 
-class WaveTransformer(Encoder):
-    """wav2vec 2.0's architecture (2006.11477): convolutions on the wave, then transformer blocks.
-
-    The trunk is the one of all encoders here: pre-norm blocks and a final LayerNorm. Padding is
-    never attended to and never averaged.
+class WaveTransformer(TransformerEncoder):
+    """wav2vec 2.0's architecture (2006.11477): convolutions on the wave, then a `Transformer`.
 
     Args:
-        data: An audio dataset's facts.
+        data: An audio dataset's spec.
         name: The encoder's yaml name.
         width: Channels of the tokens; a multiple of `num_heads`.
-        depth: Number of blocks.
-        num_heads: Attention heads of each block.
+        depth, num_heads, mlp_ratio, drop_path, init: Of the trunk, see `Transformer`.
         channels: Channels of the convolutions.
-        mlp_ratio: Hidden channels of each MLP over `width`.
-        drop_path: Stochastic depth of the last block; it rises linearly from 0.
-        init: How the trunk's weights start, see `Transformer`.
 
     Raises:
-        ValueError: If the data are not audio, or `width` does not split into heads.
+        ValueError: The data are not audio, or `width` does not split into heads.
     """
 
-    contextual: ClassVar[bool] = True
     modality: ClassVar[Modality] = "audio"
     column: ClassVar[Column | None] = "wave"
 
@@ -176,50 +161,9 @@ class WaveTransformer(Encoder):
         init: Init = "normal",
     ):
         super().__init__()
-        self.name = name
-        self.arguments = {
-            "data": data.plain(),
-            "name": name,
-            "width": width,
-            "depth": depth,
-            "num_heads": num_heads,
-            "channels": channels,
-            "mlp_ratio": mlp_ratio,
-            "drop_path": drop_path,
-            "init": init,
-        }
+        self.keep_arguments(locals())
         self.width = self.token_width = width
-        self.stem: WaveStem = WaveStem(data, width=width, channels=channels)
+        self.stem = WaveStem(data, width=width, channels=channels)
         self.trunk = Transformer(
             width, depth, num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path, init=init
         )
-
-    def forward(
-        self,
-        values: Float[Tensor, "batch sample"],
-        valid: Bool[Tensor, "batch sample"] | None = None,
-    ) -> Features:
-        """Encode waves in [-1, 1]; `valid` None means that every sample counts."""
-        return self.contextualise(self.embed(values, valid))
-
-    def embed(
-        self,
-        values: Float[Tensor, "batch sample"],
-        valid: Bool[Tensor, "batch sample"] | None = None,
-    ) -> Tokens:
-        """Tokens with positions, before any context."""
-        tokens = self.stem(values)
-        seen = every_token(tokens) if valid is None else self.stem.valid_tokens(valid)
-        return Tokens(tokens, seen)
-
-    def contextualise(self, tokens: Tokens) -> Features:
-        """Run trunk and pooling over all tokens, or over any subset of them."""
-        mask = None if is_every_token(tokens.valid) else tokens.valid
-        encoded = self.trunk(tokens.values, mask)
-        return Features(encoded, mean_pool(encoded, mask), tokens.valid)
-
-    def layers(self, tokens: Tokens) -> tuple[Float[Tensor, "batch token channel"], ...]:
-        """The tokens as each block returns them, first to last, without the LayerNorm."""
-        mask = None if is_every_token(tokens.valid) else tokens.valid
-        outputs: tuple[Tensor, ...] = self.trunk.layers(tokens.values, mask)
-        return outputs

@@ -21,27 +21,21 @@ class Quantised(NamedTuple):
 
 
 class Codebook(nn.Module):
-    r"""Nearest codes, learnt by exponential moving averages (1711.00937, appendix A.1).
+    r"""Nearest codes, learned by exponential moving averages (1711.00937, appendix A.1).
 
-    $N_k \leftarrow \gamma N_k + (1 - \gamma) n_k$,
-    $m_k \leftarrow \gamma m_k + (1 - \gamma) \sum_{j \to k} z_j$ and $e_k = m_k / \hat{N}_k$
-    over the items j of all ranks that chose code k; $\hat{N}_k = (N_k + \epsilon) N / (N + K
-    \epsilon)$ with $N = \sum_k N_k$ is the Laplace smoothing of the reference,
-    `VectorQuantizerEMA` of github.com/google-deepmind/sonnet, whose averages start at 0 and are
-    corrected for it; here they start as below.
-
-    A code whose count N_k falls below `restart` times the mean use (items per code) is dead: it
-    becomes a random item of the present batch, with the mean use as its count (as in Jukebox,
-    2005.00341, section 3.1). All counts start at 0, so that the first batch makes all codes:
-    they have the scale of what is quantised, whatever that is, and all of them are in reach.
-
-    The codebook moves only in training mode with gradients enabled; pictures leave it alone.
+    $N_k \leftarrow \gamma N_k + (1 - \gamma) n_k$, $m_k \leftarrow \gamma m_k + (1 - \gamma)
+    \sum_{j \to k} z_j$, $e_k = m_k / \hat{N}_k$ over the items j of all ranks that chose code k;
+    $\hat{N}_k = (N_k + \epsilon) N / (N + K \epsilon)$ with $N = \sum_k N_k$. Reference:
+    `VectorQuantizerEMA` of github.com/google-deepmind/sonnet. A code whose count falls below
+    `restart` times the mean use is replaced by a random item of the batch, with the mean use as its
+    count (Jukebox, 2005.00341, section 3.1); counts start at 0, so that the first batch makes all
+    codes.
 
     Args:
         num_codes: How many codes there are.
         width: Channels of a code.
         decay: Gamma, in [0, 1).
-        restart: Share of the mean use below which a code is dead, in (0, 1).
+        restart: Share of the mean use below which a code is replaced, in (0, 1).
 
     Raises:
         ValueError: `decay` or `restart` is out of its range.
@@ -69,8 +63,7 @@ class Codebook(nn.Module):
     ) -> Quantised:
         """Quantise float32 items; with `learn` the codebook then follows the valid ones.
 
-        With several ranks all of them must hold the same number of items and call it together
-        where they learn; otherwise each rank is on its own.
+        Where they learn, all ranks must hold the same number of items and call it together.
         """
         items, weights = items.detach(), valid.to(items.dtype)
         with torch.autocast(items.device.type, enabled=False):
@@ -129,15 +122,9 @@ def spherical_kmeans(
 ) -> Float[Tensor, "cluster channel"]:
     """Lloyd's iterations on the unit sphere from given centroids (Dhillon and Modha 2001).
 
-    Each iteration gives every item to the centroid of the largest cosine, then replaces each
-    centroid by the direction of its items' mean. So cluster k stays what grew out of centroid k,
-    and the result depends on the arguments alone. An empty cluster takes half of the largest one,
-    see `fill_empty`; where there are fewer items than clusters, its centroid stays.
-
-    Args:
-        features: Unit vectors.
-        centroids: Unit vectors to start from.
-        num_iterations: Lloyd's iterations.
+    Features and centroids are unit vectors; each centroid becomes the direction of its items' mean.
+    An empty cluster takes half of the largest one, see `fill_empty`; where there are fewer items
+    than clusters, its centroid stays.
     """
     num_clusters = len(centroids)
     for _ in range(num_iterations):
@@ -173,8 +160,7 @@ def fill_empty(
 ) -> None:
     """Change the assignment in place: each empty cluster takes half of the largest one.
 
-    The half that lies towards the member farthest from the mean, split at the median; so no
-    cluster of several items is left while another is empty, and nothing is random.
+    The half that lies towards the member farthest from the mean, split at the median.
     """
     sizes = torch.bincount(assignment, minlength=num_clusters).tolist()
     for empty in [cluster for cluster, size in enumerate(sizes) if size == 0]:

@@ -28,14 +28,14 @@ def check(
         needs: What the objective declares.
         objective: The objective's name, for the message.
         encoder: The encoder, or its class.
-        data: What is known of the dataset.
+        data: The dataset's spec.
         num_views: How many views the chosen recipe makes of each sample.
         causal: Whether the encoder is causal; None asks the encoder.
         column: Of audio: what the chosen recipe makes, log-mel spectrograms or waves.
 
     Raises:
         ValueError: Modality, labels, tokens, direction or the number of views do not meet the
-            needs.
+        needs.
     """
     kind = encoder if isinstance(encoder, type) else type(encoder)
     wanted_kind = kind_of(data.modality)

@@ -1,16 +1,22 @@
 """Variational posteriors of several modalities: one normal expert each, and their products."""
 
+from abc import ABC
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.latent import TokenDecoder, negative_log_likelihood
+from trivium.objectives.latent import (
+    KLAnnealing,
+    Posterior,
+    TokenDecoder,
+    negative_log_likelihood,
+)
 from trivium.objectives.pairs import each, gather
-from trivium.types import Modality, MultimodalInput, Stem
+from trivium.types import DataSpec, Modality, MultimodalInput, Objective, Stem, Views
 
 
 class Expert(NamedTuple):
@@ -25,17 +31,6 @@ class Expert(NamedTuple):
     valid: Bool[Tensor, "batch token"]
 
 
-class Posterior(NamedTuple):
-    """A diagonal normal of z for each sample."""
-
-    mu: Float[Tensor, "batch latent"]
-    log_variance: Float[Tensor, "batch latent"]
-
-    def sample(self) -> Float[Tensor, "batch latent"]:
-        """One draw of each, through which the gradient flows (1312.6114, section 2.4)."""
-        return self.mu + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mu)
-
-
 Counted = Mapping[Modality, Bool[Tensor, " batch"]]
 """Modalities, and the samples of which each counts."""
 
@@ -47,13 +42,13 @@ def product(experts: Mapping[Modality, Expert], counted: Counted, *, prior: bool
     1410.7827). With `prior` the standard normal is one more expert; without, it stands
     for samples of which no expert counts. An expert that does not count has precision 0.
     """
-    there = torch.stack([counted[one] for one in counted]).unsqueeze(-1)
+    present = torch.stack([counted[one] for one in counted]).unsqueeze(-1)
     mu = torch.stack([experts[one].mu for one in counted])
     log_precision = -torch.stack([experts[one].log_variance for one in counted])
-    mu = torch.where(there, mu, 0.0)
-    log_precision = torch.where(there, log_precision, -torch.inf)
+    mu = torch.where(present, mu, 0.0)
+    log_precision = torch.where(present, log_precision, -torch.inf)
     own = torch.zeros_like(mu[:1])
-    log_own = own if prior else own.masked_fill(there.any(0, keepdim=True), -torch.inf)
+    log_own = own if prior else own.masked_fill(present.any(0, keepdim=True), -torch.inf)
     mu = torch.cat([mu, own])
     log_precision = torch.cat([log_precision, log_own])
     mean = (log_precision.softmax(0) * mu).sum(0)
@@ -70,9 +65,8 @@ class Experts(nn.Module):
         encoder: Whose stems say what is predicted.
         decoder_width: Channels of the decoders' tokens.
         decoder_depth: Residual MLPs of each decoder.
-        weights: What multiplies each modality's -log p(x | z), lambda in MVAE (1802.05335);
-            None lets all modalities count alike: the largest number of values (or of tokens,
-            where these are ids) of a sample, over the modality's own.
+        weights: Multiply each modality's -log p(x | z), lambda in MVAE (1802.05335); None: the
+            largest number of values (or of ids) of a sample, over the modality's own.
         prior: Whether products of experts include the standard normal.
 
     Raises:
@@ -144,16 +138,16 @@ class Experts(nn.Module):
         In nats per sample of the batch: those that do not count add nothing.
         """
         found: dict[Modality, Tensor] = {}
-        for one, there in counted.items():
+        for one, present in counted.items():
             stem, valid = encoder.tower(one).stem, experts[one].valid
             target = stem.target(senses[one].values)
             distance = stem.distance(self.decode(encoder, senses, one, z), target)
             # Only encoders whose tokens are the stem's can have tokens that are not valid.
             tokens = valid if valid.shape == distance.shape else torch.ones_like(distance).bool()
-            nats = negative_log_likelihood(stem, distance, tokens & there.unsqueeze(1))
+            nats = negative_log_likelihood(stem, distance, tokens & present.unsqueeze(1))
             # A likelihood of nothing would be no number.
-            anybody = gather(there.float().amax(0, keepdim=True)).amax() > 0
-            found[one] = torch.where(anybody, nats, 0.0)
+            anyone = gather(present.float().amax(0, keepdim=True)).amax() > 0
+            found[one] = torch.where(anyone, nats, 0.0)
         return found
 
     def weigh(self, surprise: Mapping[Modality, Tensor]) -> Float[Tensor, ""]:
@@ -178,6 +172,44 @@ class Experts(nn.Module):
                     prediction = self.decode(encoder, senses, one, z)
                     rows[f"{one} from {other}"] = stem.render(prediction)
         return rows
+
+
+class MultimodalVAE(Objective, ABC):
+    """Variational autoencoders of several modalities: experts, and an annealed KL.
+
+    Arguments as of `Experts` and `KLAnnealing`.
+    """
+
+    joint: ClassVar[bool] = True
+    prior: ClassVar[bool]
+    """Whether products of experts include the standard normal."""
+    encoder: Towers
+
+    def __init__(
+        self,
+        encoder: Towers,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        decoder_width: int,
+        decoder_depth: int,
+        weights: Mapping[str, float | int] | None,
+        beta: float,
+        warmup: float,
+        free_bits: float,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        size = {"decoder_width": decoder_width, "decoder_depth": decoder_depth}
+        self.experts = Experts(encoder, weights=weights, prior=self.prior, **size)
+        self.annealing = KLAnnealing(beta=beta, warmup=warmup, free_bits=free_bits)
+
+    def after_step(self, progress: float) -> None:
+        """Let beta grow over the first `warmup` share of training."""
+        self.annealing.after_step(progress)
+
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """Each modality of the first view, and what is generated of it from each other one."""
+        return self.experts.pictures(self.encoder, views.views[0].values)
 
 
 def _num_values(stem: Stem) -> int:

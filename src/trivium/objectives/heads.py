@@ -7,13 +7,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.types import View
+
 
 class MLP(nn.Sequential):
     """Linear layers with ReLU in between: a projector or predictor head.
 
     `MLP(192, 512, 128)` maps 192 channels over 512 hidden ones to 128. With `batch_norm` each
-    hidden layer is normalised over the batch (and then needs no bias); the last layer never is.
-    `last_bias` is for losses that subtract the mean, to which a last bias would be nothing.
+    hidden layer is normalised over the batch (and needs no bias); the last layer never is.
+    `last_bias` is superfluous for losses that subtract the mean.
     """
 
     def __init__(self, *widths: int, batch_norm: bool = True, last_bias: bool = True) -> None:
@@ -29,18 +31,11 @@ class MLP(nn.Sequential):
 
 
 class Prototypes(nn.Module):
-    """Cosines of features with learnt prototypes, in float32.
+    """Cosines of features with learned prototypes, in float32.
 
     A linear layer without bias whose rows are normalised in every forward pass: weight
-    normalisation with its gain fixed to 1. The length of a row has no effect, so weight decay
-    does not move a score.
-
-    The buffer `learning` scales the gradient that reaches the prototypes (not the features): 0
-    freezes them, yet leaves them connected to the loss; 1, its start, lets them learn.
-
-    Args:
-        width: Channels of the features.
-        num_prototypes: Rows.
+    normalisation with its gain fixed to 1. The buffer `learning` scales the gradient that reaches
+    the prototypes (not the features): 0 freezes them, yet leaves them connected to the loss.
     """
 
     learning: Tensor
@@ -59,7 +54,8 @@ class Prototypes(nn.Module):
         return scores
 
 
-def perplexity(share: Float[Tensor, " group"]) -> Float[Tensor, ""]:
-    """How many groups are in use: exp of the entropy of their shares, in [1, number of groups]."""
-    entropy: Tensor = torch.special.entr(share).sum()
-    return entropy.exp()
+def project(
+    encoder: nn.Module, head: nn.Module, *views: View
+) -> tuple[Float[Tensor, "batch channel"], ...]:
+    """A head's outputs for the pooled features of each view, in float32."""
+    return tuple(head(encoder(view.values, view.valid).pooled).float() for view in views)

@@ -1,25 +1,20 @@
-"""Latent vectors: heads, decoders, the Kullback-Leibler term and its annealing."""
+"""Latent vectors: heads, decoders, posteriors, the KL term and its annealing."""
 
 import math
+from abc import ABC
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from trivium.encoders.layers import is_every_token
 from trivium.objectives.pairs import gather
-from trivium.types import Encoder, Features, Stem
+from trivium.types import DataSpec, Encoder, Features, Objective, Stem, View
 
 
 class LatentHead(nn.Module):
-    """A linear code of `latent_width` channels and its `TokenDecoder`: what autoencoders share.
-
-    Args:
-        encoder: Whose pooled features are coded, and whose stem says what is predicted.
-        latent_width: Channels of the code.
-        decoder_width: Channels of the decoder's tokens.
-        decoder_depth: Residual MLPs of the decoder.
-    """
+    """A linear code of `latent_width` channels and its `TokenDecoder`."""
 
     def __init__(
         self, encoder: Encoder, *, latent_width: int, decoder_width: int, decoder_depth: int
@@ -38,12 +33,38 @@ class LatentHead(nn.Module):
     def forward(
         self, pooled: Float[Tensor, "batch channel"], length: int | None = None
     ) -> Float[Tensor, "batch token target_width"]:
-        """Predict every token's target, or that of the first `length`, from pooled features.
-
-        In float32.
-        """
+        """Every token's target, or that of the first `length`, from pooled features, in float32."""
         prediction: Tensor = self.decoder(self.code(pooled), length)
         return prediction.float()
+
+
+class LatentAutoencoder(Objective, ABC):
+    """Autoencoders that rebuild the input from a linear code of the pooled features."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: DataSpec,  # noqa: ARG002
+        *,
+        latent_width: int,
+        decoder_width: int,
+        decoder_depth: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = LatentHead(
+            encoder,
+            latent_width=latent_width,
+            decoder_width=decoder_width,
+            decoder_depth=decoder_depth,
+        )
+
+    def rebuild(
+        self, view: View, seen: Shaped[Tensor, "batch ..."]
+    ) -> tuple[Float[Tensor, "batch token target_width"], Features]:
+        """Predict all tokens from what is seen of a view; and the features of that."""
+        features: Features = self.encoder(seen, view.valid)
+        return self.head(features.pooled, self.encoder.stem.length(view.values)), features
 
 
 def reconstruction_error(
@@ -51,6 +72,24 @@ def reconstruction_error(
 ) -> Float[Tensor, ""]:
     """The stem's distance of a prediction from the clean values, averaged over valid tokens."""
     return mean_over_valid(stem.distance(prediction, stem.target(values)), features)
+
+
+class Posterior(NamedTuple):
+    """A diagonal normal of z for each sample."""
+
+    mu: Float[Tensor, "batch latent"]
+    log_variance: Float[Tensor, "batch latent"]
+
+    def sample(self) -> Float[Tensor, "batch latent"]:
+        """One draw of each, through which the gradient flows (1312.6114, section 2.4)."""
+        return self.mu + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mu)
+
+
+def divergence(
+    mu: Float[Tensor, "*batch latent"], log_variance: Float[Tensor, "*batch latent"]
+) -> Float[Tensor, "*batch latent"]:
+    """KL of each unit of diagonal normals from the standard normal, in nats."""
+    return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1)
 
 
 def mean_over_valid(score: Float[Tensor, "batch token"], features: Features) -> Float[Tensor, ""]:
@@ -68,8 +107,7 @@ class TokenDecoder(nn.Module):
     """Unfolds a latent vector into tokens and refines each of them with shared residual MLPs.
 
     Every token reads the latent through a linear map of its own, whose bias acts as the learned
-    position; this is the dense layer that opens a convolutional decoder, with patches in place
-    of pixels. All tokens see the whole latent, so no attention is needed.
+    position: the dense layer that opens a convolutional decoder, with patches for pixels.
     """
 
     def __init__(
@@ -112,14 +150,12 @@ def negative_log_likelihood(
 ) -> Float[Tensor, ""]:
     """-log p(x | z) in nats per sample: summed over tokens and values, averaged over the batch.
 
-    Of valid tokens alone, where the encoder's tokens are the stem's; None or a `valid` of all
-    tokens counts all. Categorical: the cross-entropies. Gaussian: one variance for all values, at
-    its maximum likelihood, which is the mean squared error over the batch of all ranks (sigma-VAE,
-    arXiv 2006.13202); the gradient is then that of the squared error divided by twice this
-    variance, and every rank returns the value of the whole batch.
+    `valid` None or of all tokens counts all. Categorical: the cross-entropies. Gaussian: one
+    variance for all values at its maximum likelihood, the mean squared error over the batch of all
+    ranks (sigma-VAE, arXiv 2006.13202); every rank returns the value of the whole batch.
     """
     distance = distance.float()
-    # Not by a look at the values: ranks whose batches differ must gather the same.
+    # Not by the values: ranks whose batches differ must gather the same.
     if valid is not None and valid.stride() == (0, 0):
         valid = None
     if valid is not None:
@@ -138,7 +174,7 @@ def negative_log_likelihood(
 
 
 class KLAnnealing(nn.Module):
-    """A KL with its weight, warm-up and free bits, as `trivium.objectives.unsupervised.vae.VAE`.
+    """A KL with its weight, warm-up and free bits.
 
     Args:
         beta: Weight of the KL (1804.03599).
@@ -154,16 +190,18 @@ class KLAnnealing(nn.Module):
         self.register_buffer("strength", torch.tensor(0.0 if warmup > 0 else beta))
 
     def forward(
-        self, kl: Float[Tensor, "batch latent"], counted: Bool[Tensor, " batch"]
+        self, kl: Float[Tensor, "batch latent"], counted: Bool[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """What is to be minimised, and the KL itself, in nats per sample of all ranks.
+        """What is minimised, and the KL itself, in nats per sample of all ranks.
 
         Samples that are not `counted` must have a KL of 0, and have no free bits.
         """
         mean = gather(kl.mean(0, keepdim=True)).mean(0)
-        share = gather(counted.float().mean(0, keepdim=True)).mean(0)
-        price = self.strength * torch.maximum(mean, self.free_bits * share).sum()
-        return price, mean.detach().sum()
+        share = mean.new_ones(())
+        if counted is not None:
+            share = gather(counted.float().mean(0, keepdim=True)).mean(0)
+        weighted = self.strength * torch.maximum(mean, self.free_bits * share).sum()
+        return weighted, mean.detach().sum()
 
     def after_step(self, progress: float) -> None:
         """Let the weight grow over the first `warmup` share of training."""

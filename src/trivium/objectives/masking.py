@@ -1,28 +1,30 @@
-"""Masked prediction: mask tokens, and the decoders that reconstruct what was hidden."""
+"""Masked prediction: mask tokens, what is predicted at them, and a joint decoder."""
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trivium.encoders.layers import is_every_token, sincos_2d
 from trivium.encoders.towers import Towers
 from trivium.encoders.transformer import Transformer, init_linear
+from trivium.objectives.codebook import perplexity
 from trivium.transforms.block_masking import BlockMasking
 from trivium.transforms.masking import Mask, RandomMasking, gather_tokens
-from trivium.types import MASK, Features, Modality, Stem, Tokens
+from trivium.types import MASK, Features, Modality, Objective, Stem, Tokens, View, Views
 
 
 class MaskTokens(nn.Module):
-    """Blocks of tokens that are replaced by one learned token, whose positions stay.
+    """Blocks of tokens that are replaced by one learned mask token; positions stay.
 
     Args:
         width: Channels of the tokens.
-        ratio: Share of a sample's tokens that is hidden, in (0, 1).
-        block: Smallest and largest number of tokens of a block; 1 and 1 hide tokens one by one.
-        aspect_ratio: Smallest and largest height over width of a block; in one dimension there
-            are spans whatever it says.
+        ratio: Share of a sample's tokens that is masked, in (0, 1).
+        block: Smallest and largest number of tokens of a block; 1 and 1 mask tokens one by one.
+        aspect_ratio: Smallest and largest height over width of a block; sequences have spans.
     """
 
     def __init__(
@@ -47,46 +49,34 @@ class MaskTokens(nn.Module):
         return mask
 
     def forward(self, tokens: Tokens, mask: Mask, stem: Stem) -> Tokens:
-        """The tokens with mask tokens, at the positions of what they hide, in their place."""
+        """The tokens with mask tokens, at the positions of those that they replace."""
         values = tokens.values
         blank = (self.token + stem.positions[: values.shape[1]]).to(values.dtype)
         return Tokens(torch.where(mask.mask.unsqueeze(-1), blank, values), tokens.valid)
 
 
-def show_hidden(
-    stem: Stem, values: Shaped[Tensor, "batch ..."], hidden: Bool[Tensor, "batch token"]
-) -> dict[str, Shaped[Tensor, "batch ..."]]:
-    """For the eye: samples, and what is left of them where tokens are hidden."""
-    target = stem.target(values)
-    if stem.likelihood == "categorical":
-        return {"text": target, "masked": target.masked_fill(hidden, MASK)}
-    masked = target.masked_fill(hidden.unsqueeze(-1), stem.blank)
-    return {"input": stem.render(target), "masked": stem.render(masked)}
-
-
-def hide(masking: RandomMasking, tokens: Tokens) -> tuple[Tokens, Mask]:
-    """Keep a random subset of every sample's tokens."""
+def keep_random(masking: RandomMasking, tokens: Tokens) -> tuple[Tokens, Mask]:
+    """A random subset of every sample's tokens, and the mask of the others."""
     values, valid, _ = tokens
     every = is_every_token(valid)
     mask: Mask = masking(
         len(values), values.shape[1], values.device, valid=None if every else valid
     )
-    shown = valid[:, : mask.keep.shape[1]]
+    kept = valid[:, : mask.keep.shape[1]]
     if not every:
-        shown = (valid & ~mask.mask).gather(1, mask.keep)
-    return Tokens(gather_tokens(values, mask.keep), shown, mask.keep), mask
+        kept = (valid & ~mask.mask).gather(1, mask.keep)
+    return Tokens(gather_tokens(values, mask.keep), kept, mask.keep), mask
 
 
-def put_back(
-    seen: Float[Tensor, "batch kept channel"], mask: Mask, mask_token: Float[Tensor, " channel"]
+def insert_mask_tokens(
+    kept: Float[Tensor, "batch kept channel"], mask: Mask, mask_token: Float[Tensor, " channel"]
 ) -> Float[Tensor, "batch token channel"]:
-    """Kept tokens in their places, among mask tokens."""
-    place = mask.keep.unsqueeze(-1).expand_as(seen)
-    blank = mask_token.to(seen.dtype).expand(*mask.mask.shape, -1)
-    return blank.scatter(1, place, seen)
+    """Kept tokens at their indices, mask tokens elsewhere."""
+    index = mask.keep.unsqueeze(-1).expand_as(kept)
+    return mask_token.to(kept.dtype).expand(*mask.mask.shape, -1).scatter(1, index, kept)
 
 
-def hidden_distance(
+def masked_distance(
     stem: Stem,
     prediction: Float[Tensor, "batch token target_width"],
     values: Shaped[Tensor, "batch ..."],
@@ -94,42 +84,82 @@ def hidden_distance(
     *,
     normalise: bool,
 ) -> Float[Tensor, ""]:
-    """Mean distance of a prediction over the hidden tokens; 0 where there are none."""
-    target = stem.target(values, normalise=normalise)
-    hidden = mask.mask.float()
-    return (stem.distance(prediction, target) * hidden).sum() / hidden.sum().clamp(min=1)
+    """Mean distance of a prediction over the masked tokens; 0 where there are none."""
+    distance = stem.distance(prediction, stem.target(values, normalise=normalise))
+    return mean_over(distance, mask.mask)
 
 
-def fill(
+def mean_over(
+    score: Float[Tensor, "batch token"], counted: Bool[Tensor, "batch token"]
+) -> Float[Tensor, ""]:
+    """Mean over the counted tokens; 0 where there are none."""
+    weight = counted.float()
+    return (score * weight).sum() / weight.sum().clamp(min=1)
+
+
+def reconstruct(
     stem: Stem,
-    prediction: Float[Tensor, "batch token target_width"],
     values: Shaped[Tensor, "batch ..."],
-    mask: Mask,
+    masked: Bool[Tensor, "batch token"],
+    prediction: Float[Tensor, "batch token target_width"] | None = None,
     *,
-    normalise: bool,
+    normalise: bool = False,
 ) -> dict[str, Shaped[Tensor, "batch ..."]]:
-    """For the eye: samples, what is left of them, and the hidden tokens filled in."""
+    """Samples, what is left of them, and (of a prediction) the masked tokens filled in."""
     target = stem.target(values)
     if stem.likelihood == "categorical":
-        filled = torch.where(mask.mask, stem.render(prediction), target)
-        return {"text": target, "masked": target.masked_fill(mask.mask, MASK), "filled": filled}
-    if normalise:
-        variance, mean = torch.var_mean(target, dim=-1, keepdim=True)
-        prediction = prediction * (variance + 1e-6).sqrt() + mean
-    hidden = mask.mask.bool().unsqueeze(-1)
-    masked, filled = (
-        target.masked_fill(hidden, stem.blank),
-        torch.where(hidden, prediction, target),
-    )
-    rows = {"input": target, "masked": masked, "filled": filled}
+        rows = {"text": target, "masked": target.masked_fill(masked, MASK)}
+        if prediction is not None:
+            rows["filled"] = torch.where(masked, stem.render(prediction), target)
+        return rows
+    hidden = masked.unsqueeze(-1)
+    rows = {"input": target, "masked": target.masked_fill(hidden, stem.blank)}
+    if prediction is not None:
+        if normalise:
+            variance, mean = torch.var_mean(target, dim=-1, keepdim=True)
+            prediction = prediction * (variance + 1e-6).sqrt() + mean
+        rows["filled"] = torch.where(hidden, prediction, target)
     return {name: stem.render(row) for name, row in rows.items()}
+
+
+class MaskedPrediction(Objective, ABC):
+    """Objectives that predict something at tokens which `masking` replaces by a mask token."""
+
+    masking: MaskTokens
+
+    def masked(self, view: View) -> tuple[Tokens, Mask]:
+        """The embedded tokens of a view, and a mask of them."""
+        tokens = self.encoder.embed(view.values, view.valid)
+        return tokens, self.masking.draw(tokens, self.encoder.stem)
+
+    def encode(self, tokens: Tokens, mask: Mask) -> Float[Tensor, "batch token channel"]:
+        """The encoder's tokens where the masked ones are replaced."""
+        return self.encoder.contextualise(self.masking(tokens, mask, self.encoder.stem)).tokens
+
+    @torch.no_grad()
+    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """The first view, and what the encoder sees of it."""
+        view = views.views[0]
+        return reconstruct(self.encoder.stem, view.values, self.masked(view)[1].mask)
+
+
+def code_terms(
+    scores: Float[Tensor, "token code"], codes: Int64[Tensor, " token"]
+) -> dict[str, Float[Tensor, ""]]:
+    """Cross-entropy and accuracy of predicted codes, and the perplexity of the targets."""
+    uses = codes.bincount(minlength=scores.shape[1]).float()
+    return {
+        "loss": F.cross_entropy(scores, codes),
+        "accuracy": (scores.detach().argmax(-1) == codes).float().mean(),
+        "perplexity": perplexity(uses),
+    }
 
 
 class JointDecoder(nn.Module):
     """A transformer over the visible tokens of all modalities, and mask tokens (2205.14204).
 
-    Tokens have sin-cos positions in their modality and its learned mark. It starts as Xavier
-    uniform, as in MAE (2111.06377, appendix A.1).
+    Tokens have sin-cos positions in their modality and its learned embedding. Weights start as a
+    Xavier uniform (MAE, 2111.06377, appendix A.1).
 
     Args:
         encoder: Whose towers' tokens enter, and whose stems say what is predicted.
@@ -159,16 +189,14 @@ class JointDecoder(nn.Module):
         masks: Mapping[Modality, Mask],
         valid: Mapping[Modality, Bool[Tensor, "batch token"]],
     ) -> dict[Modality, Float[Tensor, "batch token target_width"]]:
-        """Predict all tokens of each modality, in float32; what is not valid is seen by nobody.
+        """Predict all tokens of each modality, in float32.
 
-        Args:
-            features: Of the visible tokens of each modality.
-            masks: Where these stand.
-            valid: Which of all tokens of each modality hold data.
+        `features` are of the visible tokens, at the indices that `masks` keep; `valid` says which
+        of all tokens hold data.
         """
         tokens = []
         for one, found in features.items():
-            placed = put_back(self.enter[one](found.tokens), masks[one], self.mask_token)
+            placed = insert_mask_tokens(self.enter[one](found.tokens), masks[one], self.mask_token)
             positions = self.get_buffer(f"positions_{one}")[: placed.shape[1]]
             tokens.append(placed + positions + self.marks[one])
         every = all(is_every_token(valid[one]) for one in features)

@@ -16,17 +16,13 @@ LIFTER = 22
 class MFCC(nn.Module):
     """13 mel-frequency cepstral coefficients with their first and second differences: 39 values.
 
-    The orthonormal DCT-II of the log-mel (Davis and Mermelstein 1980; torchaudio's `create_dct`),
-    coefficient i times 1 + 11 sin(pi i / 22) (Kaldi's default `cepstral_lifter`), and twice
-    torchaudio's `compute_deltas` over five frames, as HuBERT (2106.07447, section IV-B; fairseq's
-    `dump_mfcc_feature.py`) takes them; but of the data's own log-mel. Behind the end of a clip its
-    last frame is repeated: what a clip is padded with in a batch changes none of its frames.
-
-    Args:
-        data: An audio dataset's facts.
+    The orthonormal DCT-II of the data's own log-mel (Davis and Mermelstein 1980; torchaudio's
+    `create_dct`), coefficient i times 1 + 11 sin(pi i / 22) (Kaldi's lifter), and twice
+    `compute_deltas` over five frames, as HuBERT (2106.07447, section IV-B). Behind the end of a
+    clip its last frame is repeated, so that padding changes none of its frames.
 
     Raises:
-        ValueError: If the data have fewer than 13 mel bands.
+        ValueError: The data have fewer than 13 mel bands.
     """
 
     dct: Tensor
@@ -79,14 +75,9 @@ def of_tokens(
 ) -> Float[Tensor, "batch token value"]:
     """The mean of the frames of each token's time, the same for all tokens of one time.
 
-    Those are the frames whose centre, a multiple of the hop, lies in the token's samples; the next
-    one where there is none. The last frame stands in for those that a last token lacks.
-
-    Args:
-        frames: What is averaged.
-        plane: Rows (time) and columns (frequency) of the tokens.
-        hop: Samples between frames.
-        samples: Samples from one token to the next in time.
+    Those whose centre, a multiple of the `hop`, lies in the token's `samples`, the next one where
+    there is none; the last frame replaces those that a last token lacks. `plane`: rows (time) and
+    columns (frequency) of the tokens.
     """
     rows, columns = plane
     bounds = -(-samples * torch.arange(rows + 1, device=frames.device) // hop)

@@ -59,8 +59,7 @@ def gather(tensor: Tensor) -> Tensor:
     """Concatenate the tensors of all ranks along the first axis, in the order of the ranks.
 
     Every rank must hold the same shape. If each rank averages over its own anchors and gradients
-    are averaged over ranks (as DistributedDataParallel does), the outcome is the gradient of the
-    mean over the whole batch. Without a process group the tensor itself is returned.
+    are averaged over ranks, the outcome is the gradient of the mean over the whole batch.
     """
     if not _is_distributed():
         return tensor
@@ -85,11 +84,10 @@ Pair = tuple[Modality, Modality]
 class Match(NamedTuple):
     """What one pair of modalities compares: rows are this rank's samples, columns all ranks'.
 
-    `candidates` says which columns a row is compared with: samples that have both modalities, but
-    no other sample with the same text; and always the row itself, its column in `positive`.
-    `weight` is 0 for rows that lack a modality. Weights sum to 1 over the rows of all ranks and
-    pairs (averaged over ranks), in equal parts for every pair of which two samples or more have
-    both modalities; other pairs weigh 0.
+    `candidates`: the columns that a row is compared with, samples that have both modalities but not
+    another sample with the same text; and always the row itself, its column in `positive`. `weight`
+    is 0 for rows that lack a modality; weights sum to 1 over all ranks and pairs, in equal parts
+    for every pair of which two samples or more have both modalities.
     """
 
     first: Float[Tensor, "row channel"]
@@ -113,14 +111,8 @@ class Match(NamedTuple):
 class Pairs(nn.Module):
     """Compares samples in the joint space of towers, for each of some pairs of modalities.
 
-    Two samples of a batch with the same text are the same to every pair, also to one without text:
-    neither is a negative of the other. Texts are the same if their ids without padding were, before
-    views left any out, as far as a 64-bit hash can tell. Inputs of other modalities that happen to
-    be equal are not noticed.
-
-    Args:
-        data: Facts of the data.
-        pairs: Names of the two modalities of each pair; None for all pairs.
+    Two samples with the same text (a 64-bit hash of the ids without padding, before any view) are
+    no negatives of each other, in any pair. `pairs` names the two modalities of each; None for all.
 
     Raises:
         ValueError: A pair is none of two modalities of the data, or named twice; or a modality is
@@ -159,13 +151,13 @@ class Pairs(nn.Module):
         own = torch.stack([text, *(senses[one].present_mask.long() for one in self.modalities)], 1)
         every = gather(own)
         everywhere = {one: gather(joint[one]) for one in self.modalities}
-        there = {one: every[:, 1 + at].bool() for at, one in enumerate(self.modalities)}
+        present = {one: every[:, 1 + at].bool() for at, one in enumerate(self.modalities)}
         rows = torch.arange(batch, device=device) + offset(own)
         itself = rows[:, None] == torch.arange(len(every), device=device)
         same = torch.zeros_like(itself)
         if "text" in self.modalities:
-            same = (own[:, :1] == every[:, 0]) & there["text"][rows, None] & there["text"]
-        both = torch.stack([there[one] & there[other] for one, other in self.chosen])
+            same = (own[:, :1] == every[:, 0]) & present["text"][rows, None] & present["text"]
+        both = torch.stack([present[one] & present[other] for one, other in self.chosen])
         numbers = both.sum(1)
         alive = numbers >= 2
         shares = alive / (numbers * alive.sum()).clamp(min=1) * (len(every) // batch)

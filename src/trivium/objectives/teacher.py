@@ -9,13 +9,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trivium.objectives.heads import project
+from trivium.types import View
+
 
 class Teacher(nn.Module):
-    """An exponential moving average of a module: never trained by gradients.
+    """An exponential moving average of a module; never trained by gradients.
 
-    It starts as a copy. Dropout and stochastic depth are off; batch normalisation follows the
-    train or eval mode as the student's does, with the copied running statistics. The copy is
-    part of the state dict, so that a resumed run goes on with the same teacher.
+    It starts as a copy. Dropout and stochastic depth are off; batch normalisation follows the train
+    or eval mode as the student's does, with the copied running statistics.
     """
 
     def __init__(self, student: nn.Module) -> None:
@@ -34,12 +36,10 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def follow(self, student: nn.Module, momentum: float) -> None:
-        """Move the copy: parameters become momentum x copy + (1 - momentum) x student.
-
-        Buffers (batch statistics) are taken over as they are.
+        """Parameters become momentum x copy + (1 - momentum) x student; buffers are taken over.
 
         Raises:
-            ValueError: if `momentum` is outside [0, 1].
+            ValueError: `momentum` is outside [0, 1].
         """
         if not 0 <= momentum <= 1:
             raise ValueError(f"a teacher's momentum lies in [0, 1], got {momentum}")
@@ -47,6 +47,23 @@ class Teacher(nn.Module):
         torch._foreach_lerp_(own, [other.detach() for other in student.parameters()], 1 - momentum)
         for mine, theirs in zip(self.copy.buffers(), student.buffers(), strict=True):
             mine.copy_(theirs)
+
+
+class ProjectingTeacher(nn.Module):
+    """The moving averages of an encoder and of the head on its pooled features."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = Teacher(encoder), Teacher(head)
+
+    def forward(self, view: View) -> Float[Tensor, "batch channel"]:
+        """The head's output for a view, without gradient, in float32."""
+        return project(self.encoder, self.head, view)[0]
+
+    def follow(self, encoder: nn.Module, head: nn.Module, momentum: float) -> None:
+        """See `Teacher.follow`."""
+        self.encoder.follow(encoder, momentum)
+        self.head.follow(head, momentum)
 
 
 def cosine_momentum(base: float, progress: float) -> float:
@@ -62,10 +79,13 @@ def average_layers(
     normalise: Normalisation,
     valid: Bool[Tensor, "batch token"] | None = None,
 ) -> Float[Tensor, "batch token channel"]:
-    """Mean of normalised block outputs (eq. 2), in float32.
+    """Mean of normalised block outputs (data2vec, 2202.03555, eq. 2), in float32.
 
     `layer`: each token over its channels, and the mean once more (vision and text); `instance`:
     each channel of a sample over its valid tokens (audio). Neither has an affine part.
+
+    Raises:
+        ValueError: `normalise` is neither.
     """
     layers = torch.stack([output.float() for output in outputs])
     if normalise == "layer":

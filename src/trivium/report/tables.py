@@ -1,7 +1,10 @@
 """Tables of cells: rows are objectives, columns are probes and label fractions."""
 
+import functools
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from trivium.report.cells import Cell, Scores
@@ -24,6 +27,7 @@ LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
     "that cannot be told from it (on the same test items, Holm-corrected)."
 )
+TITLE = re.compile(r'^    title: ClassVar\[str\] = "(.+)"$', re.MULTILINE)
 STUB = ("paradigm", "objective", "seeds")
 """Heads of the columns that every table begins with."""
 WITHOUT = " without "
@@ -165,24 +169,9 @@ def named(objective: str, encoder: str, encoders: frozenset[str]) -> str:
 
 
 def label(name: str) -> str:
-    """An objective's, probe's or metric's name for the eye."""
+    """An objective's, probe's or metric's name as tables and figures show it."""
     named = {
         "raw": "raw input",
-        "untrained": "untrained encoder",
-        "pca": "PCA",
-        "lsa": "LSA",
-        "gpt": "GPT",
-        "bert": "BERT",
-        "best_rq": "BEST-RQ",
-        "hubert": "HuBERT",
-        "wav2vec2": "wav2vec 2.0",
-        "electra": "ELECTRA",
-        "clip": "CLIP",
-        "siglip": "SigLIP",
-        "mvae": "MVAE",
-        "mopoe": "MoPoE-VAE",
-        "m3ae": "M3AE",
-        "cca": "CCA",
         "duration": "duration alone",
         "ridge": "ridge regression",
         "knn": "kNN",
@@ -193,7 +182,15 @@ def label(name: str) -> str:
         "lidar": "LiDAR",
         "alpha_req": "alpha-ReQ",
     }
-    return named.get(name, name.replace("_", " "))
+    return (named | objective_titles()).get(name, name.replace("_", " "))
+
+
+@functools.cache
+def objective_titles() -> dict[str, str]:
+    """Each objective's `title` by its name, read from the sources: an import would load torch."""
+    files = (Path(__file__).parents[1] / "objectives").glob("*/*.py")
+    found = {file.stem: TITLE.search(file.read_text(encoding="utf-8")) for file in files}
+    return {name: title[1] for name, title in found.items() if title}
 
 
 def heading(table: Table) -> str:

@@ -1,11 +1,14 @@
 """What every transform is: random parameters per sample, and an operation that obeys them."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from trivium.types import Column
 
 Shape = tuple[int, ...]
 """Sizes of an image batch: batch, channel, height, width."""
@@ -62,16 +65,26 @@ class Op(nn.Module, ABC, Generic[P]):
         return self.transform(images, self.sample(tuple(images.shape), generator))
 
 
+class Choice(NamedTuple):
+    """Which samples an operation happens to."""
+
+    chosen: Bool[Tensor, " batch"]
+
+
 class RandomOp(Op[P]):
     """An operation that happens to each sample with probability `p`.
 
-    The first field of the parameters is the choice, Bool[batch]. Samples that are not chosen
-    stay bit for bit as they are, and cost nothing.
+    The first field of the parameters is the choice, Bool[batch]; operations without others
+    inherit `sample`. Samples that are not chosen stay as they are, and cost nothing.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = check_probability("p", p)
+
+    def sample(self, shape: Shape, generator: torch.Generator | None = None) -> P:
+        """Choose the samples."""
+        return cast(P, Choice(chosen(shape[0], self.p, generator)))
 
     @abstractmethod
     def change_(
@@ -93,14 +106,37 @@ class RandomOp(Op[P]):
         return images.index_copy_(0, index, self.change_(images.index_select(0, index), parameters))
 
 
+class ViewList(nn.Module):
+    """The views that one objective receives of each batch.
+
+    Args:
+        views: One pipeline per view; sizes may differ (multi-crop).
+
+    Raises:
+        ValueError: There is no view.
+    """
+
+    column: Column | None = None
+    """The column of a store that the views are made from; of audio alone."""
+    gives: Column | None = None
+    """What the views are, log-mel or waves; of audio alone."""
+
+    def __init__(self, views: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if len(views) == 0:
+            raise ValueError("a recipe needs at least one view")
+        self.views = nn.ModuleList(views)
+
+    @property
+    def num_views(self) -> int:
+        """Views of each sample."""
+        return len(self.views)
+
+
 def uniform(
     shape: tuple[int, ...], low: float, high: float, generator: torch.Generator | None
 ) -> Float[Tensor, "..."]:
-    """Draw uniform numbers in [low, high).
-
-    They are drawn on the generator's device (the CPU without one), so a CPU generator gives
-    the same views on every accelerator and its parameters can be read without a stall.
-    """
+    """Draw uniform numbers in [low, high) on the generator's device (the CPU without one)."""
     device = torch.device("cpu") if generator is None else generator.device
     return torch.rand(shape, generator=generator, device=device).mul_(high - low).add_(low)
 
@@ -121,6 +157,17 @@ def check_probability(name: str, p: float) -> float:
     return float(p)
 
 
+def check_ratio(ratio: float) -> float:
+    """Return a share that lies strictly between 0 and 1.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if not 0.0 < ratio < 1.0:
+        raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
+    return ratio
+
+
 def check_interval(name: str, bounds: object, low: float, high: float) -> tuple[float, float]:
     """Return `bounds` as a pair of floats if low <= bounds[0] <= bounds[1] <= high.
 
@@ -139,10 +186,6 @@ def check_interval(name: str, bounds: object, low: float, high: float) -> tuple[
 
 
 def draw_seed(generator: torch.Generator | None) -> int:
-    """A seed for another source.
-
-    The generator moves on by one draw, however much is drawn from the other source: so what
-    follows does not depend on how far a batch is padded.
-    """
+    """A seed for another source; the generator moves on by one draw, however long the batch."""
     device = torch.device("cpu") if generator is None else generator.device
     return int(torch.randint(2**62, (), generator=generator, device=device))

@@ -9,11 +9,14 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from trivium.transforms.base import check_interval, check_ratio
 from trivium.transforms.masking import Mask
 
 Grid = tuple[int, int]
 Limits = Sequence[float | int]
 
+LEAST = 1e-6
+"""The smallest share or aspect ratio that is accepted: above 0."""
 LEAST_CONTEXT = 0.3
 """Share of the grid below which a context is too small to predict anything from."""
 
@@ -28,16 +31,13 @@ class Blocks(NamedTuple):
 class MultiBlockMasking(nn.Module):
     """Several target blocks and one context that shares no token with them (I-JEPA, 2301.08243).
 
-    Section 3 and appendix A.1: sizes are drawn once for the batch, positions for every sample.
-    The context is a square block (in the grid's cells) without the targets, cut to the smallest
-    number of tokens in the batch. Reference: github.com/facebookresearch/ijepa,
-    `masks/multiblock.py`; departures that matter on small grids: scale and aspect ratio are
-    independent draws; a block has the whole sides that come nearest to both, and may span the
-    grid; and the cut is a random subset rather than the first tokens. Where less than 0.3 of the
-    grid is left of the context block, the context is all that the targets leave; where that is
-    less, all targets of the sample fall on its first one (the reference draws again until ten
-    tokens are left). So one crowded sample does not take the context of the whole batch, which
-    is never empty and never shows a target.
+    Section 3 and appendix A.1: sizes are drawn once for the batch, positions for every sample. The
+    context is a square block without the targets, cut to the smallest number of tokens in the
+    batch. Departures from github.com/facebookresearch/ijepa, `masks/multiblock.py`, for small
+    grids: scale and aspect ratio are independent draws; a block has the whole sides that come
+    nearest to both; the cut is a random subset. Where less than 0.3 of the grid is left of the
+    context block, the context is all that the targets leave; where that is less, all targets of the
+    sample fall on its first.
 
     Args:
         num_targets: Target blocks of each sample.
@@ -46,7 +46,7 @@ class MultiBlockMasking(nn.Module):
         context_scale: As `target_scale`, for the context block before targets are removed.
 
     Raises:
-        ValueError: a range is empty or outside of what is said above, or there is no target.
+        ValueError: A range is empty or outside of what is said above, or there is no target.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class MultiBlockMasking(nn.Module):
         if num_targets < 1:
             raise ValueError(f"num_targets must be at least 1, got {num_targets}")
         self.num_targets = num_targets
-        self.target_scale = _range("target_scale", target_scale, 1.0)
-        self.aspect_ratio = _range("aspect_ratio", aspect_ratio, math.inf)
-        self.context_scale = _range("context_scale", context_scale, 1.0)
+        self.target_scale = check_interval("target_scale", target_scale, LEAST, 1.0)
+        self.aspect_ratio = check_interval("aspect_ratio", aspect_ratio, LEAST, math.inf)
+        self.context_scale = check_interval("context_scale", context_scale, LEAST, 1.0)
 
     def forward(
         self,
@@ -74,12 +74,6 @@ class MultiBlockMasking(nn.Module):
         """Draw the blocks of a batch.
 
         They are drawn on the CPU, so that their sizes are known without waiting for a device.
-
-        Args:
-            batch_size: Samples.
-            grid: Rows and columns of the tokens.
-            device: Where the indices are wanted.
-            generator: Source of randomness, on the CPU.
 
         Raises:
             ValueError: the grid has fewer than two tokens.
@@ -121,16 +115,15 @@ class MultiBlockMasking(nn.Module):
 
 
 class BlockMasking(nn.Module):
-    """Hide a fixed share of every sample's tokens in blocks (BEiT, 2106.08254, algorithm 1).
+    """Mask a fixed share of every sample's tokens in blocks (BEiT, 2106.08254, algorithm 1).
 
-    Blocks of random area, shape and place are laid one after the other until the share is
-    reached; the last one is cut so that every sample hides the same number. Block areas are
-    uniform and aspect ratios log-uniform, as in github.com/microsoft/unilm, `beit`. On a grid of
-    one row the blocks are spans, and blocks of one token are random masking. Samples of different
-    lengths hide their own shares of their valid tokens, in blocks within these.
+    Blocks are laid one after the other until the share is reached; the last one is cut so that
+    every sample masks the same number. Areas are uniform and aspect ratios log-uniform, as in
+    github.com/microsoft/unilm, `beit`. On a grid of one row the blocks are spans; blocks of one
+    token are random masking.
 
     Args:
-        ratio: Share of tokens that are hidden, in (0, 1).
+        ratio: Share of tokens that are masked, in (0, 1).
         block: Smallest and largest number of tokens of a block, before rounding to whole sides.
         aspect_ratio: Smallest and largest height over width of a block.
 
@@ -140,14 +133,12 @@ class BlockMasking(nn.Module):
 
     def __init__(self, ratio: float, block: Limits, aspect_ratio: Limits) -> None:
         super().__init__()
-        if not 0.0 < ratio < 1.0:
-            raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
-        self.ratio = ratio
-        self.block = _range("block", block, math.inf)
-        self.aspect_ratio = _range("aspect_ratio", aspect_ratio, math.inf)
+        self.ratio = check_ratio(ratio)
+        self.block = check_interval("block", block, LEAST, math.inf)
+        self.aspect_ratio = check_interval("aspect_ratio", aspect_ratio, LEAST, math.inf)
 
-    def num_hidden(self, num_tokens: int) -> int:
-        """Tokens that are hidden of `num_tokens`: the rounded share, between 1 and all but one.
+    def num_masked(self, num_tokens: int) -> int:
+        """Tokens that are masked of `num_tokens`: the rounded share, between 1 and all but one.
 
         Raises:
             ValueError: there are fewer than two tokens.
@@ -166,31 +157,23 @@ class BlockMasking(nn.Module):
     ) -> Mask:
         """Draw a mask of its own for every sample.
 
-        Of samples of different lengths (`valid`) each hides the rounded share of its valid
-        tokens, one at least and all but one at most; a single token is kept. Its blocks lie within
-        its first rows (on a grid of one row: columns), as many as it has valid ones. What is
-        missing to the common numbers is padding, and padding is never hidden.
-
-        Args:
-            batch_size: Samples.
-            grid: Rows and columns of the tokens; of sequences in time, rows are time, or there
-                is one row.
-            device: Where the mask is wanted.
-            generator: Source of randomness; its device is where the mask is drawn.
-            valid: True where a sample has a token; None if everywhere.
+        Of samples of different lengths (`valid`) each masks the rounded share of its valid
+        tokens, in blocks within its first rows (on a grid of one row: columns). What is missing
+        to the common numbers is padding, which is never masked. Of sequences in time, rows are
+        time, or there is one row.
 
         Raises:
             ValueError: the grid has fewer than two tokens.
         """
         num_tokens = math.prod(grid)
-        most = self.num_hidden(num_tokens)
+        most = self.num_masked(num_tokens)
         source = torch.device(device) if generator is None else generator.device
         if valid is None:
             valid = torch.ones(batch_size, num_tokens, dtype=torch.bool, device=source)
         valid = valid.to(source)
-        num_hidden = self._shares(valid.sum(1))
+        num_masked = self._shares(valid.sum(1))
         own = _own_grid(grid, valid)
-        low, high = (num_hidden.double().clamp(min=1, max=limit) for limit in self.block)
+        low, high = (num_masked.double().clamp(min=1, max=limit) for limit in self.block)
         # Four times the area that is needed: few samples are left short by overlaps.
         num_blocks = math.ceil(8 * most / sum(min(limit, most) for limit in self.block))
         # Each token's key is the first block that covers it; the last block is cut at either end.
@@ -206,14 +189,14 @@ class BlockMasking(nn.Module):
             covered = _place(grid, sides, (batch_size, 1), generator, own)[:, 0]
             key = torch.where(covered, torch.minimum(key, index + within), key)
         rank = key.masked_fill(~valid, math.inf).argsort(dim=1).argsort(dim=1)
-        mask = rank < num_hidden.unsqueeze(1)
-        # The hidden first, padding behind them, what is shown last.
+        mask = rank < num_masked.unsqueeze(1)
+        # The masked first, padding behind them, what is kept last.
         order = torch.where(mask, 0, torch.where(valid, 2, 1)).argsort(dim=1, stable=True)
-        hidden, keep = order[:, :most].sort(dim=1).values, order[:, most:].sort(dim=1).values
-        return Mask(keep.to(device), hidden.to(device), mask.to(device))
+        masked, keep = order[:, :most].sort(dim=1).values, order[:, most:].sort(dim=1).values
+        return Mask(keep.to(device), masked.to(device), mask.to(device))
 
     def _shares(self, num_valid: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
-        """`num_hidden` of every sample; in float64, as that rounds."""
+        """`num_masked` of every sample; in float64, as that rounds."""
         rounded = (self.ratio * num_valid.double()).round().long().clamp(min=1)
         return rounded.minimum((num_valid - 1).clamp(min=0))
 
@@ -261,7 +244,7 @@ def _place(
     generator: torch.Generator | None,
     own: tuple[Tensor, Tensor] | None = None,
 ) -> Bool[Tensor, "batch block token"]:
-    """Blocks of one size, or of one for each sample, at uniform places: True where they lie.
+    """Blocks of one size, or of one for each sample, at uniform positions: True where they lie.
 
     `own` are the rows and columns of each sample that blocks lie in, if not all of the grid.
     """
@@ -269,20 +252,10 @@ def _place(
     inside = []
     for length, side, part in zip(grid, size, own or grid, strict=True):
         extent = torch.as_tensor(side, device=device).view(-1, 1)
-        room = torch.as_tensor(part, device=device).view(-1, 1) - extent + 1
+        free = torch.as_tensor(part, device=device).view(-1, 1) - extent + 1
         draw = torch.rand(shape, generator=generator, device=device)
-        start = (draw * room).floor().unsqueeze(-1)
+        start = (draw * free).floor().unsqueeze(-1)
         cells = torch.arange(length, device=device)
         inside.append((cells >= start) & (cells < start + extent.unsqueeze(-1)))
     rows, columns = inside
     return (rows.unsqueeze(-1) & columns.unsqueeze(-2)).flatten(2)
-
-
-def _range(name: str, limits: Limits, largest: float) -> tuple[float, float]:
-    low, high = limits
-    if not 0 < low <= high <= largest:
-        raise ValueError(
-            f"{name} must be two numbers, smaller first, above 0 and at most {largest}; "
-            f"got {limits}"
-        )
-    return float(low), float(high)

@@ -6,25 +6,25 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
-from trivium.transforms.base import check_probability
+from trivium.transforms.base import check_probability, check_ratio
 from trivium.types import MASK, SPECIAL_TOKENS
 
 
 class Mask(NamedTuple):
-    """Which tokens of each sample are kept and which are hidden; indices ascend."""
+    """Which tokens of each sample are kept and which are masked; indices ascend."""
 
     keep: Int64[Tensor, "batch kept"]
-    hidden: Int64[Tensor, "batch hidden"]
+    masked: Int64[Tensor, "batch masked"]
     """Those that are not kept; of samples of different lengths padding, too."""
     mask: Bool[Tensor, "batch token"]
-    """True where a token is hidden."""
+    """True where a token is masked."""
 
 
 class RandomMasking(nn.Module):
-    """Hide a fixed share of every sample's tokens, chosen uniformly (MAE, 2111.06377, 3.1).
+    """Mask a fixed share of every sample's tokens, chosen uniformly (MAE, 2111.06377, 3.1).
 
     Args:
-        ratio: Share of tokens that are hidden, in (0, 1).
+        ratio: Share of tokens that are masked, in (0, 1).
 
     Raises:
         ValueError: `ratio` is outside (0, 1).
@@ -32,12 +32,10 @@ class RandomMasking(nn.Module):
 
     def __init__(self, ratio: float) -> None:
         super().__init__()
-        if not 0.0 < ratio < 1.0:
-            raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
-        self.ratio = ratio
+        self.ratio = check_ratio(ratio)
 
-    def num_hidden(self, num_tokens: int) -> int:
-        """Tokens that are hidden of `num_tokens`: the rounded share, but one is always kept.
+    def num_masked(self, num_tokens: int) -> int:
+        """Tokens that are masked of `num_tokens`: the rounded share, but one is always kept.
 
         Raises:
             ValueError: there is no token.
@@ -58,42 +56,35 @@ class RandomMasking(nn.Module):
 
         Of samples of different lengths (`valid`) each shows its own share of its valid tokens,
         one at least; what is missing to the common number is padding, and padding is never
-        hidden.
-
-        Args:
-            batch_size: Samples.
-            num_tokens: Tokens per sample.
-            device: Where the mask is wanted.
-            generator: Source of randomness; its device is where the mask is drawn.
-            valid: True where a sample has a token; None if everywhere.
+        masked.
 
         Raises:
             ValueError: there is no token.
         """
-        num_hidden = self.num_hidden(num_tokens)
+        num_masked = self.num_masked(num_tokens)
         source = torch.device(device) if generator is None else generator.device
         noise = torch.rand(batch_size, num_tokens, generator=generator, device=source)
         if valid is not None:
-            return self._of_valid(noise.to(device), num_tokens - num_hidden, valid)
+            return self._of_valid(noise.to(device), num_tokens - num_masked, valid)
         order = noise.argsort(dim=1).to(device)
-        hidden = order[:, :num_hidden].sort(dim=1).values
-        keep = order[:, num_hidden:].sort(dim=1).values
+        masked = order[:, :num_masked].sort(dim=1).values
+        keep = order[:, num_masked:].sort(dim=1).values
         mask = torch.zeros(batch_size, num_tokens, dtype=torch.bool, device=order.device)
-        return Mask(keep, hidden, mask.scatter_(1, hidden, True))
+        return Mask(keep, masked, mask.scatter_(1, masked, True))
 
     def _of_valid(
         self, noise: Float[Tensor, "batch token"], num_kept: int, valid: Bool[Tensor, "batch token"]
     ) -> Mask:
         num_valid = valid.sum(1, keepdim=True)
-        # In float64, as `num_hidden` rounds.
-        num_hidden = (self.ratio * num_valid.double()).round().long()
-        num_shown = (num_valid - num_hidden).clamp(min=1, max=num_kept)
+        # In float64, as `num_masked` rounds.
+        num_masked = (self.ratio * num_valid.double()).round().long()
+        own_kept = (num_valid - num_masked).clamp(min=1, max=num_kept)
         rank = noise.masked_fill(~valid, 2.0).argsort(1).argsort(1)
-        shown = valid & (rank < num_shown)
-        # The shown first, padding behind them, what is hidden last.
-        order = (noise + (~shown).float() + (valid & ~shown).float()).argsort(1)
+        kept = valid & (rank < own_kept)
+        # The kept first, padding behind them, what is masked last.
+        order = (noise + (~kept).float() + (valid & ~kept).float()).argsort(1)
         keep, rest = order[:, :num_kept].sort(1).values, order[:, num_kept:].sort(1).values
-        return Mask(keep, rest, valid & ~shown)
+        return Mask(keep, rest, valid & ~kept)
 
 
 def gather_tokens(
@@ -118,7 +109,7 @@ class Masked(NamedTuple):
 
 
 class TokenMasking(nn.Module):
-    """Choose a share of a text's tokens, and hide most of them (BERT, 1810.04805, section 3.1).
+    """Choose a share of a text's tokens, and mask most of them (BERT, 1810.04805, section 3.1).
 
     Of each text the rounded share of its tokens is chosen, one at least if it has any; padding and
     special tokens never are. Of the chosen, a share `mask` becomes `[MASK]`, a share `random` a
@@ -126,7 +117,7 @@ class TokenMasking(nn.Module):
 
     Args:
         ratio: Share of the tokens that is chosen.
-        mask: Share of the chosen that is hidden; 0.8 in the paper.
+        mask: Share of the chosen that is masked; 0.8 in the paper.
         random: Share of the chosen that is replaced; 0.1 in the paper.
 
     Raises:
@@ -147,14 +138,7 @@ class TokenMasking(nn.Module):
         vocabulary: int,
         generator: torch.Generator | None = None,
     ) -> Masked:
-        """Draw what is chosen and what becomes of it.
-
-        Args:
-            ids: Texts.
-            valid: True where there is text; None if everywhere.
-            vocabulary: Number of ids.
-            generator: Source of randomness.
-        """
+        """Draw what is chosen and what becomes of it, in texts of a vocabulary of so many ids."""
         device = ids.device
         maskable = ids >= NUM_SPECIAL
         if valid is not None:

@@ -10,21 +10,25 @@ from trivium.types import MODALITIES, Column, Modality, ModalityInput, View
 
 
 class MultimodalViews(nn.Module):
-    """One view of each modality, made by a recipe of its own.
+    """The views of each modality, side by side.
 
     Args:
-        recipes: By modality; all make as many views of a sample.
+        by_modality: Views of one modality each; all make as many of a sample.
 
     Raises:
-        ValueError: there are fewer than two recipes, or they differ in their number of views.
+        ValueError: There are fewer than two modalities, or they differ in their number of views.
     """
 
-    def __init__(self, recipes: Mapping[Modality, nn.Module]) -> None:
+    def __init__(self, by_modality: Mapping[Modality, nn.Module]) -> None:
         super().__init__()
-        if len(recipes) < 2:
-            raise ValueError(f"several modalities are two or more, got {', '.join(recipes)}")
-        self.recipes = nn.ModuleDict({one: recipes[one] for one in MODALITIES if one in recipes})
-        numbers = {one: int(cast(int, recipe.num_views)) for one, recipe in self.recipes.items()}
+        if len(by_modality) < 2:
+            raise ValueError(f"several modalities are two or more, got {', '.join(by_modality)}")
+        self.by_modality = nn.ModuleDict(
+            {one: by_modality[one] for one in MODALITIES if one in by_modality}
+        )
+        numbers = {
+            one: int(cast(int, views_of.num_views)) for one, views_of in self.by_modality.items()
+        }
         if len(set(numbers.values())) > 1:
             raise ValueError(
                 f"the recipes make different numbers of views ({numbers}): choose recipes of "
@@ -49,20 +53,15 @@ class MultimodalViews(nn.Module):
         valid: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
     ) -> tuple[View, ...]:
-        """Make every view of a batch, in order; the values of each are `Senses`.
+        """Make every view of raw values by modality; each keeps its original input.
 
-        Each keeps the whole input that it was made from.
-
-        Args:
-            values: Raw values by modality.
-            generator: Source of all randomness.
-            valid: Of modalities of varying length: where there is data.
-            present: Which samples have a modality; all, where it is not named.
+        `valid` is of modalities of varying length; of those that `present` does not name, all
+        samples are present.
         """
         made: dict[str, tuple[View, ...]] = {}
-        for one, recipe in self.recipes.items():
+        for one, views_of in self.by_modality.items():
             more = [valid[one]] if valid and one in valid else []
-            made[one] = recipe(values[one], generator, *more)
+            made[one] = views_of(values[one], generator, *more)
         present = present or {}
         return tuple(
             View(
@@ -75,6 +74,6 @@ class MultimodalViews(nn.Module):
         )
 
     def _of_audio(self, name: str) -> Column | None:
-        if "audio" not in self.recipes:
+        if "audio" not in self.by_modality:
             return None
-        return cast("Column | None", getattr(self.recipes["audio"], name))
+        return cast("Column | None", getattr(self.by_modality["audio"], name))

@@ -2,21 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trivium.transforms.base import check_interval, check_probability, uniform
-from trivium.types import PAD, Column, View
+from trivium.transforms.base import ViewList, check_interval, check_probability, uniform
+from trivium.types import PAD, View
 
 
 def is_bound(valid: Bool[Tensor, "batch token"]) -> Bool[Tensor, "batch token"]:
     """True at the first and the last valid token of each text (valid tokens come first)."""
-    places = torch.arange(valid.shape[1], device=valid.device)
-    return (places == 0) | (places == valid.sum(1, keepdim=True) - 1)
+    indices = torch.arange(valid.shape[1], device=valid.device)
+    return (indices == 0) | (indices == valid.sum(1, keepdim=True) - 1)
 
 
 class TextOp(nn.Module, ABC):
@@ -32,8 +31,7 @@ class TextOp(nn.Module, ABC):
 class TextPipeline(nn.Module):
     """Operations one after another: one view of a batch of texts.
 
-    What stays moves together; the batch keeps its padded length, so that the price of a step
-    does not depend on what was drawn.
+    What stays moves together; the batch keeps its padded length, whatever was drawn.
 
     Args:
         ops: Operations in order; none leaves the texts as they are.
@@ -60,34 +58,12 @@ class TextPipeline(nn.Module):
         return View(ids, valid)
 
 
-class TextViews(nn.Module):
-    """The views that one objective receives of each batch of texts.
+class TextViews(ViewList):
+    """Views of texts.
 
-    Two equal pipelines are two *dropout views*: the ids are the same, and what differs is what
-    the encoder's dropout hides of them (SimCSE, 2104.08821, section 3).
-
-    Args:
-        views: One pipeline per view.
-
-    Raises:
-        ValueError: there is no view.
+    Two equal pipelines are two *dropout views*: the ids are the same, the encoder's dropout
+    differs (SimCSE, 2104.08821, section 3).
     """
-
-    column: ClassVar[Column | None] = None
-    """Which column of a store the views are made from: of audio only."""
-    gives: ClassVar[Column | None] = None
-    """Which of the two the views are: of audio only."""
-
-    def __init__(self, views: Sequence[TextPipeline]) -> None:
-        super().__init__()
-        if len(views) == 0:
-            raise ValueError("a recipe needs at least one view")
-        self.views = nn.ModuleList(views)
-
-    @property
-    def num_views(self) -> int:
-        """Views that the recipe makes of each sample."""
-        return len(self.views)
 
     def forward(
         self,
@@ -107,11 +83,8 @@ class SpanCrop(TextOp):
     Its length is a uniform share in `scale` of the tokens between begin and end, rounded, one at
     least; its place is uniform. Begin and end of the text stay around it.
 
-    Args:
-        scale: Smallest and largest share, in [0, 1].
-
     Raises:
-        ValueError: `scale` is no such range.
+        ValueError: `scale` is no range in [0, 1].
     """
 
     def __init__(self, scale: tuple[float, float]) -> None:
@@ -129,17 +102,14 @@ class SpanCrop(TextOp):
         inner = (valid.sum(1, keepdim=True) - 2).clamp(min=0)
         size = (share * inner).round().clamp(min=1)
         first = 1 + (start * (inner - size + 1)).floor().clamp(min=0)
-        places = torch.arange(length, device=valid.device)
-        return ((places >= first) & (places < first + size)) | is_bound(valid)
+        indices = torch.arange(length, device=valid.device)
+        return ((indices >= first) & (indices < first + size)) | is_bound(valid)
 
 
 class TokenDeletion(TextOp):
     """Delete each token with probability `p`, independently (CLEAR, 2012.15466, section 3.2).
 
     The first and the last valid token of a text (its begin and end) stay.
-
-    Args:
-        p: Probability that a token is deleted.
 
     Raises:
         ValueError: `p` is no probability.

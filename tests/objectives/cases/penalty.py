@@ -1,5 +1,4 @@
-from trivium.objectives.latent import KLAnnealing
-from trivium.objectives.unsupervised.vae import divergence
+from trivium.objectives.latent import KLAnnealing, divergence
 
 
 def loss(first, second, labels):

@@ -146,8 +146,8 @@ def test_active_units_are_those_of_the_mixtures_mean():
 
 def test_pictures_and_warmup_are_there():
     data, objective = build("image", "audio", beta=3.0, warmup=0.5)
-    assert objective.penalty.strength == 0
+    assert objective.annealing.strength == 0
     objective.after_step(0.25)
-    assert objective.penalty.strength.item() == pytest.approx(1.5)
+    assert objective.annealing.strength.item() == pytest.approx(1.5)
     rows = objective.pictures(views(senses(data)))
     assert list(rows) == ["image", "image from audio", "audio", "audio from image"]

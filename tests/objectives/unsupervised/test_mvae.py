@@ -151,13 +151,13 @@ def test_bound_misses_the_evidence_by_the_divergence_from_the_true_posterior():
 
 def test_beta_grows_and_free_bits_are_those_of_the_samples_that_count():
     _data, objective = build("image", "text", beta=4.0, warmup=0.2, free_bits=0.5)
-    seen = [objective.penalty.strength.item()]
+    seen = [objective.annealing.strength.item()]
     for progress in (0.05, 0.2, 0.9):
         objective.after_step(progress)
-        seen.append(objective.penalty.strength.item())
+        seen.append(objective.annealing.strength.item())
     assert seen == pytest.approx([0, 1, 4, 4])
     kl = torch.tensor([[0.1, 2.0], [0.3, 1.0], [0.0, 0.0], [0.0, 0.0]])
-    price, nats = objective.penalty(kl, torch.tensor([True, True, False, False]))
+    price, nats = objective.annealing(kl, torch.tensor([True, True, False, False]))
     assert price.item() == pytest.approx(4 * (0.25 + 0.75))
     assert nats.item() == pytest.approx(0.1 + 0.75)
 

@@ -4,7 +4,7 @@ from torchvision.transforms.v2 import functional as peer
 
 from trivium.transforms.image.colour import RandomGreyscale, RandomSolarise
 from trivium.transforms.image.geometry import RandomHorizontalFlip
-from trivium.transforms.image.pixels import Normalise, ToFloat
+from trivium.transforms.image.pixels import ToFloat
 
 
 def compare(op, images, peer_function, **tolerance):
@@ -43,14 +43,6 @@ def test_solarise_is_torchvision_s(channels):
     compare(RandomSolarise(threshold=0.4, p=0.5), images, lambda x: peer.solarize(x, 0.4))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_normalise_is_torchvision_s(channels):
-    images = torch.rand(6, channels, 9, 10)
-    mean, std = [0.4, 0.5, 0.6][:channels], [0.1, 0.2, 0.3][:channels]
-    ours = Normalise(mean, std)(images)
-    torch.testing.assert_close(ours, peer.normalize(images, mean, std), atol=1e-6, rtol=0)
-
-
 def test_every_byte_becomes_torchvision_s_float():
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     assert torch.equal(ToFloat()(images), peer.to_dtype(images, torch.float32, scale=True))
@@ -72,8 +64,6 @@ def test_probabilities_hold_per_sample(op):
         op(p=1.1)
 
 
-def test_wrong_std_and_threshold_are_named():
-    with pytest.raises(ValueError, match="std"):
-        Normalise([0.0], [0.0])
+def test_a_wrong_threshold_is_named():
     with pytest.raises(ValueError, match="threshold"):
         RandomSolarise(threshold=2.0)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, NoReturn, cast, final
+from typing import ClassVar, cast, final
 
 import numpy as np
 import torch
@@ -12,34 +12,24 @@ from torch import Tensor, nn
 
 from trivium.data.batches import as_values
 from trivium.encoders.towers import Towers
+from trivium.objectives.control.base import Control, check_enough
 from trivium.objectives.control.lsa import LSA
 from trivium.objectives.control.pca import PCA
-from trivium.types import (
-    DataSpec,
-    Encoder,
-    Modality,
-    MultimodalInput,
-    Needs,
-    Objective,
-    Paradigm,
-    Views,
-)
+from trivium.types import DataSpec, Encoder, Modality, MultimodalInput, Needs
 
 
 def correlate(
     features: Sequence[Float[np.ndarray, "item _"]], num_components: int, regularisation: float
 ) -> list[Float[np.ndarray, "_ component"]]:
-    """Directions in each set [channel, component], the most correlated first.
+    """Directions in each set [channel, component], the most correlated first, see `CCA`.
 
-    They are those of the problem of `trivium.objectives.control.cca.CCA`. The variances of the
-    projected sets, ridges included, have mean one; for two sets, each is one. Each direction's
-    value of largest magnitude, over all sets, is positive.
+    The variances of the projected sets, ridges included, have mean one (for two sets, each is one).
+    Each direction's value of largest magnitude, over all sets, is positive.
 
     Args:
         features: Sets of features of the same items; they need not be centred.
         num_components: Directions, at most as many as the smallest set has channels.
-        regularisation: What is added to the variance of each channel of a set, in units of their
-            mean.
+        regularisation: Added to the variance of each channel of a set, in units of their mean.
 
     Raises:
         ValueError: A set's covariance is singular, and there is no regularisation.
@@ -76,28 +66,26 @@ CHUNK = 1024
 
 
 @final
-class CCA(Objective):
+class CCA(Control):
     r"""A control: directions of linear features along which modalities are most correlated.
 
-    Each modality is first reduced to `width` features, or as many as it can have, by the controls
-    `pca` (image, audio) and `lsa` (text). The joint features are the first `num_components`
-    solutions of
+    Each modality is first reduced to `width` features at most, by `pca` (image, audio) and `lsa`
+    (text). The joint features are the first `num_components` solutions of
 
     .. math:: (S - D) v = \lambda (D + R) v,
 
-    where $S$ is the covariance of all modalities' features side by side, $D$ its blocks of single
-    modalities, and the diagonal $R$ `regularisation` times the mean variance of each. For two
-    modalities this is canonical correlation analysis (Hotelling 1936, doi
-    10.1093/biomet/28.3-4.321) with ridges (Vinod 1976, doi 10.1016/0304-4076(76)90010-5), and
-    $\lambda$ is the correlation; for three it is MAXVAR (Kettenring 1971, doi
-    10.1093/biomet/58.3.433). The configured encoder is ignored: what is exported are linear
-    `Towers`. In their fused features, the mean stands for what a sample lacks.
+    where $S$ is the covariance of all modalities' features, $D$ its blocks of single modalities,
+    and the diagonal $R$ `regularisation` times the mean variance of each. For two modalities:
+    canonical correlations (Hotelling 1936, doi 10.1093/biomet/28.3-4.321) with ridges (Vinod 1976,
+    doi 10.1016/0304-4076(76)90010-5); for three: MAXVAR (Kettenring 1971, doi
+    10.1093/biomet/58.3.433). The configured encoder is ignored: linear `Towers` are exported, whose
+    fused features hold the mean where a sample lacks a modality.
 
     Raises:
         ValueError: A setting does not fit the data or the others.
     """
 
-    paradigm: ClassVar[Paradigm] = "control"
+    title: ClassVar[str] = "CCA"
     needs: ClassVar[Needs] = Needs(modalities=("several",))
     joint: ClassVar[bool] = True
     encoder: Towers
@@ -136,9 +124,9 @@ class CCA(Objective):
         """Fit on raw values as in a store (uint8 becomes [0, 1]), and return the FLOPs.
 
         The features of a modality are fitted on all items that have it, the correlations on items
-        that have all. The FLOPs are those of `pca` and `lsa`, 2 N X w for the w features of N items
-        of X values (ids of the vocabulary, for text), 2 N d^2 for the covariance of all d features,
-        and 14 d^3 for the generalised eigenproblem (Golub and Van Loan, algorithm 8.7.1).
+        that have all. FLOPs: those of `pca` and `lsa`, 2 N X w for the w features of N items of X
+        values, 2 N d^2 for the covariance of all d features, and 14 d^3 for the generalised
+        eigenproblem (Golub and Van Loan, algorithm 8.7.1).
 
         Raises:
             ValueError: There are fewer items than features, or the covariance of a modality is
@@ -146,19 +134,15 @@ class CCA(Objective):
         """
         names = self.encoder.modalities
         num_items = len(values[names[0]].values)
-        whole = torch.ones(num_items, dtype=torch.bool)
+        complete = torch.ones(num_items, dtype=torch.bool)
         for one in names:
-            whole &= values[one].present_mask.cpu()
+            complete &= values[one].present_mask.cpu()
         widest = max(self.widths.values())
-        if int(whole.sum()) <= widest:
-            raise ValueError(
-                f"{widest} features need more items than that, but the train split has "
-                f"{int(whole.sum())} with all modalities: choose a smaller objective.width."
-            )
+        check_enough(int(complete.sum()), widest + 1, "items with all modalities")
         flops, features = 0, []
         for one in names:
             flops += self._reduce(one, values)
-            features.append(self._features(one, values[one].values[whole]))
+            features.append(self._features(one, values[one].values[complete]))
             tower = self.encoder.tower(one)
             flops += 2 * len(features[-1]) * cast(Tensor, tower.components).numel()
         directions = correlate(features, self.encoder.joint_width, self.regularisation)
@@ -170,15 +154,7 @@ class CCA(Objective):
                 project.bias.copy_(torch.from_numpy(-weight @ mean))
                 self.encoder.missing[one].copy_(torch.from_numpy(mean))
         total = sum(self.widths.values())
-        return flops + 2 * int(whole.sum()) * total**2 + 14 * total**3
-
-    def forward(self, views: Views) -> NoReturn:  # noqa: ARG002
-        """Never to be called.
-
-        Raises:
-            RuntimeError: Always, because a control is not trained.
-        """
-        raise RuntimeError("The control `cca` has no loss: it is fitted in closed form.")
+        return flops + 2 * int(complete.sum()) * total**2 + 14 * total**3
 
     def _reduce(self, one: Modality, values: MultimodalInput) -> int:
         sense, tower = values[one], self.encoder.tower(one)

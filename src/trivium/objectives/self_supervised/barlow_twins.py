@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.heads import MLP
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -18,16 +18,15 @@ class BarlowTwins(Objective):
 
     arXiv 2103.03230, Eq. 1 and 2, Algorithm 1: $L = \sum_i (1 - C_{ii})^2 +
     \lambda \sum_i \sum_{j \neq i} C_{ij}^2$ with $C = \hat{Z}_1^T \hat{Z}_2 / N$ of projections
-    whose channels are normalised over the batch of all ranks: mean 0, biased variance plus
-    1e-5 as in BatchNorm. $\lambda$ is `redundancy`. The projector has three layers.
-    Reference: github.com/facebookresearch/barlowtwins, `main.py`, the loss as it stands. lightly
-    1.6.0 scales nothing either (sums, not means), but has lambda 0.005 and, over several ranks,
-    normalises each of them by itself; solo-learn multiplies the loss by 0.1 or less.
+    normalised over the batch of all ranks (biased variance plus 1e-5). $\lambda$ is `redundancy`.
+    Reference: github.com/facebookresearch/barlowtwins, `main.py`; solo-learn multiplies the loss by
+    0.1 or less.
 
-    Terms: `loss`, `invariance` (the sum over the diagonal), `redundancy` (the sum off the
-    diagonal, before lambda).
+    Terms: `loss`, `invariance` (the sum over the diagonal), `redundancy` (the sum off the diagonal,
+    before lambda).
     """
 
+    title: ClassVar[str] = "Barlow Twins"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
 
@@ -49,10 +48,7 @@ class BarlowTwins(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
-        first, second = (
-            self.projector(self.encoder(view.values, view.valid).pooled).float()
-            for view in views.views
-        )
+        first, second = project(self.encoder, self.projector, *views.views)
         return barlow_twins(first, second, self.redundancy)
 
     def plateau(self, batch_size: int) -> float:  # noqa: ARG002

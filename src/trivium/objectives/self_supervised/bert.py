@@ -45,15 +45,15 @@ class BERT(Objective):
     r"""Predict a random share of a text's tokens from all the others (Devlin et al. 2018).
 
     arXiv 1810.04805, section 3.1, task 1: of each text `ratio` of the tokens (one at least) is
-    chosen anew in each step; 80 % of them become `[MASK]`, 10 % a random token, 10 % stay.
-    $L = -\frac{1}{|M|} \sum_{(i,t) \in M} \log p(x_{it} | \tilde{x}_i)$ over the chosen tokens M
-    alone. There is no next-sentence task (RoBERTa, 1907.11692, drops it). The head ends in the
-    tied token embeddings with a bias. Reference: transformers' `BertForMaskedLM`; here the trunk
-    is pre-norm.
+    chosen anew in each step; 80 % of them become `[MASK]`, 10 % a random token, 10 % stay. $L =
+    -\frac{1}{|M|} \sum_{(i,t) \in M} \log p(x_{it} | \tilde{x}_i)$ over the chosen tokens M. There
+    is no next-sentence task (RoBERTa, 1907.11692). Reference: transformers' `BertForMaskedLM`; here
+    the trunk is pre-norm.
 
     Terms: `loss` (nats per chosen token), `accuracy` (on the chosen tokens, in [0, 1]).
     """
 
+    title: ClassVar[str] = "BERT"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, target=True, modalities=("text",), causal=False)
 

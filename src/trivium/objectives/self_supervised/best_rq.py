@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium.objectives.codebook import perplexity
-from trivium.objectives.masking import MaskTokens, show_hidden
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
+from trivium.objectives.masking import MaskedPrediction, MaskTokens, code_terms
+from trivium.types import DataSpec, Encoder, Needs, Paradigm, Terms, Views
 
 
 class RandomQuantiser(nn.Module):
@@ -45,20 +44,20 @@ class RandomQuantiser(nn.Module):
 
 
 @final
-class BestRQ(Objective):
+class BestRQ(MaskedPrediction):
     r"""Predict the random code of each masked token (Chiu et al. 2022).
 
     arXiv 2202.01855, section 3: blocks of tokens are masked, and a linear layer on the encoder's
-    outputs there predicts the codes y of the unmasked input, $L = -\frac{1}{|M|} \sum_{(i,t) \in
-    M} \log p(y_{it} | \tilde{x}_i)$. What is quantised is the stem's target of a token, each
-    standardised over its values: without a normalisation few codes are used (section 3.1).
-    In the paper normal noise stands in the input where it is masked; here it is a learned token
-    behind the stem, as in its relatives. There is no public reference implementation.
+    outputs there predicts the codes y of the unmasked input, $L = -\frac{1}{|M|} \sum_{(i,t) \in M}
+    \log p(y_{it} | \tilde{x}_i)$. What is quantised is the stem's target of a token, standardised
+    over its values (section 3.1). In the paper normal noise replaces the input; here a learned
+    token behind the stem. There is no public reference implementation.
 
     Terms: `loss` (nats per masked token), `accuracy` (on masked tokens, in [0, 1]), `perplexity`
     (of the targets of this rank's batch, 1 to K; near 1 the quantiser says nothing).
     """
 
+    title: ClassVar[str] = "BEST-RQ"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, target=True, modalities=("image", "audio"))
 
@@ -78,32 +77,18 @@ class BestRQ(Objective):
         self.quantiser = RandomQuantiser(
             encoder.stem.target_width, num_codes=num_codes, code_width=code_width
         )
-        self.hiding = MaskTokens(
+        self.masking = MaskTokens(
             encoder.token_width, ratio=ratio, block=block, aspect_ratio=aspect_ratio
         )
         self.predictor = nn.Linear(encoder.token_width, num_codes)
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
-        view, stem = views.views[0], self.encoder.stem
-        tokens = self.encoder.embed(view.values, view.valid)
-        mask = self.hiding.draw(tokens, stem)
-        seen = self.encoder.contextualise(self.hiding(tokens, mask, stem)).tokens[mask.mask]
-        codes = self.quantiser(stem.target(view.values, normalise=True)[mask.mask])
-        scores = self.predictor(seen).float()
-        uses = codes.bincount(minlength=len(self.quantiser.codes)).float()
-        return {
-            "loss": F.cross_entropy(scores, codes),
-            "accuracy": (scores.detach().argmax(-1) == codes).float().mean(),
-            "perplexity": perplexity(uses),
-        }
-
-    @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """The first view, and what the encoder sees of it."""
-        view, stem = views.views[0], self.encoder.stem
-        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
-        return show_hidden(stem, view.values, mask.mask)
+        view = views.views[0]
+        tokens, mask = self.masked(view)
+        scores = self.predictor(self.encode(tokens, mask)[mask.mask]).float()
+        target = self.encoder.stem.target(view.values, normalise=True)
+        return code_terms(scores, self.quantiser(target[mask.mask]))
 
     def plateau(self, batch_size: int) -> float:  # noqa: ARG002
         """Ln K: the loss of a uniform guess."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.objectives.heads import MLP
-from trivium.objectives.teacher import Teacher, cosine_momentum
+from trivium.objectives.teacher import ProjectingTeacher, cosine_momentum
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 
@@ -16,23 +16,17 @@ from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, 
 class BYOL(Objective):
     r"""Predict the target network's projection of the sample's other view (Grill et al. 2020).
 
-    arXiv 2006.07733, Eq. 2, added over both directions (Eq. 3): $L = 2 - 2 \frac{\langle q(z_1),
-    z'_2 \rangle}{\|q(z_1)\| \|z'_2\|} + 2 - 2 \frac{\langle q(z_2), z'_1 \rangle}{\|q(z_2)\|
-    \|z'_1\|}$, mean over the batch, in [0, 8]. Only the online branch has a predictor q and a
-    gradient. After every optimiser step the target's parameters become
-    $\tau \xi + (1 - \tau) \theta$ (Eq. 4), with tau growing as a cosine from `momentum` to 1.
+    arXiv 2006.07733, Eq. 2 and 3: $L = 4 - 2 \cos(q(z_1), z'_2) - 2 \cos(q(z_2), z'_1)$, mean over
+    the batch, in [0, 8]. Only the online branch has a predictor q and a gradient. After every step
+    the target's parameters become $\tau \xi + (1 - \tau) \theta$ (Eq. 4), tau growing as a cosine
+    from `momentum` to 1. In training both branches normalise by the statistics of the batch, view
+    by view and rank by rank; the target's running statistics are the online branch's. Reference:
+    github.com/google-deepmind/deepmind-research, `byol`, whose heads these are.
 
-    Batch normalisation: in training both branches, the target too, normalise by the statistics
-    of the batch at hand, view by view and rank by rank. Running averages play no part in the
-    loss; the target's are not averaged but taken over from the online branch after every step.
-
-    The loss of a collapsed solution is that of a perfect one, 0; hence no plateau, and a term
-    that shows it. Reference: github.com/google-deepmind/deepmind-research, `byol`, whose heads
-    these are: one batch-normalised hidden layer, the last layer without normalisation and bias.
-
-    Terms: `loss`, `target_std` (see `spread`: about 1 if targets are spread, 0 if collapsed).
+    Terms: `loss` (0 also where it collapsed), `target_std` (see `spread`: about 1, 0 if collapsed).
     """
 
+    title: ClassVar[str] = "BYOL"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
 
@@ -51,8 +45,7 @@ class BYOL(Objective):
         widths = (hidden_width, projection_width)
         self.projector = MLP(encoder.width, *widths, last_bias=False)  # as in the reference
         self.predictor = MLP(projection_width, *widths, last_bias=False)
-        self.target_encoder = Teacher(encoder)
-        self.target_projector = Teacher(self.projector)
+        self.target = ProjectingTeacher(encoder, self.projector)
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
@@ -68,17 +61,10 @@ class BYOL(Objective):
         prediction: Tensor = self.predictor(projection)
         return prediction.float()
 
-    def target(self, view: View) -> Float[Tensor, "batch projection_width"]:
-        """The target branch: projector of encoder, without gradient, in float32."""
-        pooled = self.target_encoder(view.values, view.valid).pooled
-        target: Tensor = self.target_projector(pooled)
-        return target.float()
-
     def after_step(self, progress: float) -> None:
         """Eq. 4: move the target network towards the online one."""
         momentum = cosine_momentum(self.momentum, progress)
-        self.target_encoder.follow(self.encoder, momentum)
-        self.target_projector.follow(self.projector, momentum)
+        self.target.follow(self.encoder, self.projector, momentum)
 
 
 def regression(

@@ -21,25 +21,14 @@ MOST = math.log(100)
 class CLIP(Objective):
     r"""Tell which inputs of two modalities belong to one sample (Radford et al. 2021).
 
-    arXiv 2103.00020, figure 3, mean over N samples and both directions:
-    $L = -\frac{1}{2N} \sum_i \left[ \log \frac{e^{s\, a_i \cdot b_i}}{\sum_j e^{s\, a_i \cdot b_j}}
-    + \log \frac{e^{s\, a_i \cdot b_i}}{\sum_j e^{s\, a_j \cdot b_i}} \right]$
-    with a and b the joint features of a sample's two modalities (of unit length, linear projections
-    of the towers' pooled features) and one learned scale s for all pairs, in [0, 100] by its
-    logarithm's clamp to [0, ln 100] after each optimiser step; it is not decayed. The sum over j is
-    over the samples of all ranks, with their gradient. Samples that lack one of the two are
-    neither i nor j; another sample with the text of sample i is no j (see
-    `trivium.objectives.pairs.Pairs`).
-
-    Of more than two modalities the loss is the mean over all pairs, or over `pairs`; those with
-    images alone are ImageBind (arXiv 2305.05665), where text and sound meet only by way of them.
-    Reference: github.com/mlfoundations/open_clip, `loss.py`, which masks nothing.
-
-    Args:
-        encoder: Towers.
-        data: Facts of the data.
-        pairs: Pairs of modalities; None for all.
-        temperature: 1 / s in the beginning.
+    arXiv 2103.00020, figure 3, mean over N samples and both directions: $L = -\frac{1}{2N} \sum_i
+    \left[ \log \frac{e^{s\, a_i \cdot b_i}}{\sum_j e^{s\, a_i \cdot b_j}} + \log \frac{e^{s\, a_i
+    \cdot b_i}}{\sum_j e^{s\, a_j \cdot b_i}} \right]$ with a and b the joint features of a sample's
+    two modalities and one learned scale s (starting at 1 / `temperature`, in [1, 100], not
+    decayed). The sum over j is over the samples of all ranks, with their gradient; for masked
+    candidates see `trivium.objectives.pairs.Pairs`. Of more than two modalities the loss is the
+    mean over all pairs, or over `pairs`; those with images alone are ImageBind (arXiv 2305.05665).
+    Reference: github.com/mlfoundations/open_clip, `loss.py`.
 
     Terms, over pairs and directions: `loss` (nats), `accuracy` (the partner is the nearest, in
     [0, 1]); `scale`, s.
@@ -48,6 +37,7 @@ class CLIP(Objective):
         ValueError: `pairs` do not fit the data.
     """
 
+    title: ClassVar[str] = "CLIP"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     joint: ClassVar[bool] = True
     needs: ClassVar[Needs] = Needs(modalities=("several",))

@@ -4,40 +4,36 @@ from collections.abc import Sequence
 from typing import ClassVar, cast, final
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.layers import is_every_token
-from trivium.objectives.masking import MaskTokens, show_hidden
+from trivium.objectives.masking import MaskedPrediction, MaskTokens, mean_over
 from trivium.objectives.teacher import Normalisation, Teacher, average_layers
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, Views
+from trivium.types import DataSpec, Encoder, Needs, Paradigm, Terms, Tokens, Views
 
 
 @final
-class Data2Vec(Objective):
+class Data2Vec(MaskedPrediction):
     r"""Predict a slow teacher's top layers at masked tokens (Baevski et al. 2022).
 
     arXiv 2202.03555: the teacher follows as $\Delta \leftarrow \tau \Delta + (1 - \tau) \theta$
     (eq. 1), tau rising linearly from `momentum_start` to `momentum_end` over the first
-    `anneal_share` of the budget. Targets are the mean of its top K blocks' outputs (eq. 2),
-    K = `top_k` (all blocks, if there are fewer), each normalised as `normalise` says: the paper's
-    vision and text models use `layer`, its speech models `instance`. On small grids `instance` is
-    the better choice there, too: most of a layer-normed target is the same for all samples. The
-    loss is a smooth L1 (eq. 3) on masked tokens alone: $(y - f)^2 / 2 \beta$ where
-    $|y - f| \le \beta$, else $|y - f| - \beta / 2$; `beta` 0 is the squared error, as in the
-    reference.
-    The student sees mask tokens with positions in blocks; teacher and student share the embedding
-    (section 3.3), and a linear head regresses from the student's output.
-    Reference: github.com/facebookresearch/fairseq, `examples/data2vec`; it sums over channels
-    and divides by their root where this is a mean, so that its loss is larger by that root.
-
-    A cls token, if any, is attended to and has no loss on its own output: prefer mean pooling.
+    `anneal_share` of the budget. Targets are the mean of its top `top_k` blocks' outputs (eq. 2),
+    each normalised by `layer` (the paper's vision and text) or `instance` (its speech; better on
+    small grids, too). The loss is a smooth L1 (eq. 3) on masked tokens: $(y - f)^2 / 2 \beta$ where
+    $|y - f| \le \beta$, else $|y - f| - \beta / 2$; `beta` 0 is the squared error. Teacher and
+    student share the embedding (section 3.3), and a linear head regresses from the student's
+    output. Reference: github.com/facebookresearch/fairseq, `examples/data2vec`, which sums over
+    channels and divides by their root where this is a mean. A cls token has no loss: prefer mean
+    pooling.
 
     Terms: `loss`; `target_std` (standard deviation of the targets over the batch, mean over
-    positions and channels). The paper stops runs whose targets lose their variance.
+    positions and channels).
     """
 
+    title: ClassVar[str] = "data2vec"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True)
 
@@ -63,7 +59,7 @@ class Data2Vec(Objective):
                 f"instance, but got {top_k}, {anneal_share} and {normalise!r}."
             )
         self.encoder, self.teacher = encoder, Teacher(encoder)
-        self.hiding = MaskTokens(
+        self.masking = MaskTokens(
             encoder.token_width, ratio=ratio, block=block, aspect_ratio=aspect_ratio
         )
         self.top_k, self.beta = top_k, beta
@@ -73,13 +69,9 @@ class Data2Vec(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
-        view = views.views[0]
-        tokens = self.encoder.embed(view.values, view.valid)
-        stem = self.encoder.stem
-        mask = self.hiding.draw(tokens, stem)
+        tokens, mask = self.masked(views.views[0])
         target = self.target(tokens)
-        features = self.encoder.contextualise(self.hiding(tokens, mask, stem))
-        prediction = self.head(features.tokens).float()
+        prediction = self.head(self.encode(tokens, mask)).float()
         loss = regression(prediction, target, mask.mask, self.beta)
         return {"loss": loss, "target_std": target.std(0, correction=0).mean()}
 
@@ -97,13 +89,6 @@ class Data2Vec(Objective):
         share = min(1.0, progress / self.anneal_share)
         self.teacher.follow(self.encoder, start + (end - start) * share)
 
-    @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """The first view, and what the student sees of it."""
-        view, stem = views.views[0], self.encoder.stem
-        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
-        return show_hidden(stem, view.values, mask.mask)
-
 
 def regression(
     prediction: Float[Tensor, "batch token channel"],
@@ -116,5 +101,4 @@ def regression(
         distance = F.smooth_l1_loss(prediction, target, reduction="none", beta=beta)
     else:
         distance = F.mse_loss(prediction, target, reduction="none")
-    weight = counted.float()
-    return (distance.mean(-1) * weight).sum() / weight.sum().clamp(min=1)
+    return mean_over(distance.mean(-1), counted)

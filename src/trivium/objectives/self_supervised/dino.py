@@ -9,9 +9,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from trivium.encoders.transformer import init_linear
-from trivium.objectives.heads import Prototypes, perplexity
+from trivium.objectives.codebook import perplexity
+from trivium.objectives.heads import Prototypes, project
 from trivium.objectives.pairs import gather
-from trivium.objectives.teacher import Teacher, cosine_momentum
+from trivium.objectives.teacher import ProjectingTeacher, cosine_momentum
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 NUM_GLOBAL = 2
@@ -21,28 +22,22 @@ NUM_GLOBAL = 2
 class DINO(Objective):
     r"""Predict a teacher's assignment of the sample's other views (Caron et al. 2021).
 
-    arXiv 2104.14294, Eq. 3 and Algorithm 1, mean over the pairs of different views (t, s), t one
-    of the first two (global) views, which alone the teacher sees, and s any view:
-    $L = - \sum_k p_k^t \log q_k^s$ with $p^t = \mathrm{softmax}((g'_t - c) / \tau')$ of the
-    teacher and $q^s = \mathrm{softmax}(g_s / \tau)$ of the student, g being cosines with K
-    prototypes.
+    arXiv 2104.14294, Eq. 3 and Algorithm 1, mean over the pairs of different views (t, s), t one of
+    the first two (global) views, which alone the teacher sees: $L = - \sum_k p_k^t \log q_k^s$ with
+    $p^t = \mathrm{softmax}((g'_t - c) / \tau')$ of the teacher and $q^s = \mathrm{softmax}(g_s /
+    \tau)$ of the student, g being cosines with K prototypes. After every step the centre c moves
+    towards the teacher's mean g' over its views and all ranks (Eq. 4), and the teacher follows with
+    a momentum that grows as a cosine from `momentum` to 1. The teacher's temperature grows linearly
+    from `teacher_temperature_start` over the share `warmup` of training; during the first share
+    `freeze` prototypes receive no gradient. Reference: github.com/facebookresearch/dino; here the
+    head starts as a Xavier uniform, and the trained encoder is exported, not the teacher.
 
-    After every optimiser step the centre c moves towards the teacher's mean g' in that step, over
-    its views and all ranks (Eq. 4); and the teacher (encoder and head) follows the student with a
-    momentum that grows as a cosine from `momentum` to 1. The teacher's temperature grows linearly
-    from `teacher_temperature_start` to `teacher_temperature` over the share `warmup` of training.
-    During the first share `freeze` the prototypes receive a gradient of zero.
-
-    The paper probes the teacher; here, as for every objective, the encoder that is trained is
-    exported. Reference: github.com/facebookresearch/dino. As there the head has three layers with
-    GELU and no batch normalisation, whatever the encoder; here its weights start as a Xavier
-    uniform, and each view is one forward pass.
-
-    Terms: `loss` = `entropy` of the teacher's assignments + `kl` of the student's from them
-    (nats); `prototypes` in use (perplexity of the teacher's mean assignment on this rank's
-    batch, 1 to K). Entropy 0 with one prototype, or a loss at ln K, is collapse.
+    Terms: `loss` = `entropy` of the teacher's assignments + `kl` of the student's from them (nats);
+    `prototypes` in use (perplexity of the teacher's mean assignment, 1 to K). Entropy 0 with one
+    prototype, or a loss at ln K, is collapse.
     """
 
+    title: ClassVar[str] = "DINO"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=NUM_GLOBAL, more_views=True)
     centre: Tensor
@@ -72,7 +67,7 @@ class DINO(Objective):
         self.warmup, self.freeze = warmup, freeze
         self.momentum, self.centre_momentum = momentum, centre_momentum
         self.head = Head(encoder.width, hidden_width, bottleneck_width, num_prototypes)
-        self.teacher_encoder, self.teacher_head = Teacher(encoder), Teacher(self.head)
+        self.teacher = ProjectingTeacher(encoder, self.head)
         self.register_buffer("centre", torch.zeros(num_prototypes))
         self.register_buffer("observed", torch.zeros(num_prototypes), persistent=False)
         self.register_buffer("teacher_temperature", torch.tensor(teacher_temperature))
@@ -80,10 +75,8 @@ class DINO(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on two global views and any number of local ones; see the class."""
-        student = torch.stack(
-            [self.head(self.encoder(view.values, view.valid).pooled) for view in views.views]
-        )
-        teacher = torch.stack([self.score(view) for view in views.views[:NUM_GLOBAL]])
+        student = torch.stack(project(self.encoder, self.head, *views.views))
+        teacher = torch.stack([self.teacher(view) for view in views.views[:NUM_GLOBAL]])
         targets = ((teacher - self.centre) / self.teacher_temperature).softmax(-1)
         loss = cross_entropy(targets, student / self.student_temperature)
         if self.training:
@@ -96,22 +89,17 @@ class DINO(Objective):
             "prototypes": perplexity(targets.mean((0, 1))),
         }
 
-    def score(self, view: View) -> Float[Tensor, "batch prototype"]:
-        """The teacher's cosines with its prototypes, without gradient."""
-        scores: Tensor = self.teacher_head(self.teacher_encoder(view.values, view.valid).pooled)
-        return scores
-
     def assign(self, view: View) -> Int64[Tensor, " batch"]:
         """The prototype that the teacher gives most to, after centring."""
-        return (self.score(view) - self.centre).argmax(1)
+        scores: Tensor = self.teacher(view) - self.centre
+        return scores.argmax(1)
 
     def after_step(self, progress: float) -> None:
         """Move the centre and the teacher, its temperature, and the switch of the prototypes."""
         self.centre.lerp_(self.observed, 1 - self.centre_momentum)
         momentum = cosine_momentum(self.momentum, progress)
         self._schedule(progress)
-        self.teacher_encoder.follow(self.encoder, momentum)
-        self.teacher_head.follow(self.head, momentum)
+        self.teacher.follow(self.encoder, self.head, momentum)
 
     def _schedule(self, progress: float) -> None:
         start, end = self.temperatures
@@ -121,7 +109,7 @@ class DINO(Objective):
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Float[Tensor, "batch channel height width"]]:
-        """The first view and where the encoder's last block looks, if it has attention.
+        """The first view and the attention of the encoder's last block, if it has any.
 
         Mean over the heads; each map is scaled to [0, 1] by its own extremes.
         """

@@ -27,22 +27,19 @@ class Corrupted(NamedTuple):
 class ELECTRA(Objective):
     r"""Detect replaced tokens (Clark et al. 2020).
 
-    arXiv 2003.10555, section 2: a small generator predicts `ratio` of the tokens, hidden behind
-    `[MASK]`; a token sampled from it takes the place of each; the encoder says of *every* token
-    whether it is the original. $L = L_{MLM} + \lambda L_{Disc}$, lambda = `weight` (50 in the
-    paper), $L_{Disc}$ the binary cross-entropy over all valid tokens, begin and end included (as
-    in the reference). A sampled token that equals the original counts as original; no gradient
-    passes through the sampling. The generator shares the encoder's embeddings (tokens and
-    positions, section 3.2) and nothing else: a linear map leads to its own trunk of
-    `generator_width`. Reference: github.com/google-research/electra; transformers'
+    arXiv 2003.10555, section 2: a small generator predicts `ratio` of the tokens behind `[MASK]`; a
+    token sampled from it replaces each; the encoder says of *every* token whether it is the
+    original. $L = L_{MLM} + \lambda L_{Disc}$, lambda = `weight`, $L_{Disc}$ the binary
+    cross-entropy over all valid tokens. A sampled token that equals the original counts as
+    original. The generator shares the encoder's embeddings (section 3.2); a linear map leads to its
+    own trunk of `generator_width`. References: github.com/google-research/electra; transformers'
     `ElectraForPreTraining`.
-
-    Only the discriminator is probed.
 
     Terms: `loss`, `generator_loss`, `discriminator_loss` (nats per token), `accuracy` (of the
     discriminator, in [0, 1]), `replaced` (share of the tokens that are not the original).
     """
 
+    title: ClassVar[str] = "ELECTRA"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, target=True, modalities=("text",), causal=False)
 
@@ -67,7 +64,7 @@ class ELECTRA(Objective):
             generator_depth,
             generator_num_heads,
             init="xavier",
-            rotary=self.stem.placeless,
+            rotary=self.stem.rotary,
         )
         self.predictor = TokenPredictor(generator_width, self.stem.embedding)
         self.detector = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))

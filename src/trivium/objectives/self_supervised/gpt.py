@@ -28,14 +28,13 @@ from trivium.types import (
 def nucleus(
     logits: Float[Tensor, "batch id"], *, temperature: float, top_p: float
 ) -> Int64[Tensor, " batch"]:
-    """Draw an id from the smallest set of ids that holds a share `top_p` of the probability.
+    """Draw an id from the most likely ids that hold a share `top_p` of the probability.
 
-    Nucleus sampling (1904.09751, section 3.1): softmax at the temperature; the most likely ids
-    are taken until they hold `top_p` together, the others get no probability. A `top_p` near 0
-    always takes the most likely one. Randomness is torch's own.
+    Nucleus sampling (1904.09751, section 3.1) of the softmax at the temperature; a `top_p` near 0
+    always takes the most likely one.
 
     Raises:
-        ValueError: the temperature is not positive, or `top_p` is outside (0, 1].
+        ValueError: The temperature is not positive, or `top_p` is outside (0, 1].
     """
     if not temperature > 0 or not 0 < top_p <= 1:
         raise ValueError(
@@ -58,19 +57,15 @@ class GPT(Objective):
 
     "Improving Language Understanding by Generative Pre-Training", eq. 1, and "Language Models are
     Unsupervised Multitask Learners", eq. 1: $L = -\frac{1}{N} \sum_{i,t} \log p(x_{it} | x_{i,<t})$
-    over the N predicted tokens. The logits are products with the token embeddings (tied, without
-    a bias). Texts are packed: joined into one stream and cut into blocks whose first `length` ids
-    are the input and whose last `length` ids are predicted; ends of texts are predicted, too.
-    Reference: transformers' `GPT2LMHeadModel`.
-
-    The probe sees the encoder's own pooling (by default the mean over a text's tokens, of which
-    each has seen those before it alone); no token embedding is added for it.
-
-    `temperature` and `top_p` are of the continuations that are shown, not of the training.
+    over the N predicted tokens; logits are products with the token embeddings (tied, without bias).
+    Texts are joined into one stream and cut into blocks. Reference: transformers'
+    `GPT2LMHeadModel`. `temperature` and `top_p` are of the continuations that are shown, not of the
+    training.
 
     Terms: `loss` (nats per token), `accuracy` (the most likely token is the next, in [0, 1]).
     """
 
+    title: ClassVar[str] = "GPT"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(
         tokens=True, target=True, modalities=("text",), causal=True, packed=True

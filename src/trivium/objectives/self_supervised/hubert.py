@@ -13,37 +13,33 @@ from trivium.data.batches import as_values
 from trivium.encoders.spectrogram import MelPatchStem
 from trivium.encoders.wave import WaveStem
 from trivium.objectives import mfcc
-from trivium.objectives.codebook import perplexity
-from trivium.objectives.masking import MaskTokens, show_hidden
+from trivium.objectives.masking import MaskedPrediction, MaskTokens, code_terms
 from trivium.objectives.teacher import Teacher
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
+from trivium.types import DataSpec, Encoder, Needs, Paradigm, Terms, View, Views
 
 UNFITTED, FIRST, SECOND = -1, 0, 1
 CLIPS_AT_ONCE = 256
 
 
 @final
-class HuBERT(Objective):
+class HuBERT(MaskedPrediction):
     r"""Predict hidden units: k-means clusters of masked tokens (Hsu et al. 2021).
 
     arXiv 2106.07447, section II: $L = -\frac{1}{|M|} \sum_{(i,t) \in M} \log p(y_{it} |
-    \tilde{x}_i)$ over masked tokens alone (alpha = 1), with
-    $p(c) \propto \exp(\mathrm{sim}(A o_t, e_c) / \tau)$ (Eq. 3), sim the cosine, tau 0.1, A a
-    linear map and e learned codes. Two iterations share the budget: until the share `second` of it
-    the targets are clusters of MFCCs with their differences (39 values, averaged over a token's
-    frames); then the encoder is copied, the outputs of the copy's block `layer` on unmasked clips
-    are clustered, the codes start anew and those clusters are predicted.
-
-    Differences from the paper: the second iteration goes on from the first one's weights instead
-    of from random ones, both have the same number of clusters, and k-means (scikit-learn's
-    `MiniBatchKMeans`) sees at most 2,000 train clips. k-means is outside of the counted FLOPs;
-    every step is priced as one of the second iteration, which runs the copy, too. Reference:
-    fairseq's `hubert.py`, transformers' `HubertModel`, torchaudio's `hubert_pretrain_base`.
+    \tilde{x}_i)$ over masked tokens (alpha = 1), $p(c) \propto \exp(\mathrm{sim}(A o_t, e_c) /
+    \tau)$ (Eq. 3), sim the cosine, A a linear map and e learned codes. Two iterations share the
+    budget: until the share `second` the targets are clusters of MFCCs with their differences,
+    averaged over a token's frames; then the encoder is copied, the outputs of the copy's block
+    `layer` on unmasked clips are clustered, and the codes start anew. Differences: the second
+    iteration goes on from the first one's weights, and k-means (scikit-learn's `MiniBatchKMeans`,
+    outside of the counted FLOPs) sees at most 2,000 clips; every step is priced as one of the
+    second iteration. References: fairseq's `hubert.py`, torchaudio's `hubert_pretrain_base`.
 
     Terms: `loss` (nats per masked token), `accuracy` (on masked tokens, in [0, 1]), `perplexity`
     (of the targets of this rank's masked tokens, 1 to K), `iteration` (1 or 2).
     """
 
+    title: ClassVar[str] = "HuBERT"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, modalities=("audio",))
     iteration: Tensor
@@ -77,7 +73,7 @@ class HuBERT(Objective):
         self.encoder, self.copied = encoder, Teacher(encoder)
         self.temperature, self.second, self.layer = temperature, second, layer
         width = encoder.token_width
-        self.hiding = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
+        self.masking = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
         self.project = nn.Linear(width, projection_width)
         self.codes = nn.Parameter(torch.rand(num_clusters, projection_width))
         self.mfcc = mfcc.MFCC(data)
@@ -90,19 +86,12 @@ class HuBERT(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
-        view, stem = views.views[0], self.encoder.stem
-        tokens = self.encoder.embed(view.values, view.valid)
-        mask = self.hiding.draw(tokens, stem)
+        view = views.views[0]
+        tokens, mask = self.masked(view)
         targets = self.targets(view)[mask.mask]
-        hidden = self.encoder.contextualise(self.hiding(tokens, mask, stem)).tokens[mask.mask]
-        scores = self.scores(hidden)
-        uses = targets.bincount(minlength=len(self.codes)).float()
-        return {
-            "loss": F.cross_entropy(scores, targets),
-            "accuracy": (scores.detach().argmax(-1) == targets).float().mean(),
-            "perplexity": perplexity(uses),
-            "iteration": self.iteration.clamp(min=0).float() + 1,
-        }
+        scores = self.scores(self.encode(tokens, mask)[mask.mask])
+        iteration = self.iteration.clamp(min=0).float() + 1
+        return {**code_terms(scores, targets), "iteration": iteration}
 
     def scores(self, hidden: Float[Tensor, "item channel"]) -> Float[Tensor, "item cluster"]:
         """Cosines with the codes over the temperature."""
@@ -190,13 +179,6 @@ class HuBERT(Objective):
         found = means.fit(rows.float().cpu().numpy()).cluster_centers_
         self.centroids.zero_()
         self.centroids[:, :width] = torch.from_numpy(found).to(self.centroids)
-
-    @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """The first view, and what the encoder sees of it."""
-        view, stem = views.views[0], self.encoder.stem
-        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
-        return show_hidden(stem, view.values, mask.mask)
 
     def plateau(self, batch_size: int) -> float | None:  # noqa: ARG002
         """Ln K, the loss of a uniform guess; nothing once the codes have started anew."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from trivium.encoders.layers import is_every_token, sincos_2d
 from trivium.encoders.transformer import Transformer
+from trivium.objectives.masking import mean_over
 from trivium.objectives.teacher import Normalisation, Teacher, average_layers
 from trivium.transforms.block_masking import Blocks, MultiBlockMasking
 from trivium.transforms.masking import gather_tokens
@@ -29,26 +30,23 @@ from trivium.types import (
 
 @final
 class IJEPA(Objective):
-    r"""Predict a slow teacher's tokens of hidden blocks from a context (Assran et al. 2023).
+    r"""Predict a slow teacher's tokens of target blocks from a context (Assran et al. 2023).
 
     arXiv 2301.08243, section 3: $L = \frac{1}{M} \sum_i D(\hat{s}_{B_i}, s_{B_i})$ over M target
-    blocks. The encoder sees the context's tokens only; the teacher (its moving average) sees all
-    tokens, and its outputs, normalised without affine, are the targets. The predictor, a narrow
-    Transformer, receives the context and mask tokens with sin-cos positions, one block at a time.
-    Reference: github.com/facebookresearch/ijepa, `train.py`. As there, D is the smooth L1 of
-    beta 1 (the paper writes the squared L2), and the momentum rises linearly from its base to 1;
-    it follows the share of the budget that is spent. `normalise` is `layer` there (each token over
-    its channels); `instance` (each channel over a sample's tokens, as data2vec does for speech)
-    takes away what is the same at all places, most of a target on small grids. The paper probes
-    the teacher; here, as for every objective, the encoder that is trained is exported.
-
-    The paper's encoders have no cls token. One that has is trained with it as a further token
-    that the patches attend to, but no loss is put on its own output: prefer mean pooling.
+    blocks. The encoder sees the context's tokens only; the teacher (its moving average) sees all,
+    and its normalised outputs are the targets. The predictor, a narrow transformer, receives the
+    context and mask tokens with sin-cos positions, one block at a time. Reference:
+    github.com/facebookresearch/ijepa, `train.py`. As there, D is the smooth L1 of beta 1, and the
+    momentum rises linearly from its base to 1. `normalise` is `layer` there; `instance` (each
+    channel over a sample's tokens) removes what is the same at all positions, most of a target on
+    small grids. The trained encoder is exported, not the teacher. A cls token has no loss: prefer
+    mean pooling.
 
     Terms: `loss`; `target_std` (standard deviation of the targets over the batch, mean over
-    positions and channels; towards 0 where the features collapse, at most about 1).
+    positions and channels; towards 0 where the features collapse).
     """
 
+    title: ClassVar[str] = "I-JEPA"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, modalities=("image", "audio"))
     positions: Tensor
@@ -161,8 +159,7 @@ def block_loss(
     distance = F.smooth_l1_loss(prediction, target, reduction="none").mean(-1)
     if is_every_token(counted):
         return distance.mean()
-    weight = counted.float()
-    return (distance * weight).sum() / weight.sum().clamp(min=1)
+    return mean_over(distance, counted)
 
 
 def _gather_valid(valid: Tensor, index: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trivium.objectives.heads import MLP
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -15,19 +15,17 @@ from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, 
 class LeJEPA(Objective):
     r"""Predict the mean of the global views, and test that features are Gaussian (2511.08544).
 
-    Algorithm 2: $L = (1 - \lambda) \, \mathrm{mean}_v \| z_v - \mu \|^2 / C + \lambda \,
-    \mathrm{mean}_v \mathrm{SIGReg}(z_v)$, $\mu$ being the mean over the first two (the global)
-    views, C the channels, and lambda `weight`. There is no teacher and no stopped gradient.
-    SIGReg is `sigreg` below. Its slices are fresh every step and the same on all ranks, because
-    they follow from the run's initialisation and a count alone; they are drawn after the step, off
-    the forward's path.
-    Reference: github.com/rbalestr-lab/lejepa, with its 17 knots on [0, 3] (the paper's listing
-    has them on [-5, 5]). The encoder's pooled features are probed, never the projector's.
+    arXiv 2511.08544, algorithm 2: $L = (1 - \lambda) \, \mathrm{mean}_v \| z_v - \mu \|^2 / C +
+    \lambda \, \mathrm{mean}_v \mathrm{SIGReg}(z_v)$, $\mu$ the mean over the first two (global)
+    views, C the channels, lambda `weight`; SIGReg is `sigreg` below, on slices that are fresh every
+    step and the same on all ranks. Reference: github.com/rbalestr-lab/lejepa, with its 17 knots on
+    [0, 3].
 
-    Terms: `loss`, `invariance` (the first mean), `sigreg` (the second: 1.06 for Gaussian
-    features, `collapsed` for constant ones).
+    Terms: `loss`, `invariance` (the first mean), `sigreg` (the second: 1.06 for Gaussian features,
+    `collapsed` for constant ones).
     """
 
+    title: ClassVar[str] = "LeJEPA"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2, more_views=True)
     slices: Tensor
@@ -55,12 +53,7 @@ class LeJEPA(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on two global views and any number of local ones; see the class."""
-        projections = torch.stack(
-            [
-                self.projector(self.encoder(view.values, view.valid).pooled).float()
-                for view in views.views
-            ]
-        )
+        projections = torch.stack(project(self.encoder, self.projector, *views.views))
         knots = (self.num_knots, self.last_knot)
         invariance, spread = lejepa(projections, self.slices, *knots)
         loss = (1 - self.weight) * invariance + self.weight * spread

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from trivium.encoders.towers import Towers
-from trivium.objectives.masking import JointDecoder, fill, hidden_distance, hide
+from trivium.objectives.masking import JointDecoder, keep_random, masked_distance, reconstruct
 from trivium.objectives.pairs import each
 from trivium.transforms.masking import Mask, RandomMasking
 from trivium.types import (
@@ -28,24 +28,21 @@ Masks = dict[Modality, Mask]
 
 @final
 class M3AE(Objective):
-    r"""Predict the hidden tokens of each modality from the visible ones of all (Geng et al. 2022).
+    r"""Predict the masked tokens of each modality from the visible ones of all (Geng et al. 2022).
 
-    arXiv 2205.14204, section 3, with an encoder for each modality as in MultiMAE (2204.01678):
-    $L = \sum_m w_m L_m / \sum_m w_m$, where $L_m$ is the loss of `MAE` for modality m: the mean of
-    its stem's distance over its hidden tokens. Each tower sees the visible tokens of its modality
-    only. One decoder sees those of all modalities together, so that the hidden patches of a picture
-    can be predicted from its caption. Modalities that a sample lacks are neither seen nor
-    predicted. Reference: github.com/young-geng/m3ae_public; there one encoder takes all modalities.
+    arXiv 2205.14204, section 3, with an encoder for each modality as in MultiMAE (2204.01678): $L =
+    \sum_m w_m L_m / \sum_m w_m$, $L_m$ the loss of `MAE` for modality m. Each tower sees the
+    visible tokens of its modality, one decoder those of all. Modalities that a sample lacks are
+    neither seen nor predicted. Reference: github.com/young-geng/m3ae_public; there one encoder
+    takes all modalities.
 
     Args:
         encoder: Towers, each with a transformer trunk.
-        data: Facts of the data.
-        ratio: Share of a sample's tokens that is hidden, by modality.
+        data: Its spec.
+        ratio: Share of a sample's tokens that is masked, by modality.
         normalise: Whether the targets are standardised per token, by modality; ids never are.
         weights: w, by modality; None for 1 each.
-        decoder_width: Channels of the decoder's tokens.
-        decoder_depth: Blocks of the decoder.
-        decoder_num_heads: Their heads.
+        decoder_width, decoder_depth, decoder_num_heads: See `JointDecoder`.
 
     Terms: `loss`; `distance_<modality>`, the parts $L_m$.
 
@@ -53,6 +50,7 @@ class M3AE(Objective):
         ValueError: A tower cannot encode a subset of tokens, or a modality has no setting.
     """
 
+    title: ClassVar[str] = "M3AE"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, target=True, modalities=("several",))
     encoder: Towers
@@ -75,7 +73,7 @@ class M3AE(Objective):
             tower = encoder.tower(one)
             if not tower.contextual:
                 raise ValueError(
-                    f"m3ae hides tokens from the encoder, but its tower of {one}, "
+                    f"m3ae masks tokens, but its tower of {one}, "
                     f"{type(tower).__name__}, cannot encode a subset of tokens: choose one with a "
                     f"transformer trunk for encoder.{one}."
                 )
@@ -94,7 +92,7 @@ class M3AE(Objective):
         senses = views.views[0].values
         predictions, masks = self.predict(senses)
         distances = {
-            one: hidden_distance(
+            one: masked_distance(
                 self.encoder.tower(one).stem,
                 predictions[one],
                 sense.values,
@@ -111,19 +109,19 @@ class M3AE(Objective):
     def predict(self, senses: MultimodalInput) -> tuple[dict[Modality, Tensor], Masks]:
         """Predictions of all tokens, and masks of those that were hidden."""
         tokens = self.encoder.embed_each(senses)
-        visible, masks, valid = self.hide(senses, tokens)
+        visible, masks, valid = self.mask(senses, tokens)
         return self.decoder(self.encoder.contextualise_each(visible), masks, valid), masks
 
-    def hide(
+    def mask(
         self, senses: MultimodalInput, tokens: Mapping[Modality, Tokens]
     ) -> tuple[dict[Modality, Tokens], Masks, dict[Modality, Bool[Tensor, "batch token"]]]:
         """Keep a random subset of each modality's tokens; and which of all tokens are valid.
 
-        Of a modality that a sample lacks nothing counts as hidden, and no token is valid.
+        Of a modality that a sample lacks nothing counts as masked, and no token is valid.
         """
         visible, masks, valid = {}, {}, {}
         for one, some in tokens.items():
-            visible[one], mask = hide(self.masking[one], some)
+            visible[one], mask = keep_random(self.masking[one], some)
             valid[one], present = some.valid, senses[one].present
             if present is not None:
                 mask = mask._replace(mask=mask.mask & present.unsqueeze(1))
@@ -138,7 +136,12 @@ class M3AE(Objective):
         predictions, masks = self.predict(senses)
         rows: dict[str, Tensor] = {}
         for one, sense in senses.items():
-            stem, normalise = self.encoder.tower(one).stem, self.normalise[one]
-            filled = fill(stem, predictions[one], sense.values, masks[one], normalise=normalise)
+            filled = reconstruct(
+                self.encoder.tower(one).stem,
+                sense.values,
+                masks[one].mask,
+                predictions[one],
+                normalise=self.normalise[one],
+            )
             rows |= {name if name == one else f"{one} {name}": row for name, row in filled.items()}
         return rows

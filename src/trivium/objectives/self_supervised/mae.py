@@ -8,7 +8,12 @@ from torch import Tensor, nn
 
 from trivium.encoders.layers import is_every_token, sincos_2d
 from trivium.encoders.transformer import Transformer, init_linear
-from trivium.objectives.masking import fill, hidden_distance, hide, put_back
+from trivium.objectives.masking import (
+    insert_mask_tokens,
+    keep_random,
+    masked_distance,
+    reconstruct,
+)
 from trivium.transforms.masking import Mask, RandomMasking
 from trivium.types import (
     DataSpec,
@@ -18,7 +23,6 @@ from trivium.types import (
     Objective,
     Paradigm,
     Terms,
-    Tokens,
     View,
     Views,
 )
@@ -26,18 +30,18 @@ from trivium.types import (
 
 @final
 class MAE(Objective):
-    r"""Predict the hidden tokens of a sample from its visible ones (He et al. 2021).
+    r"""Predict the masked tokens of a sample from its visible ones (He et al. 2021).
 
     arXiv 2111.06377, sections 3 and 4.1: $L = \frac{1}{|M|} \sum_{(i,t) \in M}
-    d(\hat{x}_{it}, x_{it})$ over the hidden tokens M alone, d being the stem's distance and x
-    the target, standardised per token if `normalise`. The encoder sees visible tokens only; the
-    decoder sees them and mask tokens, with sin-cos positions.
-    Reference: github.com/facebookresearch/mae, `models_mae.py`; here the cls token, if any,
-    stays in the encoder. The decoder starts as Xavier uniform, as there.
+    d(\hat{x}_{it}, x_{it})$ over the masked tokens M, d the stem's distance and x the target,
+    standardised per token if `normalise`. The encoder sees visible tokens only; the decoder, which
+    starts as a Xavier uniform, sees them and mask tokens, with sin-cos positions. Reference:
+    github.com/facebookresearch/mae, `models_mae.py`; here a cls token stays in the encoder.
 
-    Terms: `loss` (mean over the hidden tokens of the stem's distance).
+    Terms: `loss` (mean over the masked tokens of the stem's distance).
     """
 
+    title: ClassVar[str] = "MAE"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, target=True)
     positions: Tensor
@@ -67,39 +71,40 @@ class MAE(Objective):
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
-        tokens = self.encoder.embed(view.values, view.valid)
-        visible, mask = self.hide(tokens)
-        prediction = self.decode(self.encoder.contextualise(visible), mask, tokens.valid)
+        prediction, mask = self.rebuild(view)
         return {"loss": self.score(prediction, view, mask)}
 
-    def hide(self, tokens: Tokens) -> tuple[Tokens, Mask]:
-        """Keep a random subset of every sample's tokens."""
-        return hide(self.masking, tokens)
+    def rebuild(self, view: View) -> tuple[Float[Tensor, "batch token target_width"], Mask]:
+        """Predictions of all tokens from the visible ones, and the mask of the others."""
+        tokens = self.encoder.embed(view.values, view.valid)
+        visible, mask = keep_random(self.masking, tokens)
+        return self.decode(self.encoder.contextualise(visible), mask, tokens.valid), mask
 
     def decode(
         self, features: Features, mask: Mask, valid: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token target_width"]:
-        """Put the encoded tokens back in place among mask tokens, and predict all of them."""
-        seen = self.enter(features.tokens)
-        tokens = put_back(seen, mask, self.mask_token) + self.positions[: mask.mask.shape[1]]
-        decoded = self.decoder(tokens, None if is_every_token(valid) else valid)
-        prediction: Tensor = self.predict(decoded)
+        """Predict all tokens from the visible ones at their indices, among mask tokens."""
+        tokens = insert_mask_tokens(self.enter(features.tokens), mask, self.mask_token)
+        tokens = tokens + self.positions[: tokens.shape[1]]
+        prediction: Tensor = self.predict(
+            self.decoder(tokens, None if is_every_token(valid) else valid)
+        )
         return prediction.float()
 
     def score(self, prediction: Tensor, view: View, mask: Mask) -> Float[Tensor, ""]:
-        """Mean distance over the hidden tokens; padding never is one."""
-        return hidden_distance(
+        """Mean distance over the masked tokens; padding never is one."""
+        return masked_distance(
             self.encoder.stem, prediction, view.values, mask, normalise=self.normalise
         )
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """The first view, what the encoder sees of it, and the hidden tokens filled in.
+        """The first view, what the encoder sees of it, and the masked tokens filled in.
 
-        With `normalise` the predictions borrow each hidden token's true mean and deviation.
+        With `normalise` the predictions borrow each masked token's true mean and deviation.
         """
-        view = views.views[0]
-        tokens = self.encoder.embed(view.values, view.valid)
-        visible, mask = self.hide(tokens)
-        prediction = self.decode(self.encoder.contextualise(visible), mask, tokens.valid)
-        return fill(self.encoder.stem, prediction, view.values, mask, normalise=self.normalise)
+        view, normalise = views.views[0], self.normalise
+        prediction, mask = self.rebuild(view)
+        return reconstruct(
+            self.encoder.stem, view.values, mask.mask, prediction, normalise=normalise
+        )

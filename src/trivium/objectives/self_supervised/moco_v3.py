@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from trivium.objectives.heads import MLP
 from trivium.objectives.pairs import gather, offset
-from trivium.objectives.teacher import Teacher, cosine_momentum
+from trivium.objectives.teacher import ProjectingTeacher, cosine_momentum
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 
@@ -18,22 +18,18 @@ from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, 
 class MoCoV3(Objective):
     r"""Match a query with the key of the sample's other view (Chen, Xie and He 2021).
 
-    arXiv 2104.02057, Algorithm 1: $L = c(q_1, k_2) + c(q_2, k_1)$ with
-    $c(q, k) = -\frac{2 \tau}{N} \sum_i \log
-    \frac{\exp(q_i \cdot k_i / \tau)}{\sum_j \exp(q_i \cdot k_j / \tau)}$, all of unit length.
-    Queries are predictor(projector(encoder)); keys come from a momentum copy of encoder and
-    projector, without predictor, gradient or queue: the negatives are the N - 1 other keys of all
-    ranks' batch. After every step the copy moves by a momentum that grows as a cosine from
-    `momentum` to 1; its batch statistics are those of the batch in training, and their running
-    averages are the trained branch's.
-    Reference: github.com/facebookresearch/moco-v3, `builder.py`, whose heads these are: a
-    projector of three layers and a predictor of two, all batch-normalised, the last layer without
-    scale and bias. Here the patch projection is trained, not frozen at random (section 4.2).
+    arXiv 2104.02057, Algorithm 1: $L = c(q_1, k_2) + c(q_2, k_1)$ with $c(q, k) = -\frac{2 \tau}{N}
+    \sum_i \log \frac{\exp(q_i \cdot k_i / \tau)}{\sum_j \exp(q_i \cdot k_j / \tau)}$, all of unit
+    length. Queries are predictor(projector(encoder)); keys come from a momentum copy of encoder and
+    projector; the negatives are the other keys of all ranks' batch. The copy's momentum grows as a
+    cosine from `momentum` to 1. Reference: github.com/facebookresearch/moco-v3, `builder.py`, whose
+    heads these are; here the patch projection is trained, not frozen (section 4.2).
 
     Terms: `loss` (nats x 2 tau, both directions added), `accuracy` (a query's nearest key is its
     own, in [0, 1]).
     """
 
+    title: ClassVar[str] = "MoCo v3"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
 
@@ -52,15 +48,14 @@ class MoCoV3(Objective):
         self.temperature, self.momentum = temperature, momentum
         self.projector = _head(encoder.width, hidden_width, hidden_width, projection_width)
         self.predictor = _head(projection_width, hidden_width, projection_width)
-        self.slow_encoder = Teacher(encoder)
-        self.slow_projector = Teacher(self.projector)
+        self.key = ProjectingTeacher(encoder, self.projector)
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
         first, second = views.views
-        there, hits_there = contrast(self.query(first), self.key(second), self.temperature)
-        back, hits_back = contrast(self.query(second), self.key(first), self.temperature)
-        return {"loss": there + back, "accuracy": (hits_there + hits_back) / 2}
+        forwards, hits = contrast(self.query(first), self.key(second), self.temperature)
+        backwards, more_hits = contrast(self.query(second), self.key(first), self.temperature)
+        return {"loss": forwards + backwards, "accuracy": (hits + more_hits) / 2}
 
     def query(self, view: View) -> Float[Tensor, "batch projection_width"]:
         """Predictor of projector of encoder, in float32."""
@@ -68,16 +63,9 @@ class MoCoV3(Objective):
         query: Tensor = self.predictor(projection)
         return query.float()
 
-    def key(self, view: View) -> Float[Tensor, "batch projection_width"]:
-        """Momentum projector of momentum encoder, without gradient, in float32."""
-        key: Tensor = self.slow_projector(self.slow_encoder(view.values, view.valid).pooled)
-        return key.float()
-
     def after_step(self, progress: float) -> None:
         """Move the momentum encoder and projector towards the trained ones."""
-        momentum = cosine_momentum(self.momentum, progress)
-        self.slow_encoder.follow(self.encoder, momentum)
-        self.slow_projector.follow(self.projector, momentum)
+        self.key.follow(self.encoder, self.projector, cosine_momentum(self.momentum, progress))
 
     def plateau(self, batch_size: int) -> float:
         """4 tau ln N: the loss of collapsed features, 2 tau ln N in each direction."""

@@ -18,35 +18,22 @@ from trivium.types import DataSpec, Needs, Objective, Paradigm, Terms, Views
 class SigLIP(Objective):
     r"""Classify every pair of inputs of two modalities on its own (Zhai et al. 2023).
 
-    arXiv 2303.15343, algorithm 1:
-    $L = -\frac{1}{N} \sum_i \sum_j \log \sigma(y_{ij} (t\, a_i \cdot b_j + b))$
-    with y = 1 where i = j, else -1, and a and b the joint features of a sample's two modalities
-    (of unit length, see `CLIP`); t (its logarithm) and b are learned, the same for all pairs of
-    modalities. Sums are over all samples of all ranks: each scores its own i. Samples that lack
-    one of the two are neither i nor j; another sample with the text of sample i is no j (see
-    `trivium.objectives.pairs.Pairs`). Of more than two modalities the loss is the mean over all
-    pairs, or over `pairs`.
+    arXiv 2303.15343, algorithm 1: $L = -\frac{1}{N} \sum_i \sum_j \log \sigma(y_{ij} (t\, a_i \cdot
+    b_j + b))$ with y = 1 where i = j, else -1, and a and b the joint features of a sample's two
+    modalities; t (its logarithm, from `scale`) and b are learned, the same for all pairs. Sums are
+    over all samples of all ranks: each scores its own i. Candidates and `pairs` as in `CLIP`.
+    Reference: github.com/google-research/big_vision, `trainers/proj/image_text/siglip.py`. The
+    paper begins with b = -10, for batches of ten thousands; without a `bias` it begins here with
+    -ln(N - 1), N the samples of the first batch over all ranks.
 
-    The paper begins with b = -10, for batches of ten thousands: it is to start near what the N - 1
-    negatives of each positive call for. Without a `bias` of its own it begins here with
-    -ln(N - 1), where unrelated inputs match with probability 1/N; N is the number of samples in
-    the first batch, over all ranks.
-    Reference: github.com/google-research/big_vision, `trainers/proj/image_text/siglip.py`.
-
-    Args:
-        encoder: Towers.
-        data: Facts of the data.
-        pairs: Pairs of modalities; None for all.
-        scale: t in the beginning.
-        bias: b in the beginning; None for -ln(N - 1).
-
-    Terms, over pairs: `loss` (nats), `accuracy` (the partner is the nearest, over both
-    directions, in [0, 1]); `scale`, t; `bias`, b.
+    Terms, over pairs: `loss` (nats), `accuracy` (the partner is the nearest, over both directions,
+    in [0, 1]); `scale`, t; `bias`, b.
 
     Raises:
         ValueError: `pairs` do not fit the data.
     """
 
+    title: ClassVar[str] = "SigLIP"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     joint: ClassVar[bool] = True
     needs: ClassVar[Needs] = Needs(modalities=("several",))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.heads import MLP
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather, offset
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -19,14 +19,14 @@ class SimCLR(Objective):
 
     NT-Xent, arXiv 2002.05709, Eq. 1, mean over the 2N anchors:
     $L_{ij} = -\log \frac{\exp(z_i \cdot z_j / \tau)}{\sum_{k \neq i} \exp(z_i \cdot z_k / \tau)}$
-    with z of unit length: one positive and 2N - 2 negatives, gathered over all ranks with their
-    gradient. The encoder's pooled features are probed, never the projector's.
-    Reference: github.com/google-research/simclr, `objective.py`; here the projector's last
-    layer is not batch-normalised.
+    with z of unit length, gathered over all ranks with their gradient. Reference:
+    github.com/google-research/simclr, `objective.py`; here the projector's last layer is not
+    batch-normalised.
 
     Terms: `loss` (nats), `accuracy` (the other view is the nearest, in [0, 1]).
     """
 
+    title: ClassVar[str] = "SimCLR"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
 
@@ -46,10 +46,7 @@ class SimCLR(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
-        first, second = (
-            self.projector(self.encoder(view.values, view.valid).pooled).float()
-            for view in views.views
-        )
+        first, second = project(self.encoder, self.projector, *views.views)
         loss, accuracy = nt_xent(first, second, self.temperature)
         return {"loss": loss, "accuracy": accuracy}
 

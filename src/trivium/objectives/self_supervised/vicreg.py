@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.heads import MLP
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -21,20 +21,18 @@ class VICReg(Objective):
     r"""Variance, invariance and covariance regularisation (Bardes, Ponce and LeCun 2022).
 
     arXiv 2105.04906, Eq. 1-6 and Algorithm 1: $L = \lambda s + \mu v + \nu c$ with settings
-    `invariance`, `variance` and `covariance`, on projections Z that are not normalised:
-    s is the mean squared error over batch and channels; v the mean over channels of
-    $\max(0, 1 - \sqrt{\mathrm{Var}(z_j) + 10^{-4}})$, **averaged** over the two views;
-    c the sum of the squared covariances off the diagonal over the number of channels, added over
-    the views. Variances and covariances are unbiased, over the batch of all ranks.
-
-    Two losses go by this name. Ours is that of the authors' code
-    (github.com/facebookresearch/vicreg, `main_vicreg.py`) and of lightly 1.6.0. Algorithm 1 as
-    printed and solo-learn add v over the views: their `variance: 25` is our 50. (In Eq. 5 s is
-    not divided by the number of channels; in Algorithm 1 and in all the code it is.)
+    `invariance`, `variance` and `covariance`, on projections Z that are not normalised: s is the
+    mean squared error over batch and channels; v the mean over channels of $\max(0, 1 -
+    \sqrt{\mathrm{Var}(z_j) + 10^{-4}})$, **averaged** over the two views; c the sum of the squared
+    covariances off the diagonal over the number of channels, added over the views. Variances and
+    covariances are unbiased, over the batch of all ranks. As the authors' code
+    (github.com/facebookresearch/vicreg, `main_vicreg.py`) and lightly 1.6.0; Algorithm 1 as printed
+    and solo-learn add v over the views: their `variance: 25` is our 50.
 
     Terms: `loss`, and before their weights `invariance` (s), `variance` (v), `covariance` (c).
     """
 
+    title: ClassVar[str] = "VICReg"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
 
@@ -57,10 +55,7 @@ class VICReg(Objective):
 
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
-        first, second = (
-            self.projector(self.encoder(view.values, view.valid).pooled).float()
-            for view in views.views
-        )
+        first, second = project(self.encoder, self.projector, *views.views)
         s, v, c = vicreg(first, second)
         loss = self.invariance * s + self.variance * v + self.covariance * c
         terms = {"invariance": s, "variance": v, "covariance": c}

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, cast, final
 
 import torch
-from jaxtyping import Bool, Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.encoders.layers import is_every_token
-from trivium.objectives.masking import MaskTokens, show_hidden
-from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Tokens, View, Views
+from trivium.objectives.masking import MaskedPrediction, MaskTokens
+from trivium.transforms.masking import gather_tokens
+from trivium.types import DataSpec, Encoder, Needs, Paradigm, Terms, Tokens, View, Views
 
 
 class GumbelCodes(NamedTuple):
@@ -22,19 +23,12 @@ class GumbelCodes(NamedTuple):
 
 
 class GumbelQuantiser(nn.Module):
-    r"""Product quantisation with the straight-through Gumbel softmax (2006.11477, Eq. 1).
+    """Product quantisation with the straight-through Gumbel softmax (2006.11477, Eq. 1).
 
-    In each of G groups one of V codes is chosen, and the chosen ones are concatenated. In training
-    the choice is a hard sample of the Gumbel softmax with the gradient of the soft one; else it is
-    the largest logit. `perplexity` is that of the mean softmax (without noise) of a group's
-    choices, added over the groups: from G to G V. Weights start as in transformers'
-    `Wav2Vec2GumbelVectorQuantizer`: logits from a standard normal, codes uniform in [0, 1).
-
-    Args:
-        width: Channels of the items.
-        num_groups: G.
-        num_codes: V, of each group.
-        code_width: Channels of the concatenated codes.
+    In each of G groups one of V codes is chosen, and the chosen ones are concatenated: in training
+    by a hard sample with the gradient of the soft one, else by the largest logit. `perplexity` is
+    that of the mean softmax of a group's choices, added over the groups. Weights start as in
+    transformers' `Wav2Vec2GumbelVectorQuantizer`.
 
     Raises:
         ValueError: `code_width` does not split into groups.
@@ -70,35 +64,30 @@ class GumbelQuantiser(nn.Module):
 class Steps(NamedTuple):
     """The masked steps of a batch, clip by clip, padded to the largest number of them."""
 
-    places: Int64[Tensor, "batch step"]
+    indices: Int64[Tensor, "batch step"]
     real: Bool[Tensor, "batch step"]
 
 
 @final
-class Wav2Vec2(Objective):
+class Wav2Vec2(MaskedPrediction):
     r"""Find the quantised latent of a masked step among those of other masked steps.
 
-    Baevski et al. 2020, arXiv 2006.11477, section 3.2: $L = L_m + \alpha L_d$ with
-    $L_m = - \log \frac{\exp(\mathrm{sim}(c_t, q_t) / \kappa)}{\sum_{q \in Q_t}
-    \exp(\mathrm{sim}(c_t, q) / \kappa)}$ (Eq. 3), sim the cosine; Q_t holds q_t and
-    `num_negatives` others, drawn uniformly (with replacement) from the other masked steps of the
-    same clip; those with the same codes as q_t are left out. L_m is the mean over masked steps
-    (fairseq and transformers write sums and divide by the same number). $L_d = 1 - P / (G V)$
-    with P the perplexity of the mean softmax, the form of fairseq and transformers of Eq. 4.
-
-    A step is a token of the stem; what is quantised is the token's content before positions are
-    added, layer-normalised. Blocks of tokens are replaced by a learned one. The temperature of the
-    Gumbel softmax falls geometrically from `temperature_start` to `temperature_end` over the
-    budget (2 to 0.5 in the paper). `penalty` weighs the mean square of the stem's output, and
-    `gradient_scale` multiplies the gradient that reaches the stem: 10 and 0.1 in fairseq, for
-    stems of convolutions on the wave. References: fairseq's `wav2vec2.py`, transformers'
-    `Wav2Vec2ForPreTraining`.
+    Baevski et al. 2020, arXiv 2006.11477, section 3.2: $L = L_m + \alpha L_d$ with $L_m = - \log
+    \frac{\exp(\mathrm{sim}(c_t, q_t) / \kappa)}{\sum_{q \in Q_t} \exp(\mathrm{sim}(c_t, q) /
+    \kappa)}$ (Eq. 3), sim the cosine, Q_t holding q_t and `num_negatives` others of the same clip
+    (with replacement; those with the codes of q_t are left out), and $L_d = 1 - P / (G V)$ (Eq. 4
+    as in fairseq), P the perplexity of the mean softmax. What is quantised is a token's content
+    before positions are added, layer-normalised. The temperature of the Gumbel softmax falls
+    geometrically over the budget. `penalty` weighs the mean square of the stem's output, and
+    `gradient_scale` multiplies the stem's gradient (10 and 0.1 in fairseq, for convolutions on the
+    wave). References: fairseq's `wav2vec2.py`, transformers' `Wav2Vec2ForPreTraining`.
 
     Terms: `loss`; `contrastive` (L_m, nats); `diversity` (L_d, in [0, 1)); `perplexity` (P of this
-    rank's batch, G to G V); `code_perplexity` (the same of the codes that were chosen);
-    `accuracy` (how often q_t is the most similar, in [0, 1]).
+    rank's batch, G to G V); `code_perplexity` (the same of the codes that were chosen); `accuracy`
+    (how often q_t is the most similar, in [0, 1]).
     """
 
+    title: ClassVar[str] = "wav2vec 2.0"
     paradigm: ClassVar[Paradigm] = "self_supervised"
     needs: ClassVar[Needs] = Needs(tokens=True, modalities=("audio",))
     temperature: Tensor
@@ -138,7 +127,7 @@ class Wav2Vec2(Objective):
         self.diversity, self.penalty, self.gradient_scale = diversity, penalty, gradient_scale
         self.temperatures = (temperature_start, temperature_end)
         width = encoder.token_width
-        self.hiding = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
+        self.masking = MaskTokens(width, ratio=ratio, block=block, aspect_ratio=aspect_ratio)
         self.norm = nn.LayerNorm(width)
         self.quantiser = GumbelQuantiser(
             width, num_groups=num_groups, num_codes=num_codes, code_width=code_width
@@ -150,16 +139,12 @@ class Wav2Vec2(Objective):
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         tokens, content = self.embed(views.views[0])
-        stem = self.encoder.stem
-        mask = self.hiding.draw(tokens, stem)
-        context = self.encoder.contextualise(self.hiding(tokens, mask, stem)).tokens
+        mask = self.masking.draw(tokens, self.encoder.stem)
+        context = self.encode(tokens, mask)
         steps = masked_steps(mask.mask)
-        index = steps.places.unsqueeze(-1)
-        wanted = content.gather(1, index.expand(-1, -1, content.shape[2]))
-        seen = context.gather(1, index.expand(-1, -1, context.shape[2]))
-        quantised, ids, perplexity = self.quantise(wanted, steps)
+        quantised, ids, perplexity = self.quantise(gather_tokens(content, steps.indices), steps)
         contrastive, accuracy = contrast(
-            self.project_context(seen),
+            self.project_context(gather_tokens(context, steps.indices)),
             self.project_codes(quantised),
             ids,
             steps,
@@ -212,13 +197,6 @@ class Wav2Vec2(Objective):
         """The Gumbel softmax becomes harder."""
         start, end = self.temperatures
         self.temperature.fill_(start * (end / start) ** progress)
-
-    @torch.no_grad()
-    def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
-        """The first view, and what the encoder sees of it."""
-        view, stem = views.views[0], self.encoder.stem
-        mask = self.hiding.draw(self.encoder.embed(view.values, view.valid), stem)
-        return show_hidden(stem, view.values, mask.mask)
 
 
 def masked_steps(mask: Bool[Tensor, "batch token"]) -> Steps:

@@ -21,23 +21,18 @@ from trivium.types import (
 
 @final
 class CrossEntropy(Objective):
-    r"""Classify the pooled features with one linear layer; of several modalities the fused ones.
+    r"""Classify the pooled (of several modalities the fused) features with one linear layer.
 
-    $L = -\frac{1}{N} \sum_i \sum_c q_{ic} \log p_{ic}$ with
-    $q_{ic} = (1 - \epsilon) t_{ic} + \epsilon / C$, t the one-hot label (or mixed labels, see
-    below) and $p_i$ the softmax of the logits.
-    Label smoothing: Szegedy et al. 2016, arXiv 1512.00567, section 7.
-    Reference implementation: `torch.nn.functional.cross_entropy`.
-
-    In training mode `mixup` (arXiv 1710.09412) mixes each sample and its label with those of the
-    sample before it, by a share drawn from Beta(mixup, mixup) for the batch; `cutmix`
-    (arXiv 1905.04899) pastes a box of it instead, and mixes the labels by area. 0 switches one
-    off; where both are on, each batch gets one of them with equal chance, as in timm.
-    Both are torchvision's.
+    $L = -\frac{1}{N} \sum_i \sum_c q_{ic} \log p_{ic}$, $q_{ic} = (1 - \epsilon) t_{ic} +
+    \epsilon / C$ (label smoothing: arXiv 1512.00567, section 7), t the one-hot or mixed label and
+    $p_i$ the softmax of the logits. Reference: `torch.nn.functional.cross_entropy`. In training
+    `mixup` (arXiv 1710.09412) and `cutmix` (arXiv 1905.04899) are torchvision's, with a share drawn
+    from Beta(a, a) for each batch; 0 is off, and of both each batch gets one.
 
     Terms: `loss` (nats), `accuracy` (of the batch, against the dominant label, in [0, 1]).
     """
 
+    title: ClassVar[str] = "cross-entropy"
     paradigm: ClassVar[Paradigm] = "supervised"
     needs: ClassVar[Needs] = Needs(labels=True, modalities=("image", "text", "audio", "several"))
 

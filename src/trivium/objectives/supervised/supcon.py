@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.heads import MLP
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather, offset
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, Views
 
@@ -26,6 +26,7 @@ class SupCon(Objective):
     Terms: `loss` (nats), `positive_similarity` (mean cosine of an anchor with its class).
     """
 
+    title: ClassVar[str] = "SupCon"
     paradigm: ClassVar[Paradigm] = "supervised"
     needs: ClassVar[Needs] = Needs(labels=True, num_views=2)
 
@@ -46,10 +47,7 @@ class SupCon(Objective):
     def forward(self, views: Views) -> Terms:
         """One step on two views; see the class for the terms."""
         assert views.labels is not None
-        first, second = (
-            self.projector(self.encoder(view.values, view.valid).pooled).float()
-            for view in views.views
-        )
+        first, second = project(self.encoder, self.projector, *views.views)
         loss, similarity = supcon(first, second, views.labels, self.temperature)
         return {"loss": loss, "positive_similarity": similarity.detach()}
 

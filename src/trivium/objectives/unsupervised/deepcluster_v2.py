@@ -8,10 +8,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.objectives.codebook import nearest, spherical_kmeans
-from trivium.objectives.heads import MLP, perplexity
+from trivium.objectives.codebook import nearest, perplexity, spherical_kmeans
+from trivium.objectives.heads import MLP, project
 from trivium.objectives.pairs import gather
-from trivium.objectives.teacher import Teacher
+from trivium.objectives.teacher import ProjectingTeacher
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 
@@ -20,29 +20,23 @@ class DeepClusterV2(Objective):
     r"""Alternate between clustering features and predicting the clusters (Caron et al. 2018, 2020).
 
     DeepCluster, arXiv 1807.05520, Eq. 2, as DeepCluster-v2 of SwAV, arXiv 2006.09882, appendix:
-    spherical k-means of the unit projections z gives K centroids c, which are the fixed weights
-    of the classifier: $L = - \log \frac{\exp(z_1 \cdot c_y / \tau)}{\sum_k \exp(z_1 \cdot c_k /
-    \tau)}$ with y the cluster of the sample's other view; mean over both directions.
+    spherical k-means of the unit projections z gives K centroids c, the fixed weights of the
+    classifier: $L = - \log \frac{\exp(z_1 \cdot c_y / \tau)}{\sum_k \exp(z_1 \cdot c_k / \tau)}$
+    with y the cluster of the sample's other view; mean over both directions. Reference:
+    github.com/facebookresearch/swav, `main_deepclusterv2.py`.
 
-    In the paper a memory holds every sample's projection, k-means runs once per epoch, and y is
-    the cluster that the sample's stored projection got. Here training is counted in steps, may
-    see a sample once, and knows no indices, hence three differences. The memory holds the latest
-    `memory` projections (mean direction of both views, all ranks). k-means runs every `every`
-    steps, and at steps 1, 2, 4, ... before that, while features move fast; it starts from the
-    present centroids, so that clusters keep their meaning. And y is the centroid nearest to the
-    other view's projection by a copy of encoder and projector as they were at that k-means:
-    like a stored assignment it stays the same until the next one. With the present projection
-    in its place the objective would confirm itself, and all samples soon share a cluster. There
-    is one clustering, not several.
-
-    Against the trivial solution an empty cluster is filled by splitting the largest one.
-    k-means runs outside of the counted FLOPs. Reference: github.com/facebookresearch/swav,
-    `main_deepclusterv2.py`.
+    Differences, since training is counted in steps and knows no indices: the memory holds the
+    latest `memory` projections (mean direction of both views, all ranks); k-means runs every
+    `every` steps (and at steps 1, 2, 4, ... before), from the present centroids and outside of the
+    counted FLOPs; y is the centroid nearest to the other view's projection by a copy of encoder and
+    projector as they were at that k-means, so that the objective does not confirm itself. There is
+    one clustering, not several; an empty cluster takes half of the largest one.
 
     Terms: `loss` (nats), `accuracy` (the own nearest centroid is the target, in [0, 1]),
     `clusters` in use (perplexity of the targets on this rank's batch, 1 to K).
     """
 
+    title: ClassVar[str] = "DeepCluster-v2"
     paradigm: ClassVar[Paradigm] = "unsupervised"
     needs: ClassVar[Needs] = Needs(num_views=2)
     centroids: Tensor
@@ -71,7 +65,7 @@ class DeepClusterV2(Objective):
         self.encoder = encoder
         self.temperature, self.every, self.num_iterations = temperature, every, num_iterations
         self.projector = MLP(encoder.width, hidden_width, projection_width)
-        self.old_encoder, self.old_projector = Teacher(encoder), Teacher(self.projector)
+        self.clustered = ProjectingTeacher(encoder, self.projector)
         random = F.normalize(torch.randn(num_clusters, projection_width), dim=1)
         self.register_buffer("centroids", random)
         self.register_buffer("bank", torch.zeros(memory, projection_width))
@@ -86,20 +80,18 @@ class DeepClusterV2(Objective):
         loss = (loss + cluster_loss(second, targets[0], self.centroids, self.temperature)) / 2
         if self.training:
             self.store(F.normalize(first.detach() + second.detach(), dim=1))
-        share = torch.cat(targets).bincount(minlength=len(self.centroids)) / (2 * len(first))
+        uses = torch.cat(targets).bincount(minlength=len(self.centroids)).float()
         own = nearest(first.detach(), self.centroids), nearest(second.detach(), self.centroids)
         accuracy = (torch.cat(own) == torch.cat([targets[1], targets[0]])).float().mean()
-        return {"loss": loss, "accuracy": accuracy, "clusters": perplexity(share)}
+        return {"loss": loss, "accuracy": accuracy, "clusters": perplexity(uses)}
 
     def project(self, view: View) -> Float[Tensor, "batch channel"]:
         """Projections of unit length, in float32."""
-        projected = self.projector(self.encoder(view.values, view.valid).pooled)
-        return F.normalize(projected.float(), dim=1)
+        return F.normalize(project(self.encoder, self.projector, view)[0], dim=1)
 
     def frozen(self, view: View) -> Float[Tensor, "batch channel"]:
         """Projections of unit length as they were when the memory was last clustered."""
-        projected = self.old_projector(self.old_encoder(view.values, view.valid).pooled)
-        return F.normalize(projected.float(), dim=1)
+        return F.normalize(self.clustered(view), dim=1)
 
     @torch.no_grad()
     def store(self, projections: Float[Tensor, "batch channel"]) -> None:
@@ -117,8 +109,7 @@ class DeepClusterV2(Objective):
         if (is_early or step % self.every == 0) and stored >= len(self.centroids):
             bank = self.bank[:stored]
             self.centroids.copy_(spherical_kmeans(bank, self.centroids, self.num_iterations))
-            self.old_encoder.follow(self.encoder, 0.0)
-            self.old_projector.follow(self.projector, 0.0)
+            self.clustered.follow(self.encoder, self.projector, 0.0)
 
     @torch.no_grad()
     def assign(self, view: View) -> Int64[Tensor, " batch"]:

@@ -3,11 +3,17 @@
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from trivium.objectives.latent import TokenDecoder, active_units, negative_log_likelihood
-from trivium.objectives.pairs import gather
+from trivium.objectives.latent import (
+    KLAnnealing,
+    Posterior,
+    TokenDecoder,
+    active_units,
+    divergence,
+    negative_log_likelihood,
+)
 from trivium.types import DataSpec, Encoder, Needs, Objective, Paradigm, Terms, View, Views
 
 NUM_TRAVERSALS = 3
@@ -17,29 +23,21 @@ NUM_TRAVERSALS = 3
 class VAE(Objective):
     r"""Maximise the evidence lower bound (Kingma and Welling 2013).
 
-    arXiv 1312.6114, Eq. 10 with one sample of z, in nats, summed over dimensions and averaged
-    over the batch: $L = -\log p(x | z) + \beta_t \sum_j \max(KL_j, \lambda)$ with
-    $KL_j = \frac{1}{2} (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$ averaged over the batch of
-    all ranks.
+    arXiv 1312.6114, Eq. 10 with one sample of z, in nats, summed over dimensions and averaged over
+    the batch: $L = -\log p(x | z) + \beta_t \sum_j \max(KL_j, \lambda)$ with
+    $KL_j = \frac{1}{2} (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$ averaged over the batch of all
+    ranks. Likelihood: the stem's, see `negative_log_likelihood`; `beta` (beta-VAE, arXiv
+    1804.03599), `warmup` and `free_bits` (lambda): see `KLAnnealing`. Reference:
+    github.com/orybkin/sigma-vae-pytorch. The encoder's pooled features are probed, of which mu is a
+    linear map.
 
-    Likelihood: the stem's. Categorical is the cross-entropy of the tokens; gaussian has one
-    variance for all values, set to its optimum, the mean squared error over the batch of all
-    ranks (sigma-VAE, arXiv 2006.13202), so that beta = 1 is a true bound and nothing is tuned
-    by hand.
-    `beta` weighs the KL (beta-VAE, arXiv 1804.03599) and grows from 0 over the first `warmup`
-    share of training (arXiv 1511.06349); `free_bits` is lambda, in nats per unit of z
-    (arXiv 1606.04934, C.8). Reference: github.com/orybkin/sigma-vae-pytorch.
-
-    The encoder's pooled features are probed, never a sample of z; mu is a linear map of them,
-    so that a linear probe on them sees all of mu.
-
-    Terms: `loss`, `reconstruction` (-log p(x | z)), `kl` (before beta and free bits), all in
-    nats per sample; `active_units` (units with Var(mu) > 0.01, arXiv 1509.00519).
+    Terms: `loss`, `reconstruction` (-log p(x | z)), `kl` (before beta and free bits), all in nats
+    per sample; `active_units` (units with Var(mu) > 0.01, arXiv 1509.00519).
     """
 
+    title: ClassVar[str] = "VAE"
     paradigm: ClassVar[Paradigm] = "unsupervised"
     needs: ClassVar[Needs] = Needs(target=True)
-    strength: Tensor
 
     def __init__(
         self,
@@ -55,7 +53,6 @@ class VAE(Objective):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
         self.mu = nn.Linear(encoder.width, latent_width)
         self.log_variance = nn.Linear(encoder.width, latent_width)
         stem = encoder.stem
@@ -66,31 +63,32 @@ class VAE(Objective):
             width=decoder_width,
             depth=decoder_depth,
         )
-        self.register_buffer("strength", torch.tensor(0.0 if warmup > 0 else beta))
+        self.annealing = KLAnnealing(beta=beta, warmup=warmup, free_bits=free_bits)
 
     def forward(self, views: Views) -> Terms:
         """One step on the first view; see the class for the terms."""
         view = views.views[0]
-        mu, log_variance, valid = self.posterior(view)
-        z = mu + torch.exp(0.5 * log_variance) * torch.randn_like(mu)
-        stem = self.encoder.stem
-        length = stem.length(view.values)
-        distance = stem.distance(self.decoder(z, length).float(), stem.target(view.values))
+        posterior, valid = self.posterior(view)
+        stem, z = self.encoder.stem, posterior.sample()
+        prediction = self.decoder(z, stem.length(view.values)).float()
+        distance = stem.distance(prediction, stem.target(view.values))
         reconstruction = negative_log_likelihood(stem, distance, valid)
-        kl = gather(divergence(mu, log_variance).mean(0, keepdim=True)).mean(0)
-        loss = reconstruction + self.strength * kl.clamp(min=self.free_bits).sum()
-        terms = {"reconstruction": reconstruction.detach(), "kl": kl.detach().sum()}
-        return {"loss": loss, **terms, "active_units": active_units(mu)}
+        weighted, kl = self.annealing(divergence(*posterior))
+        return {
+            "loss": reconstruction + weighted,
+            "reconstruction": reconstruction.detach(),
+            "kl": kl,
+            "active_units": active_units(posterior.mu),
+        }
 
-    def posterior(self, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), each [batch, latent], and which tokens hold data."""
+    def posterior(self, view: View) -> tuple[Posterior, Bool[Tensor, "batch token"]]:
+        """q(z | x), and which tokens hold data."""
         _, pooled, valid = self.encoder(view.values, view.valid)
-        return self.mu(pooled).float(), self.log_variance(pooled).float(), valid
+        return Posterior(self.mu(pooled).float(), self.log_variance(pooled).float()), valid
 
     def after_step(self, progress: float) -> None:
         """Let beta grow over the first `warmup` share of training."""
-        if self.warmup > 0:
-            self.strength.fill_(self.beta * min(1.0, progress / self.warmup))
+        self.annealing.after_step(progress)
 
     @torch.no_grad()
     def pictures(self, views: Views) -> dict[str, Shaped[Tensor, "batch ..."]]:
@@ -101,19 +99,12 @@ class VAE(Objective):
         samples).
         """
         view, stem = views.views[0], self.encoder.stem
-        mu, *_ = self.posterior(view)
+        mu = self.posterior(view)[0].mu
         latents = {"reconstruction": mu, "sample": torch.randn_like(mu)}
         latents |= {f"traversal {n}": z for n, z in enumerate(traversals(mu, NUM_TRAVERSALS), 1)}
         length = stem.length(view.values)
         rows = {name: stem.render(self.decoder(z, length).float()) for name, z in latents.items()}
         return {"input": stem.render(stem.target(view.values)), **rows}
-
-
-def divergence(
-    mu: Float[Tensor, "batch latent"], log_variance: Float[Tensor, "batch latent"]
-) -> Float[Tensor, "batch latent"]:
-    """KL of each unit's posterior from the standard normal, in nats."""
-    return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1)
 
 
 def traversals(

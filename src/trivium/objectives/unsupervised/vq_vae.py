@@ -36,24 +36,19 @@ class VQVAE(Objective):
     r"""Rebuild the input from one discrete code per token (van den Oord et al. 2017).
 
     arXiv 1711.00937, Eq. 3, with the codebook loss replaced by moving averages (appendix A.1, see
-    `Codebook`): $L = d(g(e), x) + \beta \|z - \mathrm{sg}[e]\|^2$ with e the code nearest to z,
-    the gradient of e passed straight through to z, and both terms averaged over tokens and
-    values, d being the stem's distance. Reference: `vqvae.py` of github.com/google-deepmind/
-    sonnet, which divides the squared error by the data's variance: here the stem's target is
-    standardised already.
+    `Codebook`): $L = d(g(e), x) + \beta \|z - \mathrm{sg}[e]\|^2$ with e the code nearest to z, the
+    gradient of e passed straight through to z, both terms averaged over tokens and values, d the
+    stem's distance. Reference: `vqvae.py` of github.com/google-deepmind/sonnet. z is a linear map
+    of each token where the encoder's tokens are the stem's; else one linear map of the pooled
+    features to a vector for each of the stem's tokens. The decoder is a transformer over the codes
+    with sin-cos positions. A probe sees the encoder's pooled features, never the codes.
 
-    z is a linear map of each token where the encoder's tokens are the stem's (a transformer).
-    Other encoders have a token grid of their own (a tiny ResNet ends with 1x1): there z is one
-    linear map of the pooled features to a vector for each of the stem's tokens. The decoder is a
-    transformer over the codes with sin-cos positions, because a single code says too little
-    about its token: decoders of the paper see the neighbouring codes too. A probe sees the
-    encoder's pooled features, never the codes.
-
-    Terms: `loss`, `reconstruction` (mean over tokens of the stem's distance), `commitment`
-    (before beta), `perplexity` (of the batch's codes on all ranks, in [1, num_codes]) and
-    `codes_used` (the same of the codebook's running counts).
+    Terms: `loss`, `reconstruction` (mean over tokens of the stem's distance), `commitment` (before
+    beta), `perplexity` (of the batch's codes on all ranks, in [1, num_codes]) and `codes_used` (the
+    same of the codebook's running counts).
     """
 
+    title: ClassVar[str] = "VQ-VAE"
     paradigm: ClassVar[Paradigm] = "unsupervised"
     needs: ClassVar[Needs] = Needs(target=True, modalities=("image", "audio"))
     positions: Tensor

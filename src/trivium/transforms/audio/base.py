@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from trivium.types import Column, View
 
 
-def places(view: View) -> Int64[Tensor, " place"]:
-    """Numbers of the frames of spectrograms, or of the samples of waves."""
+def positions(view: View) -> Int64[Tensor, " position"]:
+    """Indices of the frames of spectrograms, or of the samples of waves."""
     values = view.values
     return torch.arange(values.shape[2 if values.ndim == 4 else 1], device=values.device)
 
@@ -19,7 +19,7 @@ def places(view: View) -> Int64[Tensor, " place"]:
 def lengths(view: View) -> Int64[Tensor, " batch"]:
     """Frames or samples of each clip."""
     if view.valid is None:
-        num = len(places(view))
+        num = len(positions(view))
         return torch.full((len(view.values),), num, device=view.values.device)
     return view.valid.sum(1)
 
@@ -44,20 +44,19 @@ def clip_means(view: View) -> Float[Tensor, "batch 1 1 1"]:
 
 
 def within(
-    places: Int64[Tensor, "*batch place"], lengths: Int64[Tensor, " batch"]
-) -> Bool[Tensor, "batch place"]:
-    """Which places lie in a clip: from 0 to its length, exclusive."""
-    return (places >= 0) & (places < lengths.unsqueeze(1))
+    index: Int64[Tensor, "*batch position"], lengths: Int64[Tensor, " batch"]
+) -> Bool[Tensor, "batch position"]:
+    """Which indices lie in a clip: from 0 to its length, exclusive."""
+    return (index >= 0) & (index < lengths.unsqueeze(1))
 
 
 class AudioOp(nn.Module, ABC):
     """An augmentation of a batch of clips, with random parameters of its own for each.
 
     It works on log-mel spectrograms [batch, 1, frame, band] or on waves [batch, sample], in
-    float32. `View.valid` is True where a clip has frames or samples (they come first), or None
-    where every clip is as long as the batch. What lies behind a clip's end is silence before and
-    after, and never has an influence; so a clip's view does not depend on how far its batch was
-    padded. Sizes of the result follow from the sizes of the input, not from what was drawn.
+    float32. `View.valid` is True where a clip has frames or samples (they come first), or None.
+    What lies behind a clip's end is silence and never has an influence. Sizes of the result follow
+    from the sizes of the input, not from what was drawn.
     """
 
     takes: ClassVar[Column]
@@ -68,3 +67,17 @@ class AudioOp(nn.Module, ABC):
     @abstractmethod
     def forward(self, view: View, generator: torch.Generator | None = None) -> View:
         """Draw parameters and augment; the values of `view` stay as they are."""
+
+
+class MelOp(AudioOp, ABC):
+    """An augmentation of log-mel spectrograms."""
+
+    takes: ClassVar[Column] = "mel"
+    gives: ClassVar[Column] = "mel"
+
+
+class WaveOp(AudioOp, ABC):
+    """An augmentation of waves."""
+
+    takes: ClassVar[Column] = "wave"
+    gives: ClassVar[Column] = "wave"

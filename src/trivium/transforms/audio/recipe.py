@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings
 from trivium.transforms.audio.base import AudioOp, lengths, silenced, within
+from trivium.transforms.base import ViewList
 from trivium.types import Column, View
 
 FULL_SCALE = 2**15
@@ -39,27 +40,19 @@ class AudioPipeline(nn.Module):
             form, giver = op.gives, type(op).__name__
         self.ops = nn.ModuleList(ops)
         self.column: Column = column
-        self._gives: Column = form
-
-    @property
-    def gives(self) -> Column:
-        """Whether the view is of log-mel spectrograms or of waves."""
-        return self._gives
+        self.gives: Column = form
 
     @torch.no_grad()
     def forward(
         self,
         values: Shaped[Tensor, "batch ..."],
         generator: torch.Generator | None = None,
-        valid: Bool[Tensor, "batch place"] | None = None,
+        valid: Bool[Tensor, "batch position"] | None = None,
     ) -> View:
         """Make one view of a batch.
 
-        Args:
-            values: Log-mel [batch, 1, frame, band] in any precision, or waves [batch, sample] as
-                int16 or as floats in [-1, 1]; left as they are.
-            generator: Source of all randomness.
-            valid: True where a clip has frames or samples; None if everywhere.
+        `values` are log-mel [batch, 1, frame, band] in any precision, or waves [batch, sample] as
+        int16 or as floats in [-1, 1]; `valid` is True where a clip has frames or samples.
 
         Raises:
             ValueError: the values are not of the pipeline's column.
@@ -85,35 +78,24 @@ class AudioPipeline(nn.Module):
         )
 
 
-class AudioViews(nn.Module):
-    """The views that one objective receives of each batch of clips.
-
-    Args:
-        views: One pipeline per view; lengths may differ (multi-crop).
+class AudioViews(ViewList):
+    """Views of clips.
 
     Raises:
-        ValueError: there is no view, or the views do not all read, or do not all give, the same
+        ValueError: There is no view, or the views do not all read, or do not all give, the same
             of log-mel spectrograms and waves.
     """
 
     def __init__(self, views: Sequence[AudioPipeline]) -> None:
-        super().__init__()
-        if len(views) == 0:
-            raise ValueError("a recipe needs at least one view")
-        self.column: Column = _same("read", [view.column for view in views])
-        self.gives: Column = _same("give", [view.gives for view in views])
-        self.views = nn.ModuleList(views)
-
-    @property
-    def num_views(self) -> int:
-        """Views that the recipe makes of each sample."""
-        return len(self.views)
+        super().__init__(views)
+        self.column = _same("read", [view.column for view in views])
+        self.gives = _same("give", [view.gives for view in views])
 
     def forward(
         self,
         values: Shaped[Tensor, "batch ..."],
         generator: torch.Generator | None = None,
-        valid: Bool[Tensor, "batch place"] | None = None,
+        valid: Bool[Tensor, "batch position"] | None = None,
     ) -> tuple[View, ...]:
         """Make every view of a batch, in order; without `valid` all of every clip counts."""
         return tuple(view(values, generator, valid) for view in self.views)
@@ -128,15 +110,7 @@ def _same(verb: str, columns: Sequence[Column]) -> Column:
 class LogMelOp(AudioOp):
     """Log-mel spectrograms of waves, as a store makes them (`trivium.data.spectrogram.LogMel`).
 
-    A clip of n samples has n // hop frames, one at least.
-
-    Args:
-        rate: Samples per second.
-        window: Samples of a frame.
-        hop: Samples between frames.
-        bands: Mel bands.
-        low: Hz at which the lowest band begins.
-        high: Hz at which the highest band ends.
+    A clip of n samples has n // hop frames, one at least. Arguments as of `SoundSettings`.
 
     Raises:
         ValueError: the settings are impossible.

@@ -1,7 +1,6 @@
 """Transforms of time and frequency: spans, resized crops, shifts, SpecAugment."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -9,28 +8,29 @@ from torch import Tensor
 from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE
-from trivium.transforms.audio.base import AudioOp, clip_means, lengths, places, silenced, within
+from trivium.transforms.audio.base import (
+    MelOp,
+    WaveOp,
+    clip_means,
+    lengths,
+    positions,
+    silenced,
+    within,
+)
 from trivium.transforms.base import check_interval, check_probability, draw_seed, uniform
-from trivium.types import Column, View
+from trivium.types import View
 
 
-class TimeCrop(AudioOp):
+class TimeCrop(MelOp):
     """Keep one random span of consecutive frames, moved to the front (COLA, 2010.10915, section 2).
 
-    Two crops of one clip are a positive pair there; COLA's are of one length, 0.96 s. Here the
-    length is a uniform share in `scale` of the clip's own frames, rounded, one at least; the
-    place is uniform. Batches become round(high * frames) frames long. `valid` is None only if it
-    was before and all lengths are the same (`low` equals `high`).
-
-    Args:
-        scale: Smallest and largest share, in (0, 1].
+    Its length is a uniform share in `scale` of the clip's own frames, rounded, one at least; its
+    start is uniform. Batches become round(high * frames) frames long. `valid` is None only if it
+    was before and `low` equals `high`.
 
     Raises:
-        ValueError: `scale` is no such range.
+        ValueError: `scale` is no range in (0, 1].
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(self, scale: Sequence[float]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TimeCrop(AudioOp):
         share = low + draws[0] * (high - low)
         size = (share * length).round().clamp(min=1, max=longest).long().minimum(length)
         start = (draws[1] * (length - size + 1)).floor().long()
-        taken = places(view)[:longest]
+        taken = positions(view)[:longest]
         index = (start[:, None] + taken).clamp(max=frames - 1)
         values = view.values.gather(2, index[:, None, :, None].expand(-1, 1, -1, bands))
         if view.valid is None and low == high:
@@ -58,17 +58,14 @@ SHARPNESS = -0.75
 """The parameter a of the cubic kernel."""
 
 
-class ResizeCrop(AudioOp):
+class ResizeCrop(MelOp):
     """BYOL-A's random resize crop: shifts and stretches in time and pitch (2103.06695, part III).
 
     A box of floor(share * size) frames and bands is cut out of a virtual area that is
-    floor(`virtual_time` * frames) long, as high as the clip, and has the clip in its middle; then
-    it is resized (bicubic) to the clip's own size. Shares are uniform, places uniform whole
-    numbers, a box is never larger than the area. All this counts in the clip's own frames.
-
-    Departures: around the clip lies its own mean (theirs is zero, the mean of their standardised
-    data), and where the box cuts through the clip, the interpolation at its border sees the true
-    neighbours. Nothing becomes quieter than silence. Reference: github.com/nttcslab/byol-a.
+    floor(`virtual_time` * frames) long, as high as the clip, with the clip in its middle; then it
+    is resized (bicubic) to the clip's own size. Departures from github.com/nttcslab/byol-a: around
+    the clip lies its own mean (theirs is zero), and the interpolation at the border of the box sees
+    the true neighbours. Nothing becomes quieter than silence.
 
     Args:
         time: Smallest and largest share of the frames, above 0.
@@ -76,11 +73,8 @@ class ResizeCrop(AudioOp):
         virtual_time: Length of the virtual area over that of the clip, 1 at least.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of its range.
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(
         self,
@@ -110,7 +104,7 @@ class ResizeCrop(AudioOp):
         height = (frequency.clamp(max=1.0) * bands).floor().clamp(min=1)
         left = (draws[2] * (area - width + 1)).floor() - ((area - length) / 2).floor()
         lowest = (draws[3] * (bands - height + 1)).floor()
-        rows = _positions(places(view), left, width, length)
+        rows = _positions(positions(view), left, width, length)
         columns = _positions(
             torch.arange(bands, device=rows.device), lowest, height, torch.full_like(height, bands)
         )
@@ -138,9 +132,8 @@ def _weights(
 ) -> Float[Tensor, "batch step source"]:
     """How much of each of `size` sources lies at each position: the cubic convolution of Keys.
 
-    With a = -0.75 as in torch's `interpolate` and `grid_sample` (Keys 1981, doi
-    10.1109/TASSP.1981.1163711, Eq. 4); sources beyond either end are zeros. Two matrix products
-    with these are the whole resize, several times faster on CPUs than a sampled grid.
+    As torch's `interpolate` (Keys 1981, doi 10.1109/TASSP.1981.1163711, Eq. 4); sources beyond
+    either end are zeros. Two matrix products with these are the whole resize.
     """
     distance = (positions.unsqueeze(-1) - torch.arange(size, device=positions.device)).abs()
     near = ((SHARPNESS + 2) * distance - (SHARPNESS + 3)) * distance * distance + 1
@@ -148,22 +141,16 @@ def _weights(
     return torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
 
 
-class Shift(AudioOp):
-    """Move a clip in time and in pitch; silence moves in, and what moves out is lost.
-
-    Both by uniform whole numbers, independently: of frames up to a share of the clip's own
-    length (rounded) and of bands, either way. The length of the clip stays.
+class Shift(MelOp):
+    """Move a clip in time and in pitch by uniform whole numbers; silence moves in.
 
     Args:
-        time: Largest shift as a share of the clip, in [0, 1).
+        time: Largest shift as a share of the clip's own length, in [0, 1).
         frequency: Largest shift in bands.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of its range.
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(self, time: float, frequency: int = 0) -> None:
         super().__init__()
@@ -179,28 +166,24 @@ class Shift(AudioOp):
         draws = uniform((2, len(values)), 0.0, 1.0, generator).to(values.device)
         bands = torch.arange(values.shape[3], device=values.device)
         later, higher = _whole(draws[0], self.time * length), _whole(draws[1], self.frequency)
-        frame, band = places(view) - later[:, None], bands - higher[:, None]
-        seen = within(frame, length) & within(places(view), length)
-        heard = within(band, torch.full_like(length, len(bands)))
+        frame, band = positions(view) - later[:, None], bands - higher[:, None]
+        seen = within(frame, length) & within(positions(view), length)
+        inside = within(band, torch.full_like(length, len(bands)))
         clip = torch.arange(len(values), device=values.device)[:, None, None]
         rows, columns = frame.clamp(0, values.shape[2] - 1), band.clamp(0, len(bands) - 1)
         moved = values[clip, 0, rows[:, :, None], columns[:, None, :]]
-        kept = seen[:, :, None] & heard[:, None, :]
+        kept = seen[:, :, None] & inside[:, None, :]
         return View(moved.masked_fill(~kept, SILENCE).unsqueeze(1), view.valid)
 
 
-class WaveShift(AudioOp):
+class WaveShift(WaveOp):
     """Move a wave in time by a uniform whole number of samples; zeros move in.
 
-    Args:
-        time: Largest shift either way as a share of the clip's own length, in [0, 1).
+    `time` is the largest shift as a share of the clip's own length.
 
     Raises:
-        ValueError: `time` is no such share.
+        ValueError: `time` is outside [0, 1).
     """
-
-    takes: ClassVar[Column] = "wave"
-    gives: ClassVar[Column] = "wave"
 
     def __init__(self, time: float) -> None:
         super().__init__()
@@ -211,9 +194,9 @@ class WaveShift(AudioOp):
         """Shift waves."""
         values, length = view.values, lengths(view)
         draw = uniform((len(values),), 0.0, 1.0, generator).to(values.device)
-        sample = places(view) - _whole(draw, self.time * length)[:, None]
+        sample = positions(view) - _whole(draw, self.time * length)[:, None]
         moved = values.gather(1, sample.clamp(0, values.shape[1] - 1))
-        kept = within(sample, length) & within(places(view), length)
+        kept = within(sample, length) & within(positions(view), length)
         return View(moved.masked_fill(~kept, 0.0), view.valid)
 
 
@@ -233,14 +216,12 @@ RULER = 1000
 """Parts into which a clip is divided, in time and in frequency, to say where its masks lie."""
 
 
-class SpecAugment(AudioOp):
-    """Hide random spans of frames and of bands (SpecAugment, 1904.08779, section 2; no warping).
+class SpecAugment(MelOp):
+    """Mask random spans of frames and of bands (SpecAugment, 1904.08779, section 2; no warping).
 
-    Widths are uniform from 0 to the largest, places uniform: torchaudio's `mask_along_axis_iid`,
-    drawn for each clip. Its masks are drawn on a ruler of 1000 parts that spans each clip, so that
-    widths are shares of the clip's own length (and of the bands), not numbers of frames; a frame
-    or band is hidden if its middle is. What is hidden becomes the clip's mean, as in the paper,
-    whose inputs have a mean of zero.
+    Widths are uniform from 0 to the largest, places uniform: torchaudio's `mask_along_axis_iid` for
+    each clip, drawn on a ruler of 1000 parts that spans it, so that widths are shares of the clip's
+    own length (and of the bands). What is masked becomes the clip's mean.
 
     Args:
         num_time: Masks in time.
@@ -249,11 +230,8 @@ class SpecAugment(AudioOp):
         frequency_width: Largest width of each as a share of the bands, in [0, 1].
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of its range.
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(
         self, *, num_time: int, time_width: float, num_frequency: int, frequency_width: float
@@ -279,7 +257,7 @@ class SpecAugment(AudioOp):
             torch.default_generator.manual_seed(seed)
             time = _masked_rulers(batch, self.num_time, self.time_width).to(device)
             frequency = _masked_rulers(batch, self.num_frequency, self.frequency_width).to(device)
-        frames = time.gather(1, _marks(places(view), length)) & within(places(view), length)
+        frames = time.gather(1, _marks(positions(view), length)) & within(positions(view), length)
         every_band = torch.full_like(length, bands)
         columns = frequency.gather(1, _marks(torch.arange(bands, device=device), every_band))
         hidden = frames[:, None, :, None] | columns[:, None, None, :]
@@ -299,8 +277,8 @@ def _masked_rulers(batch: int, num_masks: int, width: float) -> Bool[Tensor, "ba
 
 
 def _marks(
-    places: Int64[Tensor, " place"], lengths: Int64[Tensor, " batch"]
-) -> Int64[Tensor, "batch place"]:
-    """The part of the ruler in which the middle of each place lies; the last behind the end."""
-    marks = (2 * places + 1) * RULER // (2 * lengths.clamp(min=1).unsqueeze(1))
+    index: Int64[Tensor, " position"], lengths: Int64[Tensor, " batch"]
+) -> Int64[Tensor, "batch position"]:
+    """The part of the ruler in which the middle of each position lies; the last behind the end."""
+    marks = (2 * index + 1) * RULER // (2 * lengths.clamp(min=1).unsqueeze(1))
     return marks.clamp(max=RULER - 1)

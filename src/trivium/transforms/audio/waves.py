@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,25 +9,19 @@ from torch import Tensor
 from typing_extensions import override
 
 from trivium.data.spectrogram import SILENCE
-from trivium.transforms.audio.base import AudioOp, lengths, silenced
+from trivium.transforms.audio.base import MelOp, WaveOp, lengths, silenced
 from trivium.transforms.base import check_interval, check_probability, draw_seed, uniform
-from trivium.types import Column, View
+from trivium.types import View
 
 
-class Gain(AudioOp):
-    """Add a uniform gain to log-mel spectrograms: dB * ln(10) / 10 to each value.
+class Gain(MelOp):
+    """Add a uniform gain in `decibels` to log-mel spectrograms: dB * ln(10) / 10 to each value.
 
-    Silence stays silence, as zeros of a wave do, and nothing becomes quieter.
-
-    Args:
-        decibels: Smallest and largest gain.
+    Silence stays silence, and nothing becomes quieter.
 
     Raises:
         ValueError: `decibels` is no range.
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(self, decibels: Sequence[float] = (-6.0, 6.0)) -> None:
         super().__init__()
@@ -42,18 +35,12 @@ class Gain(AudioOp):
         return View(louder.masked_fill(view.values <= SILENCE, SILENCE), view.valid)
 
 
-class WaveGain(AudioOp):
-    """Multiply waves by a uniform gain in decibels, 10^(dB / 20), and clip them to [-1, 1].
-
-    Args:
-        decibels: Smallest and largest gain.
+class WaveGain(WaveOp):
+    """Multiply waves by a uniform gain in `decibels`, 10^(dB / 20), and clip them to [-1, 1].
 
     Raises:
         ValueError: `decibels` is no range.
     """
-
-    takes: ClassVar[Column] = "wave"
-    gives: ClassVar[Column] = "wave"
 
     def __init__(self, decibels: Sequence[float] = (-6.0, 6.0)) -> None:
         super().__init__()
@@ -80,21 +67,15 @@ AT_ONCE = 4096
 """Samples that are drawn together: what is drawn of a clip does not depend on its padding."""
 
 
-class Noise(AudioOp):
-    """Add white Gaussian noise at a uniform signal-to-noise ratio in decibels (`add_noise`).
+class Noise(WaveOp):
+    """Add white Gaussian noise at a uniform signal-to-noise ratio `snr` in decibels (`add_noise`).
 
     The ratio is that of the energies over the clip's own samples; digital silence gets no noise.
     The sum is clipped to [-1, 1].
 
-    Args:
-        snr: Smallest and largest ratio in decibels.
-
     Raises:
         ValueError: `snr` is no range.
     """
-
-    takes: ClassVar[Column] = "wave"
-    gives: ClassVar[Column] = "wave"
 
     def __init__(self, snr: Sequence[float]) -> None:
         super().__init__()
@@ -126,25 +107,17 @@ def white_noise(
     return torch.cat(parts, dim=1)[:, :samples]
 
 
-class LogMixup(AudioOp):
+class LogMixup(MelOp):
     r"""BYOL-A's log-mixup-exp: another clip in the background (2103.06695, part III).
 
-    $\tilde x = \log((1 - \lambda) \exp(x) + \lambda \exp(x_k))$ with $\lambda$ uniform in
-    [0, `alpha`): powers add. The clip keeps its own length; the other's end is silence.
-
-    Departures: $x_k$ is a uniform other clip of the same batch, never itself (theirs comes from a
-    memory of 2048 past inputs), and the powers are those of the mel bands (theirs are of
-    standardised log-mel). A batch of one clip stays as it is.
-
-    Args:
-        alpha: Largest share of the other clip, in [0, 1].
+    $\tilde x = \log((1 - \lambda) \exp(x) + \lambda \exp(x_k))$ with $\lambda$ uniform in [0,
+    `alpha`). The clip keeps its own length; the other's end is silence. Departures: $x_k$ is a
+    uniform other clip of the same batch (theirs comes from a memory), and the powers are those of
+    the mel bands (theirs are of standardised log-mel). A batch of one clip stays as it is.
 
     Raises:
-        ValueError: `alpha` is no such share.
+        ValueError: `alpha` is outside [0, 1].
     """
-
-    takes: ClassVar[Column] = "mel"
-    gives: ClassVar[Column] = "mel"
 
     def __init__(self, alpha: float = 0.4) -> None:
         super().__init__()

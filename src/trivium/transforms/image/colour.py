@@ -9,7 +9,15 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from typing_extensions import override
 
-from trivium.transforms.base import RandomOp, Shape, check_interval, chosen, to_device, uniform
+from trivium.transforms.base import (
+    Choice,
+    RandomOp,
+    Shape,
+    check_interval,
+    chosen,
+    to_device,
+    uniform,
+)
 
 LUMINANCE = (0.2989, 0.587, 0.114)
 """Shares of red, green and blue (ITU-R 601-2, with torchvision's rounding)."""
@@ -18,43 +26,29 @@ LUMINANCE = (0.2989, 0.587, 0.114)
 def luminance(
     images: Float[Tensor, "batch 3 *space"],
 ) -> Float[Tensor, "batch 1 *space"]:
-    """Brightness as the eye weighs it, of images or of channel means alike."""
+    """Luminance of images or of channel means."""
     red, green, blue = (images[:, channel : channel + 1] for channel in range(3))
     red_share, green_share, blue_share = LUMINANCE
     return red.mul(red_share).add_(green, alpha=green_share).add_(blue, alpha=blue_share)
 
 
-class GreyParameters(NamedTuple):
-    """Which samples lose their colour."""
-
-    chosen: Bool[Tensor, " batch"]
-
-
-class RandomGreyscale(RandomOp[GreyParameters]):
-    """Replace all three channels by the luminance; single-channel images stay as they are.
-
-    Args:
-        p: Probability, per sample.
-    """
+class RandomGreyscale(RandomOp[Choice]):
+    """Replace all three channels by the luminance; single-channel images stay as they are."""
 
     def __init__(self, *, p: float = 0.2) -> None:
         super().__init__(p)
 
-    def sample(self, shape: Shape, generator: torch.Generator | None = None) -> GreyParameters:
-        """Choose the samples."""
-        return GreyParameters(chosen(shape[0], self.p, generator))
-
     def transform_(
         self,
         images: Float[Tensor, "batch channel height width"],
-        parameters: GreyParameters,
+        parameters: Choice,
     ) -> Float[Tensor, "batch channel height width"]:
         """Grey the chosen images in place."""
         return images if images.shape[1] == 1 else super().transform_(images, parameters)
 
     @override
     def change_(
-        self, images: Float[Tensor, "batch 3 height width"], parameters: GreyParameters
+        self, images: Float[Tensor, "batch 3 height width"], parameters: Choice
     ) -> Float[Tensor, "batch 3 height width"]:
         """Grey every image."""
         return images.copy_(luminance(images))
@@ -65,11 +59,10 @@ def shift_hue_(
 ) -> Float[Tensor, "batch 3 height width"]:
     """Rotate the hue of each image in place by its own share of a full turn, in [-0.5, 0.5].
 
-    Exactly the rotation in HSV (torchvision's `adjust_hue`), but comparisons and selections
-    per pixel are dear, so the six sectors of the hue are never told apart. With channels
-    r, g, b scaled to a largest value of 1 and a smallest of 0, the hue lies g + b - r + 1
-    sixths of a turn away from red, on the side that g - b says. Back again, each channel is
-    the clamped distance of the hue from that channel's own place on the circle.
+    The rotation in HSV (torchvision's `adjust_hue`) without comparisons per pixel. With channels r,
+    g, b scaled to a largest value of 1 and a smallest of 0, the hue lies g + b - r + 1 sixths of a
+    turn away from red, on the side that g - b says; back again, each channel is the clamped
+    distance of the hue from that channel's own position on the circle.
     """
     red, green, blue = images.unbind(1)
     low = torch.minimum(red, green)
@@ -108,11 +101,10 @@ class JitterParameters(NamedTuple):
 class ColourJitter(RandomOp[JitterParameters]):
     """Change brightness, contrast, saturation and hue by factors drawn for each sample.
 
-    Factors, clamps and colour formulas are torchvision's. The order of the four changes is
-    drawn anew for every `num_together` consecutive samples: 1 is torchvision's order per
-    sample; the default shares one order within a group, which keeps whole groups in one
-    sequence of tensor operations. On a single channel saturation and hue do nothing, as in
-    torchvision.
+    Factors, clamps and colour formulas are torchvision's. The order of the four changes is drawn
+    anew for every `num_together` consecutive samples (1 is torchvision's order per sample; more
+    keep whole groups in one sequence of operations). On a single channel saturation and hue do
+    nothing.
 
     Args:
         brightness: Half-width b of the factors [max(0, 1 - b), 1 + b], or the two bounds.
@@ -123,7 +115,7 @@ class ColourJitter(RandomOp[JitterParameters]):
         num_together: Consecutive samples that share an order.
 
     Raises:
-        ValueError: an argument is out of its range, or images have neither 1 nor 3 channels.
+        ValueError: An argument is out of its range, or images have neither 1 nor 3 channels.
     """
 
     def __init__(
@@ -221,36 +213,24 @@ def _factors(name: str, value: float | Sequence[float]) -> tuple[float, float]:
     return max(0.0, 1.0 - value), 1.0 + value
 
 
-class SolariseParameters(NamedTuple):
-    """Which samples are solarised."""
-
-    chosen: Bool[Tensor, " batch"]
-
-
-class RandomSolarise(RandomOp[SolariseParameters]):
+class RandomSolarise(RandomOp[Choice]):
     """Invert all values at or above a threshold, as torchvision's `solarize`.
 
-    Args:
-        threshold: In [0, 1]; 0.5 is BYOL's (2006.07733, appendix B), half of the range.
-        p: Probability, per sample.
+    0.5 is BYOL's (2006.07733, appendix B).
 
     Raises:
-        ValueError: the threshold is outside [0, 1].
+        ValueError: The threshold is outside [0, 1].
     """
 
     def __init__(self, *, threshold: float = 0.5, p: float = 0.2) -> None:
         super().__init__(p)
         self.threshold, _ = check_interval("threshold", (threshold, 1.0), 0.0, 1.0)
 
-    def sample(self, shape: Shape, generator: torch.Generator | None = None) -> SolariseParameters:
-        """Choose the samples."""
-        return SolariseParameters(chosen(shape[0], self.p, generator))
-
     @override
     def change_(
         self,
         images: Float[Tensor, "batch channel height width"],
-        parameters: SolariseParameters,
+        parameters: Choice,
     ) -> Float[Tensor, "batch channel height width"]:
         """Solarise every image."""
         return torch.where(images >= self.threshold, 1.0 - images, images)

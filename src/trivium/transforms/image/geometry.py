@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from trivium.transforms.base import (
+    Choice,
     Op,
     RandomOp,
     Shape,
@@ -46,11 +47,7 @@ def resample(
 def tap_weights(
     positions: Float[Tensor, "batch out"], size: int
 ) -> Float[Tensor, "batch out size"]:
-    """Linear interpolation at pixel positions, as weights over an axis of `size` pixels.
-
-    Position 0 is the centre of the first pixel. Beyond the edges weights fall to zero: what
-    lies outside is black.
-    """
+    """Linear interpolation at pixel positions, as weights over `size` pixels; outside is black."""
     pixels = torch.arange(size, dtype=positions.dtype, device=positions.device)
     return positions[:, :, None].sub(pixels).abs_().neg_().add_(1.0).clamp_(min=0.0)
 
@@ -64,9 +61,8 @@ def crop_weights(
 ) -> Float[Tensor, "batch out size"]:
     """Weights that cut `length` pixels from `start` and scale them to `out_size`.
 
-    Bilinear with antialiasing and half-pixel centres, as `torchvision` with `antialias=True`:
-    where the cut shrinks, the triangle is as wide as the shrinking; where it grows, this is
-    plain linear interpolation. Pixels outside of the cut never contribute.
+    Bilinear with antialiasing and half-pixel centres, as `torchvision` with `antialias=True`.
+    Pixels outside of the cut never contribute.
     """
     first = start[:, None].float()
     last = first + (length[:, None] - 1)
@@ -99,22 +95,21 @@ class CropParameters(NamedTuple):
 class RandomResizedCrop(Op[CropParameters]):
     """Cut a random box, scale it to one size, and mirror it: one resampling for all three.
 
-    Boxes are distributed as in torchvision's RandomResizedCrop: area uniform in `scale`,
-    aspect ratio log-uniform in `ratio`, ten attempts, then a central box. Interpolation is
-    bilinear with antialiasing (torchvision's `antialias=True`).
+    Boxes are distributed as in torchvision's RandomResizedCrop: area uniform in `scale`, aspect
+    ratio log-uniform in `ratio`, ten attempts, then a central box. Interpolation is bilinear with
+    antialiasing.
 
     Args:
         size: Height and width of the result in pixels; None keeps the size of the input.
-        downscale: The result's sides are the input's divided by this and rounded down (at least
-            one pixel); for views that are smaller than the picture, whatever its size.
+        downscale: The result's sides are the input's divided by this and rounded down.
         scale: Smallest and largest share of the area that a box covers, in (0, 1].
         ratio: Smallest and largest width / height of a box.
         flip: Probability of mirroring, per sample.
         p: Probability of cropping, per sample; the others keep the whole picture.
 
     Raises:
-        ValueError: a bound or probability is out of its range, or both `size` and `downscale`
-            are given.
+        ValueError: A bound or probability is out of its range, or both `size` and `downscale` are
+            given.
     """
 
     def __init__(
@@ -208,31 +203,17 @@ def _offset(
     return random.where(found, (slack / 2).floor_()).long()
 
 
-class FlipParameters(NamedTuple):
-    """Which samples are mirrored."""
-
-    chosen: Bool[Tensor, " batch"]
-
-
-class RandomHorizontalFlip(RandomOp[FlipParameters]):
-    """Mirror left and right; RandomResizedCrop and RandomShift do it at no extra cost.
-
-    Args:
-        p: Probability, per sample.
-    """
+class RandomHorizontalFlip(RandomOp[Choice]):
+    """Mirror left and right; RandomResizedCrop and RandomShift do it at no extra cost."""
 
     def __init__(self, *, p: float = 0.5) -> None:
         super().__init__(p)
-
-    def sample(self, shape: Shape, generator: torch.Generator | None = None) -> FlipParameters:
-        """Choose the samples."""
-        return FlipParameters(chosen(shape[0], self.p, generator))
 
     @override
     def change_(
         self,
         images: Float[Tensor, "batch channel height width"],
-        parameters: FlipParameters,
+        parameters: Choice,
     ) -> Float[Tensor, "batch channel height width"]:
         """Mirror every image."""
         return images.flip(3)
@@ -249,11 +230,8 @@ class ShiftParameters(NamedTuple):
 class RandomShift(Op[ShiftParameters]):
     """Translate by whole pixels, black moving in, and mirror: pad-and-crop in one resampling.
 
-    The usual augmentation of supervised training on small images: 4 pixels at 32.
-
-    Args:
-        fraction: Largest shift as a share of the side, in [0, 1); 0.125 is 4 pixels at 32.
-        flip: Probability of mirroring, per sample.
+    `fraction` is the largest shift as a share of the side (0.125 is 4 pixels at 32), `flip` the
+    probability of mirroring.
 
     Raises:
         ValueError: `fraction` or `flip` is out of its range.

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from trivium.transforms.base import Op, Shape, rows
+from trivium.transforms.base import Op, Shape, ViewList, rows
 from trivium.transforms.image.pixels import ToFloat
-from trivium.types import Column, View
+from trivium.types import View
 
 _CHUNK_BYTES = 768 * 1024
 """Float32 pixels that pass through all operations together on a CPU.
@@ -23,13 +23,13 @@ second-level cache, and all operations after the first find their input there.
 class Pipeline(nn.Module):
     """Operations one after another, with random parameters per sample: one view of a batch.
 
-    All parameters are drawn first, for the whole batch; so the view does not depend on the
-    chunks in which the batch is processed.
+    All parameters are drawn first, so that the view does not depend on the chunks in which the
+    batch is processed.
 
     Args:
         ops: Operations in order; the first turns uint8 pixels into floats (`ToFloat`).
-        chunk: Samples that are processed together; None fits a CPU's cache, and takes the
-            whole batch on an accelerator.
+        chunk: Samples that are processed together; None fits a CPU's cache, and takes the whole
+            batch on an accelerator.
 
     Raises:
         ValueError: `chunk` is not positive.
@@ -48,14 +48,10 @@ class Pipeline(nn.Module):
         images: Shaped[Tensor, "batch channel height width"],
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "batch channel out_height out_width"]:
-        """Make one view of a batch.
-
-        Args:
-            images: uint8 pixels, or floats in [0, 1]; left as they are.
-            generator: Source of all randomness; its device is where parameters are drawn.
+        """Make one view of uint8 pixels or floats in [0, 1], which stay as they are.
 
         Raises:
-            ValueError: the images are not a batch of pictures, or bytes meet no `ToFloat`.
+            ValueError: The images are not a batch, or bytes meet no `ToFloat`.
         """
         if images.ndim != 4:
             raise ValueError(
@@ -90,41 +86,13 @@ class Pipeline(nn.Module):
             yield slice(start, start + size)
 
 
-class ImageViews(nn.Module):
-    """The views that one objective receives of each batch.
-
-    Args:
-        views: One pipeline per view; sizes may differ (multi-crop).
-
-    Raises:
-        ValueError: there is no view.
-    """
-
-    column: ClassVar[Column | None] = None
-    """Which column of a store the views are made from: of audio only."""
-    gives: ClassVar[Column | None] = None
-    """Which of the two the views are: of audio only."""
-
-    def __init__(self, views: Sequence[Pipeline]) -> None:
-        super().__init__()
-        if len(views) == 0:
-            raise ValueError("a recipe needs at least one view")
-        self.views = nn.ModuleList(views)
-
-    @property
-    def num_views(self) -> int:
-        """Views that the recipe makes of each sample."""
-        return len(self.views)
+class ImageViews(ViewList):
+    """Views of images; values are float32 in [0, 1]."""
 
     def forward(
         self,
         images: Shaped[Tensor, "batch channel height width"],
         generator: torch.Generator | None = None,
     ) -> tuple[View, ...]:
-        """Make every view of a batch, in order; values are float32 in [0, 1].
-
-        Args:
-            images: uint8 pixels, or floats in [0, 1].
-            generator: Source of all randomness.
-        """
+        """Make every view of uint8 pixels or floats in [0, 1], in order."""
         return tuple(View(pipeline(images, generator)) for pipeline in self.views)
