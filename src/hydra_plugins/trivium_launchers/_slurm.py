@@ -19,8 +19,8 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from hydra_plugins.trivium_launchers._job import ended, result_of
-from trivium.stages.multirun import failed_job
+from hydra_plugins.trivium_launchers._job import result_of
+from trivium.stages.multirun import ended, failed_job
 from trivium.stages.stopping import on_stop
 
 log = logging.getLogger("trivium.launcher")
