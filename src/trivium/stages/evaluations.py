@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 from hydra.utils import instantiate
@@ -59,13 +59,14 @@ class Probing:
 
     def unimodal(self) -> Iterator[Measured]:
         """Each task; of a part, if the whole has texts, how well a linear map finds them."""
-        main, modality = self.store.task(self.values["task"]), self.store.meta.modality
+        main = self.store.task(self.values["task"])
+        modality = cast(Modality, self.store.meta.modality)
         more = [self.store.task(one) for one in self.values["more_tasks"]]
         tasks = [*dict.fromkeys([main, *more])]
         features, facts = self.subject.features(self.store)
         retrieval = []
         if self.store is not self.whole:
-            retrieval = [*self.linear_retrieval(self.store.meta.modality, features, facts)]
+            retrieval = [*self.linear_retrieval(modality, features, facts)]
         for task in tasks:
             found = self.evaluate(features, self.store, {**facts, "task": task})
             if task == main:
@@ -190,7 +191,7 @@ class Probing:
             joint, store, subject.facts, checkpoint=subject.checkpoint, candidates=most
         ):
             task = str(found.facts["task"])
-            first, _, second = task.partition(" to ")
+            first, second = cast("list[Modality]", task.split(" to "))
             shown = examples(joint, store, search(store, first, second, most=most))
             yield self.named(task, replace(found, examples=tuple(shown)))
 

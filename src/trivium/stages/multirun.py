@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
 from trivium.grid import Grid, Job
 from trivium.identity import encoder_sums
+from trivium.io import write_text
 from trivium.stages.tracked import origin
 
 failures: list[str] = []
@@ -119,8 +120,5 @@ def contents(grid: Grid, stage: str) -> dict[str, dict[str, str | None]]:
 
 
 def write_index(path: Path, content: dict[str, Any]) -> None:
-    """Write an index in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    beside.replace(path)
+    """Write an index."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trivium.config import Config
 from trivium.identity import ENVIRONMENT, PACKAGE, source_file, targets
+from trivium.io import write_text
 from trivium.tracking.client import project_root
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ def mark_measured(folder: Path, identity: str) -> None:
     """Say that a probe or fine-tuning came to its end, and by which code and machine."""
     from trivium.tracking.environment import environment
 
-    beside = folder / f".{ENVIRONMENT}"
     text = json.dumps({"identity": identity, **environment()}, indent=1, sort_keys=True)
-    beside.write_text(text + "\n")
-    beside.replace(folder / ENVIRONMENT)
+    write_text(folder / ENVIRONMENT, text + "\n")
 
 
 def origin(folder: Path, values: Config) -> str:

@@ -8,6 +8,7 @@ Entries: `{"start": {...}}` creates the run; `{"metrics": {key: value}, "step", 
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def deliver(journal: Journal) -> None:
         _send_points(client, journal, points)
         points.clear()
         if "metrics" not in entry:
-            _attempt(journal, "an entry", lambda entry=entry: _send(client, journal, entry))
+            _attempt(journal, "an entry", partial(_send, client, journal, entry))
         journal.update(delivered=end)
     _send_points(client, journal, points)
     if end > journal.delivered:
@@ -73,11 +74,8 @@ def _send_points(
     run_id = _run_id(journal) if points else ""
     for first in range(0, len(points), METRICS_PER_BATCH):
         metrics = [Metric(*point) for point in points[first : first + METRICS_PER_BATCH]]
-        _attempt(
-            journal,
-            f"{len(metrics)} points",
-            lambda metrics=metrics: client.log_batch(run_id, metrics=metrics),
-        )
+        send = partial(client.log_batch, run_id, metrics=metrics)
+        _attempt(journal, f"{len(metrics)} points", send)
 
 
 def _run_id(journal: Journal) -> str:
