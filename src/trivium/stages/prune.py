@@ -1,7 +1,6 @@
 """Runs, measurements, features and tracked artifacts that no named grid refers to."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from trivium.compose import grid_names, grid_values
@@ -21,7 +20,8 @@ def main(values: Config) -> None:
     folders, identities = kept()
     from trivium.tracking.query import remove_runs, stale_runs
 
-    found = [path for path in candidates() if path.as_posix() not in folders]
+    candidates = (path for one in FOLDERS for path in sorted(Path(one).glob("*/")))
+    found = [path for path in candidates if path.as_posix() not in folders]
     found += stale_features(folders)
     runs = stale_runs(identities)
     for path in found:
@@ -51,12 +51,6 @@ def kept() -> tuple[set[str], set[str]]:
         folders |= {job.folder.as_posix() for job in jobs if job.folder is not None}
         grid.compositions.save()
     return folders, identities
-
-
-def candidates() -> Iterator[Path]:
-    """Every folder of a run or of a measurement."""
-    for folder in FOLDERS:
-        yield from sorted(path for path in Path(folder).glob("*") if path.is_dir())
 
 
 def stale_features(folders: set[str]) -> list[Path]:
