@@ -9,7 +9,7 @@ from trivium.config import Config, finetuning_values, without_numerics
 from trivium.identity import RAW, finished_folder, measurement_place, store_folder
 from trivium.stages.prepare import open_store
 from trivium.stages.pretrain import optimiser, try_optimiser, views_of
-from trivium.stages.tracked import home, keep, mark_measured, tell_reuse
+from trivium.stages.tracked import keep, mark_measured, pretrained_on, tell_reuse
 
 if TYPE_CHECKING:
     from trivium.training.finetune import FineTuning
@@ -44,7 +44,7 @@ def main(values: Config) -> None:
     known = {key: facts[key] for key in FACTS} | {"task": task}
     evaluation = finetune(how, encoder, store, protocol, known, checkpoint=digest, task=task)
     # In the tracker its files lie below those of the probes of that task, not over them.
-    keep(evaluation, store, folder, home(source, store, task), below=["finetune"])
+    keep(evaluation, store, folder, pretrained_on(source, store, task), below=["finetune"])
     mark_measured(folder, identity)
     return None
 

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from trivium.config import Config, probe_values, without_numerics
 from trivium.identity import RAW, finished_folder, measurement_place
 from trivium.stages.prepare import open_store
-from trivium.stages.tracked import home, keep, mark_measured, tell_reuse
+from trivium.stages.tracked import keep, mark_measured, pretrained_on, tell_reuse
 
 
 def main(values: Config) -> None:
@@ -37,7 +37,7 @@ def main(values: Config) -> None:
         probing = Probing(built, subject, store, whole, instantiate(built["probe"]))
         task = store.task(values["task"]) if store.meta.tasks else None
         for one in probing.evaluations():
-            own = home(source, one.store, task)
+            own = pretrained_on(source, one.store, task)
             keep(one.evaluation, one.store, folder / one.folder, own, one.name)
     mark_measured(folder, identity)
     return None

@@ -63,7 +63,7 @@ def tell_reuse(folder: Path, values: Config) -> None:
     print(f"{folder} holds this already{origin(folder, values)}; overwrite=true repeats it.")
 
 
-class Home(NamedTuple):
+class PretrainedOn(NamedTuple):
     """What an encoder learnt from, and for how many optimiser steps."""
 
     dataset: str
@@ -71,21 +71,21 @@ class Home(NamedTuple):
     num_steps: int
 
 
-def home(source: Path | None, store: "Store", task: str | None) -> Home:
+def pretrained_on(source: Path | None, store: "Store", task: str | None) -> PretrainedOn:
     """That of the encoder in a folder; of the raw input (None): what is probed."""
     from trivium.encoders.checkpoint import read_facts
 
     if source is None:
-        return Home(store.meta.name, task, 0)
+        return PretrainedOn(store.meta.name, task, 0)
     facts = read_facts(source)
-    return Home(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
+    return PretrainedOn(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
 
 
 def keep(
     evaluation: "Evaluation",
     store: "Store",
     folder: Path,
-    own: Home,
+    own: PretrainedOn,
     name: str = "",
     below: Sequence[str] = (),
 ) -> None:
@@ -110,8 +110,8 @@ def keep(
     task = str(facts["task"])
     # A direction of retrieval is no task that an encoder could have learnt.
     learnt = own.task if task in meta.tasks else task
-    at_home = (own.dataset, learnt) == (meta.name, task)
-    where = [*([] if at_home else [names.elsewhere(meta.name, task)]), *([name] if name else [])]
+    is_own = (own.dataset, learnt) == (meta.name, task)
+    where = [*([] if is_own else [names.elsewhere(meta.name, task)]), *([name] if name else [])]
     found = evaluation.summary()
     more = [*below, *([folder.name] if store.parts else [])]  # several may share a task
     with writer_of(evaluation) as writer:
