@@ -122,25 +122,28 @@ def test_a_pretrained_tower_counts_by_its_content(pretraining, tmp_path):
     ],
 )  # fmt: skip
 def test_a_probe_is_known_by_what_it_measures(key, value, same, probing):
-    before = identity.measurement_identity(probing, STORE, None)
+    before = identity.measurement_identity(probing, STORE)
     assign(probing, key, value)
-    assert (identity.measurement_identity(probing, STORE, None) == before) is same
+    assert (identity.measurement_identity(probing, STORE) == before) is same
 
 
 def test_a_probe_is_another_one_of_another_encoder(probing, tmp_path):
-    one, same = folder_of(tmp_path / "one"), folder_of(tmp_path / "same")
-    other = folder_of(tmp_path / "other", weights="e" * 64)
-    found = identity.measurement_identity(probing, STORE, one)
-    assert found == identity.measurement_identity(probing, STORE, same)
-    assert found != identity.measurement_identity(probing, STORE, other)
-    assert found != identity.measurement_identity(probing, STORE, None)
+    def of(folder):
+        return identity.measurement_identity(probing | {"checkpoint": str(folder)}, STORE)
+
+    found = of(folder_of(tmp_path / "one"))
+    assert found == of(folder_of(tmp_path / "same"))
+    assert found != of(folder_of(tmp_path / "other", weights="e" * 64))
+    assert found != of("raw")
 
 
-def test_a_measurement_lies_where_it_is_told_or_by_its_name(probing):
-    place, given = Path("outputs/probes"), {**probing, "probe_dir": "here"}
-    assert identity.measurement_folder(probing, Path("a/one"), "1") == place / "one-on-synthetic-1"
-    assert identity.measurement_folder(probing, None, "1") == place / "raw-on-synthetic-1"
-    assert identity.measurement_folder(given, None, "1") == Path("here")
+def test_a_measurement_lies_where_it_is_told_or_by_its_name(probing, tmp_path):
+    folder = folder_of(tmp_path / "one")
+    for given, start in ({"checkpoint": str(folder)}, "one"), ({}, "raw"):
+        path, own, done = identity.measurement_place(probing | given, STORE)
+        assert path == Path(f"outputs/probes/{start}-on-synthetic-{own}")
+        assert not done
+    assert identity.measurement_place(probing | {"probe_dir": "here"}, STORE)[0] == Path("here")
 
 
 @pytest.fixture

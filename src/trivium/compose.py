@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -15,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from trivium.config import Config, plain, register
+from trivium.io import write_text
 
 CACHE = Path("outputs/cache/configs.json")
 
@@ -65,13 +64,8 @@ class Compositions:
 
     def save(self) -> None:
         """Write the file in one step; of two processes at once the last one is kept."""
-        if not self.changed:
-            return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=self.file.parent, prefix=".configs.")
-        with os.fdopen(handle, "w") as stream:
-            json.dump({"conf": self.digest, "configs": self.known}, stream)
-        Path(beside).replace(self.file)
+        if self.changed:
+            write_text(self.file, json.dumps({"conf": self.digest, "configs": self.known}))
 
 
 def conf_folder() -> Path:

@@ -65,10 +65,11 @@ def prune(values: Mapping[str, Any]) -> Config:
     views = {}
     for modality, wanted in recipe_names(values).items():
         recipes = values["views"].get(modality, {})
-        if wanted not in recipes or wanted == NUMERICS:
-            known = ", ".join(name for name in recipes if name != NUMERICS) or "none"
+        known = [name for name in recipes if name != NUMERICS]
+        if wanted not in known:
             raise ValueError(
-                f"objective_views={wanted} is unknown; recipes for {modality}: {known}."
+                f"objective_views={wanted} is unknown; recipes for {modality}: "
+                f"{', '.join(known) or 'none'}."
             )
         views[modality] = {wanted: recipes[wanted], NUMERICS: recipes.get(NUMERICS)}
     kept = {key: value for key, value in values.items() if key not in FOR_TUNING}
@@ -76,11 +77,7 @@ def prune(values: Mapping[str, Any]) -> Config:
 
 
 def modality_of(values: Mapping[str, Any] | DictConfig) -> str:
-    """What a pretraining run is of: the data's modality, or the part's alone.
-
-    Raises:
-        ValueError: if the data have no such part.
-    """
+    """The modality of the data, or of the part alone; a part that is not there is refused."""
     part, modality = values.get("part"), str(values["data"]["modality"])
     if part and part not in modality.split("+"):
         raise ValueError(f"part={part} is no part of {values['data'].get('name')}: {modality}.")
@@ -149,11 +146,7 @@ def finetuning_values(values: Mapping[str, Any]) -> Config:
 
 
 def probe_values(values: Mapping[str, Any]) -> Config:
-    """What a probe computes from: of the views without labels those of the data's modalities.
-
-    Raises:
-        ValueError: if the data have no such part.
-    """
+    """What a probe computes from: of the views without labels those of the data's modalities."""
     modalities = modality_of(values).split("+")
     seen = {*modalities, *(["wave"] if "audio" in modalities else [])}
     views = {k: view for k, view in values["label_free"]["views"].items() if k in seen}

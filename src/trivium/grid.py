@@ -17,14 +17,11 @@ from typing import Any, NamedTuple
 from trivium.compose import Compositions, objectives, suitable
 from trivium.config import Config, finetuning_values, pretraining_values, probe_values
 from trivium.identity import (
+    RAW,
     fingerprint_of,
-    is_finished,
-    is_measured,
-    measurement_folder,
-    measurement_identity,
+    measurement_place,
     prepared_fingerprint,
-    run_folder,
-    run_identity,
+    run_place,
     store_folder,
 )
 
@@ -139,10 +136,8 @@ class Grid:
             self._runs[key] = Job(f"{cell.name}-{seed}", (*words, f"seed={seed}"), values)
         job = self._runs[key]
         if not job.done and (fingerprint := fingerprint_of(job.values)) is not None:
-            identity = run_identity(job.values, fingerprint)
-            folder = run_folder(job.values, identity)
-            done = is_finished(folder, identity)
-            job = self._runs[key] = job._replace(folder=folder, identity=identity, done=done)
+            job = job._replace(**run_place(job.values, fingerprint)._asdict())
+            self._runs[key] = job
         return job
 
     def probes(self, cell: Cell, seed: int, extras: Sequence[str] = ()) -> list[Job]:
@@ -216,14 +211,12 @@ class Grid:
         values = probe_values(values) if stage == "probe" else finetuning_values(values)
         if run is not None and not run.done:
             return Job(name, words, values, blocked=f"{run.name} is not pretrained")
-        source = None if run is None else run.folder
-        words = (f"checkpoint={source or 'raw'}", *words)
+        values["checkpoint"] = RAW if run is None else str(run.folder)
+        words = (f"checkpoint={values['checkpoint']}", *words)
         fingerprint = fingerprint_of(values)
         if fingerprint is None:
             return Job(name, words, values, blocked=f"{values['data']['name']} is not prepared")
-        identity = measurement_identity(values, fingerprint, source)
-        folder = measurement_folder(values, source, identity)
-        return Job(name, words, values, folder, identity, is_measured(folder, identity))
+        return Job(name, words, values, *measurement_place(values, fingerprint))
 
 
 def _checked(label: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ APPLE_FLAGS = {"hw.optional.arm.FEAT_BF16": "bf16", "hw.optional.arm.FEAT_I8MM":
 def cpu_flags() -> frozenset[str]:
     """The instruction sets of the first core, by Linux's names; empty where they are unknown."""
     for key in ("flags", "Features"):
-        if found := _cpu_info(key):
+        if found := _value(CPU_INFO, key):
             return frozenset(found.split())
     return _apple_flags() if platform.system() == "Darwin" else frozenset()
 
@@ -54,7 +54,7 @@ def cpu_has_bf16() -> bool:
 
 def cpu_model() -> str:
     """The CPU's name as its maker gives it, or "unknown"."""
-    return _cpu_info("model name") or platform.processor() or "unknown"
+    return _value(CPU_INFO, "model name") or platform.processor() or "unknown"
 
 
 def num_cores() -> int:
@@ -81,14 +81,8 @@ def gpu_model() -> str | None:
     """The name of the first NVIDIA GPU if one may be used, or None where it is unknown."""
     if not has_gpu() or not GPU_FOLDER.is_dir():
         return None
-    for folder in sorted(GPU_FOLDER.iterdir()):
-        if name := _value(folder / "information", "Model"):
-            return name
-    return None
-
-
-def _cpu_info(key: str) -> str:
-    return _value(CPU_INFO, key)
+    found = (_value(folder / "information", "Model") for folder in sorted(GPU_FOLDER.iterdir()))
+    return next(filter(None, found), None)
 
 
 def _value(file: Path, key: str) -> str:

@@ -9,9 +9,9 @@ import importlib.util
 import json
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -41,20 +41,72 @@ DESCRIPTION = "encoder.yaml"
 ENVIRONMENT = "environment.json"
 """Code and machine that a folder's content was computed by; the last file that a probe writes."""
 PACKAGE = "trivium"
+RAW = "raw"
+"""The checkpoint of the input itself."""
 
 
 def digest(values: Any) -> str:
     """Twelve hexadecimal digits of plain values, whatever the order of their keys."""
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return config_digest(values)[:12]
+
+
+class Place(NamedTuple):
+    """Where a run or a measurement lies, what it is known by, and whether it is finished."""
+
+    folder: Path
+    identity: str
+    done: bool
+
+
+def run_place(values: Mapping[str, Any], fingerprint: str) -> Place:
+    """The place of a pretraining: its folder as given, or CELL-SEED-IDENTITY.
+
+    Raises:
+        FileNotFoundError: a pretrained tower's folder holds no encoder.
+    """
+    identity = run_identity(values, fingerprint)
+    name = f"outputs/runs/{values['cell']}-{values['seed']}-{identity}"
+    folder = Path(values["run_dir"] or name)
+    return Place(folder, identity, is_finished(folder, identity))
+
+
+def measurement_place(values: Mapping[str, Any], fingerprint: str) -> Place:
+    """The place of a probe or a fine-tuning: its folder as given, or RUN-on-DATASET-IDENTITY.
+
+    `checkpoint` is the encoder's folder, or `raw`.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+    """
+    identity = measurement_identity(values, fingerprint)
+    data = values["data"]["name"] + (f".{values['part']}" if values["part"] else "")
+    name = f"{Path(values['checkpoint']).name}-on-{data}-{identity}"
+    if "probe_dir" in values:
+        folder = Path(values["probe_dir"] or f"outputs/probes/{name}")
+    else:
+        folder = Path(values["finetune_dir"] or f"outputs/finetuned/{name}")
+    return Place(folder, identity, is_measured(folder, identity))
+
+
+def finished_folder(
+    values: Mapping[str, Any], place: Callable[[Mapping[str, Any], str], Place]
+) -> Path | None:
+    """The folder of what a config asks for, by `run_place` or `measurement_place`, if finished.
+
+    None if it is to be repeated, or its encoder is kept by the tracker.
+    """
+    fingerprint = fingerprint_of(values)
+    if fingerprint is None or values["overwrite"]:
+        return None
+    try:
+        found = place(values, fingerprint)
+    except FileNotFoundError:
+        return None
+    return found.folder if found.done else None
 
 
 def run_identity(values: Mapping[str, Any], fingerprint: str) -> str:
-    """What a pretraining is known by.
-
-    Args:
-        values: Its config as `trivium.config.pretraining_values` gives it.
-        fingerprint: Of the store that it learns from.
+    """What a pretraining by `trivium.config.pretraining_values` on a store is known by.
 
     Raises:
         FileNotFoundError: a pretrained tower's folder holds no encoder.
@@ -64,57 +116,35 @@ def run_identity(values: Mapping[str, Any], fingerprint: str) -> str:
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """What of a pretraining's config computes, without its data."""
-    kept = {key: value for key, value in values.items() if key not in RUN_FREE}
-    trainer = {k: v for k, v in values["trainer"].items() if k not in TRAINER_FREE}
     towers = {
         one: [encoder_sums(Path(chosen["checkpoint"])), bool(chosen.get("frozen", False))]
         for one, chosen in values["towers"].items()
     }
-    return {**kept, "trainer": trainer, "towers": towers, "external": external_sums(values)}
+    return {**_computing(values, RUN_FREE), "towers": towers, "external": external_sums(values)}
 
 
 def measurement_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """What of a probe's or a fine-tuning's config computes, without its data and encoder."""
-    kept = {key: value for key, value in values.items() if key not in PROBE_FREE}
+    return {**_computing(values, PROBE_FREE), "external": external_sums(values)}
+
+
+def _computing(values: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
+    kept = {key: value for key, value in values.items() if key not in free}
     if "trainer" in kept:
         kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in TRAINER_FREE}
-    return {**kept, "external": external_sums(values)}
+    return kept
 
 
-def measurement_identity(values: Mapping[str, Any], fingerprint: str, source: Path | None) -> str:
-    """What a probe or a fine-tuning is known by.
-
-    Args:
-        values: Its config as `probe_values` or `finetuning_values` of `trivium.config` give it.
-        fingerprint: Of the store that it measures on.
-        source: The encoder's folder; None for the raw input.
+def measurement_identity(values: Mapping[str, Any], fingerprint: str) -> str:
+    """What a probe or a fine-tuning on a store is known by, see `trivium.config`.
 
     Raises:
         FileNotFoundError: the folder holds no encoder.
     """
-    encoder = "raw" if source is None else encoder_sums(source)
+    checkpoint = values["checkpoint"]
+    encoder = RAW if checkpoint == RAW else encoder_sums(Path(checkpoint))
     data = [values["data"]["name"], fingerprint]
     return digest({**measurement_settings(values), "data": data, "encoder": encoder})
-
-
-def run_folder(values: Mapping[str, Any], identity: str) -> Path:
-    """A run's folder: as given, or CELL-SEED-IDENTITY."""
-    return Path(values["run_dir"] or f"outputs/runs/{values['cell']}-{values['seed']}-{identity}")
-
-
-def measurement_folder(values: Mapping[str, Any], source: Path | None, identity: str) -> Path:
-    """The folder of a probe or a fine-tuning: as given, or RUN-on-DATASET-IDENTITY.
-
-    RUN is `raw` for the raw input.
-    """
-    given, root = (
-        (values["probe_dir"], "outputs/probes")
-        if "probe_dir" in values
-        else (values["finetune_dir"], "outputs/finetuned")
-    )
-    data = values["data"]["name"] + (f".{values['part']}" if values["part"] else "")
-    name = f"{'raw' if source is None else source.name}-on-{data}-{identity}"
-    return Path(given or f"{root}/{name}")
 
 
 def encoder_sums(folder: Path) -> list[str | None]:
@@ -160,13 +190,11 @@ def store_fingerprint(folder: Path) -> str:
 
     Raises:
         FileNotFoundError: there is no store.
-        KeyError: its description lacks something.
     """
     meta = json.loads((folder / META).read_bytes())
     content = {key: meta[key] for key in CONTENT if key in meta}
     parts = {part: store_fingerprint(folder / part) for part in meta.get("parts", ())}
-    text = json.dumps([content, parts], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return config_digest([content, parts])
 
 
 def prepared_fingerprint(folder: Path, config: Mapping[str, Any], part: str | None) -> str | None:
@@ -184,12 +212,8 @@ def fingerprint_of(values: Mapping[str, Any]) -> str | None:
     return prepared_fingerprint(store_folder(values), values["data"], values["part"])
 
 
-def config_digest(config: Mapping[str, Any]) -> str:
-    """Sha256 of a dataset's config, whatever the order of its keys.
-
-    Raises:
-        TypeError: a value is not plain.
-    """
+def config_digest(config: Any) -> str:
+    """Sha256 of plain values such as a dataset's config, whatever the order of their keys."""
     text = json.dumps(config, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -212,9 +236,8 @@ def targets(values: Any) -> Iterator[str]:
     if isinstance(values, Mapping):
         if isinstance(values.get("_target_"), str):
             yield values["_target_"]
-        for value in values.values():
-            yield from targets(value)
-    elif isinstance(values, list):
+        values = list(values.values())
+    if isinstance(values, list):
         for value in values:
             yield from targets(value)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import finished
+from trivium.data.store import Store
 from trivium.evaluation import controls
 from trivium.grid import Grid
 from trivium.stages.subject import Subject, check_tokenizer
@@ -17,12 +18,19 @@ ROOT = Path(__file__).resolve().parents[2]
 CELLS = {"synthetic": {"objectives": ["simclr"], "finetuned": ["simclr"]}}
 
 
+class FakeStore(Store):
+    """What is asked of a store beside its items."""
+
+    tokenizer_sum = None
+
+    def __init__(self, modality, tokenizer):
+        self.meta = SimpleNamespace(name="glosses", modality=modality)
+        self.fingerprint = "f" * 8
+        self.tokenizer_sum = tokenizer
+
+
 def store(modality="text", tokenizer="abc"):
-    return SimpleNamespace(
-        meta=SimpleNamespace(name="glosses", modality=modality),
-        tokenizer_sum=tokenizer,
-        fingerprint="f" * 8,
-    )
+    return FakeStore(modality, tokenizer)
 
 
 def test_the_raw_control_of_text_is_tfidf(monkeypatch):

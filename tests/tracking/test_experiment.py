@@ -35,8 +35,8 @@ def test_a_deleted_experiment_is_one_clear_error(client):
 
 def test_importing_any_file_of_tracking_leaves_mlflow_out():
     code = (
-        "import importlib, pkgutil, sys, trivium.tracking as room\n"
-        "for item in pkgutil.iter_modules(room.__path__):\n"
+        "import importlib, pkgutil, sys, trivium.tracking as package\n"
+        "for item in pkgutil.iter_modules(package.__path__):\n"
         "    importlib.import_module(f'trivium.tracking.{item.name}')\n"
         "heavy = {'mlflow', 'torch', 'pandas', 'sqlalchemy', 'rich.console'} & sys.modules.keys()\n"
         "assert not heavy, heavy"

@@ -1,14 +1,19 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from trivium.tracking.client import ensure_experiment
+
 CONF = Path(__file__).parents[2] / "conf"
 APP = """
-import os
+import time
 import hydra
+from trivium.stages import stopping
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="pretrain")
 def main(config):
@@ -17,13 +22,16 @@ def main(config):
     with start_run("trial", {"seed": config.seed}, dict(config.objective)) as writer:
         score = 1 - config.objective.temperature
         writer.log_metrics({names.SELECTION_ACCURACY: score}, 0)
+        time.sleep(config.seconds)
 
+stopping.install()
 main()
 """
 CONFIG = """
 defaults: [tracking: mlflow, launcher: basic, _self_]
 objective: {temperature: 0.1, head: mlp}
 seed: 0
+seconds: 0
 hydra: {sweep: {dir: outputs/sweep}}
 """
 
@@ -64,6 +72,27 @@ def test_the_trials_are_nested_under_one_parent_with_a_summary(app, client, laun
     assert [line.split(" | ")[1] for line in summary[2:]] == ["0.1", "0.2"]
     assert "0.9000" in done.stdout
     assert client.list_artifacts(parent.info.run_id)[0].path == "summary.md"
+
+
+def test_ctrl_c_ends_the_parent_and_its_trial_as_killed(app, client, tracked):
+    command = [sys.executable, "app.py", "-m", "launcher=basic", "seed=7,8", "seconds=300"]
+    process = subprocess.Popen(command, cwd=app, stderr=subprocess.PIPE, text=True)
+    experiment = ensure_experiment()
+
+    def runs(query):
+        return client.search_runs([experiment], query)
+
+    end = time.monotonic() + 120
+    while not (trials := runs("attributes.status = 'RUNNING' and params.head = 'mlp'")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    (trial,) = trials
+    for run_id in (trial.info.run_id, trial.data.tags["mlflow.parentRunId"]):
+        assert client.get_run(run_id).info.status == "KILLED"
 
 
 def test_showing_the_config_does_not_import_mlflow(app):

@@ -90,7 +90,7 @@ def test_a_refused_entry_does_not_hold_up_the_others(writer, client, caplog):
     writer.set_tags({"later": "yes"})
     assert writer.flush()
     assert client.get_run(writer.run_id).data.tags["later"] == "yes"
-    assert "refused 1 points" in caplog.text
+    assert "not tracked: 1 points" in caplog.text
 
 
 def test_nothing_is_sent_by_the_call_itself(tracked, tmp_path):

@@ -14,7 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from trivium.stages.multirun import as_failure, failed_job, is_failed, tell_failure
+from trivium.stages.multirun import as_failure, failed_job, is_failed
 from trivium.stages.stopping import Owner, enter_worker
 
 log = logging.getLogger("trivium.launcher")
@@ -116,13 +116,6 @@ def begin(launcher: Launcher, jobs: Sequence[Sequence[str]], first: int) -> Part
     for number, overrides in enumerate(jobs, first):
         log.info("\t#%d : %s", number, " ".join(filter_overrides([*overrides])))
     return parts
-
-
-def ended(found: JobReturn) -> JobReturn:
-    """A job's result as it came, told at once if it is a failure."""
-    if is_failed(found):
-        tell_failure(found)
-    return found
 
 
 def result_of(job: Any, overrides: Sequence[str], without: str) -> JobReturn:

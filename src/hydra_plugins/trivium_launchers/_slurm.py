@@ -6,7 +6,6 @@ Asks `squeue` and `scontrol` alone: many clusters keep no accounts, and then `sa
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 import signal
@@ -19,8 +18,9 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from hydra_plugins.trivium_launchers._job import ended, result_of
-from trivium.stages.multirun import failed_job
+from hydra_plugins.trivium_launchers._job import result_of
+from trivium.io import write_text
+from trivium.stages.multirun import ended, failed_job
 from trivium.stages.stopping import on_stop
 
 log = logging.getLogger("trivium.launcher")
@@ -100,12 +100,8 @@ class Records:
 
     def write(self, overrides: Sequence[str], job: Any) -> None:
         """Record that a job was submitted."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(overrides)
-        beside = path.with_suffix(f".{os.getpid()}")
         content = {"job_id": job.job_id, "num_tasks": job.num_tasks, "overrides": [*overrides]}
-        beside.write_text(json.dumps(content) + "\n")
-        beside.replace(path)
+        write_text(self.path(overrides), json.dumps(content) + "\n")
 
     def remove(self, overrides: Sequence[str]) -> None:
         """Forget a job that has ended."""

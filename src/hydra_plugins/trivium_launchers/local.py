@@ -10,9 +10,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.trivium_launchers._job import Task, begin, ended
+from hydra_plugins.trivium_launchers._job import Task, begin
 from trivium.hardware import num_cores
-from trivium.stages.multirun import failed_job
+from trivium.stages.multirun import ended, failed_job
 from trivium.stages.stopping import Owner
 
 

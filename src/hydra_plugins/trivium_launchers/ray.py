@@ -7,10 +7,10 @@ from typing import Any, cast
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
-from hydra_plugins.trivium_launchers._job import Task, begin, ended
+from hydra_plugins.trivium_launchers._job import Task, begin
 from hydra_plugins.trivium_launchers.local import BasicLauncher
 from trivium.hardware import num_cores
-from trivium.stages.multirun import failed_job
+from trivium.stages.multirun import ended, failed_job
 from trivium.stages.stopping import Owner, handle_signals
 
 OWN = {"_node_ip_address": "127.0.0.1"}

@@ -12,8 +12,9 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 from omegaconf import OmegaConf
 
-from hydra_plugins.trivium_launchers._job import Task, begin, ended, result_of
+from hydra_plugins.trivium_launchers._job import Task, begin, result_of
 from trivium.hardware import num_cores
+from trivium.stages.multirun import ended
 from trivium.stages.stopping import Owner
 
 PAUSE_SECONDS = 0.2

@@ -51,7 +51,7 @@ class Collector:
         """Launch a batch."""
         found = self.launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
         self.returns.extend(found)
-        done = {"status": JobStatus.COMPLETED, "_return_value": None}
+        done: dict[str, Any] = {"status": JobStatus.COMPLETED, "_return_value": None}
         return [dataclasses.replace(one, **done) if is_failed(one) else one for one in found]
 
 

@@ -3,23 +3,28 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
+import numpy as np
 from hydra.utils import instantiate
 
 from trivium.config import Config
+from trivium.data.store import Store
+from trivium.evaluation import controls
+from trivium.evaluation.examples import examples
+from trivium.evaluation.label_free import LabelFree, Sensitivity, with_label_free, with_sensitivity
+from trivium.evaluation.linear_retrieval import Features, evaluate_linear_retrieval
+from trivium.evaluation.pair_search import search
+from trivium.evaluation.pairs import evaluate_retrieval
+from trivium.evaluation.protocol import Protocol, evaluate
+from trivium.evaluation.results import Evaluation
+from trivium.evaluation.zero_shot import zero_shot
+from trivium.features import embed, embed_layers, embed_views
 from trivium.stages.subject import Subject
+from trivium.types import Encoder, Modality
 
-if TYPE_CHECKING:
-    from trivium.data.store import Store
-    from trivium.evaluation.label_free import LabelFree, Sensitivity
-    from trivium.evaluation.linear_retrieval import Features
-    from trivium.evaluation.protocol import Protocol
-    from trivium.evaluation.results import Evaluation
-    from trivium.types import Encoder, Modality
-
-    Tables: TypeAlias = Mapping[Modality, tuple[Features, Config]]
-
+Tables: TypeAlias = Mapping[Modality, tuple[Features, Config]]
+"""Features of every row of each part, and the facts of what made them."""
 FUSED = "fused"
 
 
@@ -29,8 +34,8 @@ class Measured(NamedTuple):
     The name sets it apart from other evaluations of the same task; it is empty of the only one.
     """
 
-    evaluation: "Evaluation"
-    store: "Store"
+    evaluation: Evaluation
+    store: Store
     folder: Path
     name: str = ""
 
@@ -41,9 +46,9 @@ class Probing:
 
     values: Config
     subject: Subject
-    store: "Store"
-    whole: "Store"
-    protocol: "Protocol"
+    store: Store
+    whole: Store
+    protocol: Protocol
 
     def evaluations(self) -> Iterator[Measured]:
         """All that the settings ask for."""
@@ -54,13 +59,14 @@ class Probing:
 
     def unimodal(self) -> Iterator[Measured]:
         """Each task; of a part, if the whole has texts, how well a linear map finds them."""
-        main, modality = self.store.task(self.values["task"]), self.store.meta.modality
+        main = self.store.task(self.values["task"])
+        modality = cast(Modality, self.store.meta.modality)
         more = [self.store.task(one) for one in self.values["more_tasks"]]
         tasks = [*dict.fromkeys([main, *more])]
         features, facts = self.subject.features(self.store)
         retrieval = []
         if self.store is not self.whole:
-            retrieval = [*self.linear_retrieval(self.store.meta.modality, features, facts)]
+            retrieval = [*self.linear_retrieval(modality, features, facts)]
         for task in tasks:
             found = self.evaluate(features, self.store, {**facts, "task": task})
             if task == main:
@@ -88,20 +94,18 @@ class Probing:
             yield from self.linear_retrieval(one, features, facts)
         yield from self.controls(tables) if subject.source is None else self.retrieval(tables)
 
-    def named(self, name: str, found: "Evaluation") -> Measured:
+    def named(self, name: str, found: Evaluation) -> Measured:
         """One of several evaluations, in a folder of its name."""
         return Measured(found, self.whole, Path(name), name)
 
     def evaluate(
         self,
-        features: "Features",
-        store: "Store",
+        features: Features,
+        store: Store,
         facts: Config,
-        variants: "Mapping[str, Features] | None" = None,
-    ) -> "Evaluation":
+        variants: Mapping[str, Features] | None = None,
+    ) -> Evaluation:
         """The probes of the protocol on the task that the facts name."""
-        from trivium.evaluation.protocol import evaluate
-
         return evaluate(
             features,
             store,
@@ -112,10 +116,8 @@ class Probing:
             variants=variants,
         )
 
-    def fused(self, task: str) -> "Evaluation":
+    def fused(self, task: str) -> Evaluation:
         """The fused features, and those of test items from which each modality is withheld."""
-        from trivium.features import embed
-
         store = self.store
         features, facts = self.subject.features(store)
         test = store.split("test")
@@ -129,20 +131,15 @@ class Probing:
 
     def label_free(
         self,
-        found: "Evaluation",
-        features: "Features",
-        store: "Store",
-        encoder: "Encoder | None",
-    ) -> "Evaluation":
+        found: Evaluation,
+        features: Features,
+        store: Store,
+        encoder: Encoder | None,
+    ) -> Evaluation:
         """With what is measured without labels; raw texts have no dense features.
 
         `encoder` makes features of views; None where there are none.
         """
-        import numpy as np
-
-        from trivium.evaluation.label_free import with_label_free
-        from trivium.features import embed_views
-
         if not isinstance(features, np.ndarray):
             return found
         settings: LabelFree = instantiate(self.values["label_free"])
@@ -153,13 +150,8 @@ class Probing:
                 views = embed_views(encoder, store, items, recipe, num_views=settings.num_views)
         return with_label_free(found, np.asarray(features[items]), views, found.facts["task"])
 
-    def sensitivity(self, found: "Evaluation", features: "Features") -> "Evaluation":
+    def sensitivity(self, found: Evaluation, features: Features) -> Evaluation:
         """With varied probes; raw texts have no dense features."""
-        import numpy as np
-
-        from trivium.evaluation.label_free import with_sensitivity
-        from trivium.features import embed_layers
-
         if not isinstance(features, np.ndarray):
             return found
         store, encoder = self.store, self.subject.encoder
@@ -173,12 +165,9 @@ class Probing:
         return with_sensitivity(found, features, layers, store, self.protocol, settings)
 
     def linear_retrieval(
-        self, modality: "Modality", features: "Features", facts: Config
+        self, modality: Modality, features: Features, facts: Config
     ) -> Iterator[Measured]:
         """Texts of the whole searched by the features of another modality, and the reverse."""
-        from trivium.evaluation import controls
-        from trivium.evaluation.linear_retrieval import evaluate_linear_retrieval
-
         if modality == "text" or "text" not in self.whole.parts:
             return
         for found in evaluate_linear_retrieval(
@@ -192,12 +181,8 @@ class Probing:
         ):
             yield self.named(f"linear {found.facts['task']}", found)
 
-    def retrieval(self, tables: "Tables") -> Iterator[Measured]:
+    def retrieval(self, tables: Tables) -> Iterator[Measured]:
         """Retrieval in the joint space, with some queries of each direction's first draw."""
-        from trivium.evaluation.examples import examples
-        from trivium.evaluation.pair_search import search
-        from trivium.evaluation.pairs import evaluate_retrieval
-
         subject, store, most = self.subject, self.store, self.values["candidates"]
         if not subject.facts["joint"]:
             return
@@ -206,15 +191,13 @@ class Probing:
             joint, store, subject.facts, checkpoint=subject.checkpoint, candidates=most
         ):
             task = str(found.facts["task"])
-            first, _, second = task.partition(" to ")
+            first, second = cast("list[Modality]", task.split(" to "))
             shown = examples(joint, store, search(store, first, second, most=most))
             yield self.named(task, replace(found, examples=tuple(shown)))
 
-    def controls(self, tables: "Tables") -> Iterator[Measured]:
+    def controls(self, tables: Tables) -> Iterator[Measured]:
         """Retrieval without an encoder: by ridge regression, and by duration."""
-        from trivium.evaluation.controls import evaluate_controls
-
-        for found in evaluate_controls(
+        for found in controls.evaluate_controls(
             {one: features for one, (features, _) in tables.items()},
             self.store,
             self.subject.facts,
@@ -224,12 +207,9 @@ class Probing:
             yield self.named(f"{found.facts['objective']} {found.facts['task']}", found)
 
     def with_zero_shot(
-        self, found: "Evaluation", modality: "Modality", features: "Features"
-    ) -> "Evaluation":
+        self, found: Evaluation, modality: Modality, features: Features
+    ) -> Evaluation:
         """With the zero-shot classification of a tower's test items."""
-        from trivium.evaluation.zero_shot import zero_shot
-        from trivium.features import embed
-
         subject, task, part = self.subject, found.facts["task"], self.store.part(modality)
         tower = subject.towers.tower("text")
         tower.tokenizer = subject.towers.tokenizer

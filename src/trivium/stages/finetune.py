@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from hydra.utils import instantiate
 
 from trivium.config import Config, finetuning_values, without_numerics
-from trivium.identity import is_measured, measurement_folder, measurement_identity, store_folder
+from trivium.identity import RAW, finished_folder, measurement_place, store_folder
 from trivium.stages.prepare import open_store
 from trivium.stages.pretrain import optimiser, try_optimiser, views_of
-from trivium.stages.subject import FACTS, RAW, check_tokenizer
-from trivium.stages.tracked import finished_measurement, home, keep, mark_measured, tell_reuse
+from trivium.stages.tracked import keep, mark_measured, pretrained_on, tell_reuse
 
 if TYPE_CHECKING:
     from trivium.training.finetune import FineTuning
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def main(values: Config) -> None:
     """Fine-tune by a composed config; what is finished already is not repeated."""
     values = finetuning_values(values)
-    if (finished := finished_measurement(values)) is not None:
+    if (finished := finished_folder(values, measurement_place)) is not None:
         return tell_reuse(finished, values)
     built = without_numerics(values)
     encoder, source, facts = check(built)
@@ -28,6 +27,7 @@ def main(values: Config) -> None:
 
     from trivium.encoders.checkpoint import checkpoint_hash
     from trivium.evaluation.protocol import Protocol
+    from trivium.stages.subject import FACTS, check_tokenizer
     from trivium.training.finetune import finetune
 
     how = finetuning(built, facts)
@@ -36,16 +36,15 @@ def main(values: Config) -> None:
         torch.set_num_threads(how.trainer.num_threads)
     _, store = open_store(values)
     check_tokenizer(facts, store, source)
-    identity = measurement_identity(values, store.fingerprint, source)
-    folder = measurement_folder(values, source, identity)
-    if is_measured(folder, identity) and not values["overwrite"]:  # of a tracked encoder
+    values["checkpoint"] = str(source)
+    folder, identity, done = measurement_place(values, store.fingerprint)
+    if done and not values["overwrite"]:  # of an encoder that the tracker keeps
         return tell_reuse(folder, values)
     digest, task = checkpoint_hash(source), store.task(values["task"])
     known = {key: facts[key] for key in FACTS} | {"task": task}
     evaluation = finetune(how, encoder, store, protocol, known, checkpoint=digest, task=task)
-    label = "-".join(str(facts[key]) for key in ("dataset", "objective", "seed"))
     # In the tracker its files lie below those of the probes of that task, not over them.
-    keep(evaluation, store, folder, home(source, store, task), label, below=["finetune"])
+    keep(evaluation, store, folder, pretrained_on(source, store, task), below=["finetune"])
     mark_measured(folder, identity)
     return None
 

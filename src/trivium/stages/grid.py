@@ -6,7 +6,7 @@ from typing import Any
 
 from trivium.config import Config
 from trivium.grid import Grid, Job
-from trivium.identity import config_digest, digest, measurement_settings, settings_of
+from trivium.identity import digest, measurement_settings, settings_of
 from trivium.stages.multirun import write_index
 
 STAGES = ("prepare", "pretrain", "probe", "finetune", "compare")
@@ -36,9 +36,8 @@ def wanted(grid: Grid, stage: str) -> dict[str, Any]:
 
 def _digest(stage: str, job: Job) -> str:
     if stage == "prepare":
-        return config_digest(job.values["data"])[:12]
-    return digest(settings_of(job.values) if stage == "pretrain"
-                  else measurement_settings(job.values))  # fmt: skip
+        return digest(job.values["data"])
+    return digest((settings_of if stage == "pretrain" else measurement_settings)(job.values))
 
 
 def drop_stale(folder: Path) -> None:

@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
 from trivium.grid import Grid, Job
 from trivium.identity import encoder_sums
+from trivium.io import write_text
 from trivium.stages.tracked import origin
 
 failures: list[str] = []
@@ -46,32 +47,20 @@ def name_of(found: JobReturn) -> str:
     return " ".join(words) or "the job without overrides"
 
 
-def message_of(found: JobReturn) -> str:
-    """Why a job failed."""
-    return str(found._return_value)
+def ended(found: JobReturn) -> JobReturn:
+    """A job's result as it came; a failure is told at once, in the multirun's own process."""
+    if is_failed(found):
+        why = f"== {name_of(found)} failed\n{found._return_value}"
+        print(why, file=sys.stderr, flush=True)
+    return found
 
 
-def tell_failure(found: JobReturn) -> None:
-    """Say at once, in the multirun's own process, why a job failed."""
-    print(f"== {name_of(found)} failed\n{message_of(found)}", file=sys.stderr, flush=True)
-
-
-def report_failures(returns: Sequence[JobReturn], names: Sequence[str] | None = None) -> int:
-    """Name the jobs that failed, as the last lines of a multirun.
-
-    Args:
-        returns: what the launcher returned.
-        names: the jobs' names; by default their overrides.
-
-    Returns:
-        The exit code: 1 if a job failed.
-    """
-    named = [name_of(found) for found in returns] if names is None else names
-    failed = [name for name, found in zip(named, returns, strict=True) if is_failed(found)]
+def report_failures(returns: Sequence[JobReturn]) -> None:
+    """Name the jobs that failed, as the last lines of a multirun."""
+    failed = [name_of(found) for found in returns if is_failed(found)]
     for name in failed:
         print(f"error: {name} failed; see above", file=sys.stderr, flush=True)
     failures.extend(failed)
-    return int(bool(failed))
 
 
 def plan(grid: Grid, stage: str, copies: Sequence[Sequence[str]]) -> list[Job]:
@@ -81,7 +70,7 @@ def plan(grid: Grid, stage: str, copies: Sequence[Sequence[str]]) -> list[Job]:
     found = [job._replace(done=False) if repeated else job for job in jobs.values()]
     grid.compositions.save()
     done = [job for job in found if job.done]
-    said = {f"{job.folder}{origin(job.folder, dict(job.values))}" for job in done if job.folder}
+    said = {f"{job.folder}{origin(job.folder, job.values)}" for job in done if job.folder}
     for line in sorted(said):
         print(f"== finished already: {line}")
     num_todo = sum(not job.done and not job.blocked for job in found)
@@ -112,29 +101,24 @@ def end(
         write_index(Path(index), contents(grid, stage))
 
 
-def contents(grid: Grid, stage: str) -> dict[str, Any]:
+def contents(grid: Grid, stage: str) -> dict[str, dict[str, str | None]]:
     """What the jobs of a stage left, by their names.
 
     Raises:
         SystemExit: with code 1, if a job left nothing although it did not fail.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, str | None]] = {}
     for job in grid.jobs(stage):
         if not job.done and stage != "prepare":
             sys.exit(f"error: {job.name} said that it ended well, but left no result")
-        folder = None if job.folder is None else str(job.folder)
+        found[job.name] = {"folder": None if job.folder is None else str(job.folder)}
         if stage == "pretrain" and job.folder is not None:
-            found[job.name] = {"folder": folder, "weights": encoder_sums(job.folder)[1]}
+            found[job.name]["weights"] = encoder_sums(job.folder)[1]
         elif stage == "prepare":
-            found[job.name] = {"folder": folder, "fingerprint": job.identity}
-        else:
-            found[job.name] = {"folder": folder}
+            found[job.name]["fingerprint"] = job.identity
     return found
 
 
 def write_index(path: Path, content: dict[str, Any]) -> None:
-    """Write an index in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    beside.replace(path)
+    """Write an index."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hydra.utils import get_class, instantiate
 
 from trivium.config import Config, pretraining_values, recipe_names, without_numerics
-from trivium.identity import fingerprint_of, is_finished, run_folder, run_identity, store_folder
+from trivium.identity import finished_folder, run_place, store_folder
 from trivium.stages.entry import in_sweep
 from trivium.stages.prepare import open_store
 
@@ -25,7 +25,7 @@ def main(values: Config) -> float | None:
     A run that is finished already is used again.
     """
     values = pretraining_values(values)
-    if (finished := finished_run(values)) is not None:
+    if (finished := finished_folder(values, run_place)) is not None:
         return reused(values, finished)
     check(without_numerics(values))
     for settings in values["towers"].values():
@@ -35,25 +35,12 @@ def main(values: Config) -> float | None:
     from trivium.training.folder import RunFolder
 
     _, store = open_store(values)
-    identity = run_identity(values, store.fingerprint)
-    folder = RunFolder(run_folder(values, identity), identity)
-    if folder.finished and not values["overwrite"]:  # it was prepared anew, and is the same
-        return reused(values, folder.path)
+    path, identity, done = run_place(values, store.fingerprint)
+    if done and not values["overwrite"]:  # it was prepared anew, and is the same
+        return reused(values, path)
+    folder = RunFolder(path, identity)
     folder.begin(values)
     return run(values, store, folder)
-
-
-def finished_run(values: Config) -> Path | None:
-    """The folder of this very run if it is finished; found without torch."""
-    fingerprint = fingerprint_of(values)
-    if fingerprint is None or values["overwrite"]:
-        return None
-    try:
-        identity = run_identity(values, fingerprint)
-    except FileNotFoundError:  # a tower that the tracker keeps
-        return None
-    folder = run_folder(values, identity)
-    return folder if is_finished(folder, identity) else None
 
 
 def reused(values: Config, folder: Path) -> float | None:

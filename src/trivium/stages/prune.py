@@ -1,28 +1,28 @@
 """Runs, measurements, features and tracked artifacts that no named grid refers to."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from trivium.compose import grid_names, grid_values
-from trivium.grid import Grid, Job
+from trivium.config import Config
+from trivium.grid import Grid
 
 FOLDERS = ("outputs/runs", "outputs/probes", "outputs/finetuned")
 FEATURES = Path("outputs/features")
 
 
-def main(values: dict[str, Any]) -> None:
+def main(values: Config) -> None:
     """List what no grid of `conf/grid` refers to; with `remove` it is removed as well.
 
     Features are those of checkpoints whose run is not kept. Of the tracker, the pretraining runs
     that are not kept go with their artifacts; sweeps and their trials stay.
     """
     folders, identities = kept()
-    found = [path for path in candidates() if path.as_posix() not in folders]
-    found += stale_features(folders)
     from trivium.tracking.query import remove_runs, stale_runs
 
+    candidates = (path for one in FOLDERS for path in sorted(Path(one).glob("*/")))
+    found = [path for path in candidates if path.as_posix() not in folders]
+    found += stale_features(folders)
     runs = stale_runs(identities)
     for path in found:
         print(f"{path}  {size(path) / 1e6:.1f} MB")
@@ -45,18 +45,12 @@ def kept() -> tuple[set[str], set[str]]:
     folders, identities = set(), set()
     for name in grid_names():
         grid = Grid(grid_values(name))
-        jobs: list[Job] = grid.jobs("pretrain")
-        identities |= {job.identity for job in jobs if job.identity is not None}
-        jobs += grid.jobs("probe") + grid.jobs("finetune")
+        runs = grid.jobs("pretrain")
+        identities |= {job.identity for job in runs if job.identity is not None}
+        jobs = [*runs, *grid.jobs("probe"), *grid.jobs("finetune")]
         folders |= {job.folder.as_posix() for job in jobs if job.folder is not None}
         grid.compositions.save()
     return folders, identities
-
-
-def candidates() -> Iterator[Path]:
-    """Every folder of a run or of a measurement."""
-    for folder in FOLDERS:
-        yield from sorted(path for path in Path(folder).glob("*") if path.is_dir())
 
 
 def stale_features(folders: set[str]) -> list[Path]:

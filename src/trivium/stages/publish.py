@@ -1,17 +1,18 @@
 """Publish what a report found as files under docs/results/VERSION."""
 
 from pathlib import Path
-from typing import Any
+
+from trivium.config import Config
+from trivium.grid import Grid
+from trivium.stages.compare import report_folder
 
 
-def main(values: dict[str, Any]) -> None:
+def main(values: Config) -> None:
     """Publish the data sets of a grid's report; what was published of others stays."""
-    from trivium.grid import Grid
     from trivium.results.files import read_results, write_results
     from trivium.results.merge import merged
     from trivium.results.publish import published
     from trivium.results.verify import reruns
-    from trivium.stages.compare import report_folder
     from trivium.tracking.environment import environment
 
     grid = Grid(values["grid"])

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NamedTuple
 
@@ -84,13 +84,10 @@ def handle_signals() -> None:
 
 
 def enter_worker(owner: Owner | None) -> None:
-    """Prepare a worker's process for a job: its multirun decides when it ends.
+    """Prepare a worker's process for a job: its multirun, the owner, decides when it ends.
 
     The terminal's Ctrl-C reaches workers as well; they wait for what the multirun makes of it. One
-    whose multirun has vanished (kill -9) ends itself.
-
-    Args:
-        owner: the multirun; None where a cluster watches over the job.
+    whose multirun has vanished (kill -9) ends itself. None where a cluster watches over the job.
     """
     if owner is None or owner.pid == os.getpid():
         return
@@ -100,54 +97,43 @@ def enter_worker(owner: Owner | None) -> None:
         _watch([owner])
 
 
-class Ended(NamedTuple):
-    """What `end_children` ended: whether there was anything, and whether Ray was among it."""
-
-    anything: bool
-    ray: bool
-
-
-def end_children(grace: float = GRACE_SECONDS) -> Ended:
+def end_children(grace: float = GRACE_SECONDS) -> tuple[bool, bool]:
     """End all processes below this one: SIGTERM, and SIGKILL for those that do not follow.
 
     Ray's services are stopped meanwhile, so that they start no further job.
+
+    Returns:
+        Whether there was any process, and whether Ray was among them.
     """
     left = _computing()
-    services = [process for process in left if _name(process) in SERVICES]
+    services = [process for process in left if _said(process.name) in SERVICES]
     jobs = [process for process in left if process not in services]
-    for process in services:
-        _send(process, signal.SIGSTOP)
-    for process in jobs:
-        _send(process, signal.SIGTERM)
+    _send(services, signal.SIGSTOP)
+    _send(jobs, signal.SIGTERM)
     _, alive = psutil.wait_procs(jobs, timeout=grace)
-    for process in {*alive, *_computing()}:
-        _send(process, signal.SIGKILL)
+    _send({*alive, *_computing()}, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1.0)
-    return Ended(bool(left), bool(services))
+    return bool(left), bool(services)
 
 
 def _computing() -> list[psutil.Process]:
-    """Processes below this one, without those that end by themselves when it has ended."""
-    return [one for one in psutil.Process().children(recursive=True) if not _tracks(one)]
+    """Processes below this one, without trackers, which end by themselves when it has ended."""
+    below = psutil.Process().children(recursive=True)
+    return [one for one in below if "resource_tracker" not in _said(one.cmdline)]
 
 
-def _tracks(process: psutil.Process) -> bool:
+def _said(ask: Callable[[], str | list[str]]) -> str:
+    """What a process says of itself; empty if it has ended."""
     try:
-        return any("resource_tracker" in word for word in process.cmdline())
-    except psutil.Error:
-        return False
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return str(process.name())
+        return str(ask())
     except psutil.Error:
         return ""
 
 
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.send_signal(number)
+def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -167,12 +153,12 @@ def _listen(reading: int) -> None:
             hook()
         except Exception as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
-    ended = end_children()
-    if ended.ray:  # its client ends a process without services with a code of its own
+    anything, ray = end_children()
+    if ray:  # its client ends a process without services with a code of its own
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(128 + number)
-    if ended.anything:
+    if anything:
         until = min(until, time.monotonic() + ALONE_SECONDS)
     _children_ended.set()
     time.sleep(max(0.0, until - time.monotonic()))

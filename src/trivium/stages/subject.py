@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+import numpy as np
+import torch
 
 from trivium.config import Config
+from trivium.data.store import Store
+from trivium.encoders.baselines import MelStatistics, Raw
+from trivium.encoders.checkpoint import checkpoint_hash, read_facts
+from trivium.encoders.towers import Towers
+from trivium.evaluation import controls
+from trivium.evaluation.linear_retrieval import Features
+from trivium.features import cached_features, embed, load_encoder
+from trivium.identity import RAW
+from trivium.types import Encoder, Modality
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from trivium.data.store import Store
-    from trivium.encoders.towers import Towers
-    from trivium.evaluation.linear_retrieval import Features
-    from trivium.types import Encoder, Modality
-
-RAW = "raw"
-"""The checkpoint of the input itself."""
 FACTS = (
     "dataset", "modality", "paradigm", "objective", "encoder", "seed", "flops", "samples", "task",
     "identity",
@@ -36,21 +38,18 @@ class Subject:
     """
 
     source: Path | None
-    encoder: "Encoder | None"
+    encoder: Encoder | None
     facts: Config
     checkpoint: str
     cache: Path
 
     @classmethod
-    def of(cls, source: Path | None, store: "Store", cache: Path) -> "Subject":
+    def of(cls, source: Path | None, store: Store, cache: Path) -> "Subject":
         """What is in a folder (None: the raw input), to be probed on a store.
 
         Raises:
             ValueError: The store was made with another tokenizer.
         """
-        from trivium.encoders.checkpoint import checkpoint_hash, read_facts
-        from trivium.features import load_encoder
-
         if source is None:
             return cls(None, None, raw_facts(store), f"{RAW}-{store.fingerprint}", cache)
         known = read_facts(source)
@@ -60,38 +59,26 @@ class Subject:
         return cls(source, load_encoder(source), facts, checkpoint_hash(source), cache)
 
     @property
-    def label(self) -> str:
-        """DATASET-OBJECTIVE-SEED, as it is told."""
-        names = ("dataset", "objective", *(["seed"] if self.source else []))
-        return "-".join(str(self.facts[name]) for name in names)
-
-    @property
-    def towers(self) -> "Towers":
+    def towers(self) -> Towers:
         """The encoder of several modalities."""
-        return cast("Towers", self.encoder)
+        return cast(Towers, self.encoder)
 
-    def features(
-        self, store: "Store", tower: "Modality | None" = None
-    ) -> "tuple[Features, Config]":
+    def features(self, store: Store, tower: Modality | None = None) -> tuple[Features, Config]:
         """Features of every item, of one tower or fused, and the facts of what made them."""
-        from trivium.features import cached_features
-
         if self.source is None:
             found, name = raw_features(store)
             return found, self.facts | {"encoder": name}
         return cached_features(self.source, store, self.cache, part=tower), self.facts
 
-    def joint(self, modality: "Modality", features: "Features") -> "np.ndarray":
+    def joint(self, modality: Modality, features: np.ndarray) -> np.ndarray:
         """Features of a tower in the joint space, [row, joint]."""
-        import numpy as np
-        import torch
-
         with torch.inference_mode():
-            found = self.towers.joint(modality, torch.from_numpy(np.array(features)))
-            return cast(np.ndarray, found.numpy())
+            pooled = torch.from_numpy(np.array(features))
+            found: np.ndarray = self.towers.joint(modality, pooled).numpy()
+        return found
 
 
-def raw_facts(store: "Store") -> Config:
+def raw_facts(store: Store) -> Config:
     """What an evaluation says of the raw input."""
     return {
         "dataset": store.meta.name,
@@ -105,19 +92,15 @@ def raw_facts(store: "Store") -> Config:
     }
 
 
-def raw_features(store: "Store") -> "tuple[Features, str]":
+def raw_features(store: Store) -> tuple[Features, str]:
     """The input itself as features of every item, and what made them."""
-    from trivium.encoders.baselines import MelStatistics, Raw
-    from trivium.evaluation import controls
-    from trivium.features import embed
-
     if store.meta.modality == "text":
         return controls.features(store), controls.NAME
     encoder = MelStatistics(store.spec()) if store.meta.modality == "audio" else Raw(store.spec())
     return embed(encoder, store), encoder.name
 
 
-def check_tokenizer(facts: Config, store: "Store", source: Path) -> None:
+def check_tokenizer(facts: Config, store: Store, source: Path) -> None:
     """Refuse a store whose ids mean something else to an encoder of text than those it learnt from.
 
     Raises:

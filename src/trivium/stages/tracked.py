@@ -8,22 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from trivium.config import Config
-from trivium.identity import (
-    ENVIRONMENT,
-    PACKAGE,
-    fingerprint_of,
-    is_measured,
-    measurement_folder,
-    measurement_identity,
-    source_file,
-    targets,
-)
-from trivium.stages.subject import RAW
+from trivium.identity import ENVIRONMENT, PACKAGE, source_file, targets
+from trivium.io import write_text
 from trivium.tracking.client import project_root
 
 if TYPE_CHECKING:
     from trivium.data.store import Store
     from trivium.evaluation.results import Evaluation
+    from trivium.tracking.writer import RunWriter
 
 SHOWN = ("accuracy", "recall@5")
 """Metrics that are printed."""
@@ -33,10 +25,8 @@ def mark_measured(folder: Path, identity: str) -> None:
     """Say that a probe or fine-tuning came to its end, and by which code and machine."""
     from trivium.tracking.environment import environment
 
-    beside = folder / f".{ENVIRONMENT}"
     text = json.dumps({"identity": identity, **environment()}, indent=1, sort_keys=True)
-    beside.write_text(text + "\n")
-    beside.replace(folder / ENVIRONMENT)
+    write_text(folder / ENVIRONMENT, text + "\n")
 
 
 def origin(folder: Path, values: Config) -> str:
@@ -68,26 +58,12 @@ def differs(commit: str, path: Path) -> bool:
         return False
 
 
-def finished_measurement(values: Config) -> Path | None:
-    """The folder of this very probe or fine-tuning if it is finished; found without torch."""
-    fingerprint, checkpoint = fingerprint_of(values), str(values["checkpoint"])
-    if fingerprint is None or values["overwrite"]:
-        return None
-    source = None if checkpoint == RAW else Path(checkpoint)
-    try:
-        identity = measurement_identity(values, fingerprint, source)
-    except FileNotFoundError:  # there is none, or the tracker keeps it
-        return None
-    folder = measurement_folder(values, source, identity)
-    return folder if is_measured(folder, identity) else None
-
-
 def tell_reuse(folder: Path, values: Config) -> None:
     """Say that a probe or fine-tuning is finished already."""
     print(f"{folder} holds this already{origin(folder, values)}; overwrite=true repeats it.")
 
 
-class Home(NamedTuple):
+class PretrainedOn(NamedTuple):
     """What an encoder learnt from, and for how many optimiser steps."""
 
     dataset: str
@@ -95,88 +71,75 @@ class Home(NamedTuple):
     num_steps: int
 
 
-def home(source: Path | None, store: "Store", task: str | None) -> Home:
+def pretrained_on(source: Path | None, store: "Store", task: str | None) -> PretrainedOn:
     """That of the encoder in a folder; of the raw input (None): what is probed."""
     from trivium.encoders.checkpoint import read_facts
 
     if source is None:
-        return Home(store.meta.name, task, 0)
+        return PretrainedOn(store.meta.name, task, 0)
     facts = read_facts(source)
-    return Home(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
+    return PretrainedOn(facts["dataset"], facts["task"], int(facts.get("num_steps", 0)))
 
 
 def keep(
     evaluation: "Evaluation",
     store: "Store",
     folder: Path,
-    own: Home,
-    label: str,
+    own: PretrainedOn,
     name: str = "",
     below: Sequence[str] = (),
 ) -> None:
     """Write an evaluation, add it to the tracked run of its encoder, and print its main figures.
+
+    In the tracker the results stand at the encoder's last step, and names set apart those on
+    another dataset or task than its own.
 
     Args:
         evaluation: What was measured.
         store: What was probed.
         folder: Where its files go.
         own: What the encoder learnt from.
-        label: The encoder, as it is told.
         name: What sets it apart from other evaluations of the encoder.
         below: Where its files lie within those of the task in the tracker.
     """
     from trivium.evaluation.results import write_evaluation
+    from trivium.tracking import names
 
     write_evaluation(evaluation, folder)
-    track(evaluation, store, folder, own, name, below)
-    where = "" if own.dataset == store.meta.name else f"-on-{store.meta.name}"
-    for measure, value in evaluation.summary().items():
-        if measure.split == "test" and measure.metric in SHOWN:
-            share = "" if measure.fraction is None else f", {measure.fraction:.0%} of labels"
-            print(
-                f"{label}{where}, {name or evaluation.facts['task']}: {measure.probe}{share}: "
-                f"test {measure.metric} {value:.4f}"
-            )
-
-
-def track(
-    evaluation: "Evaluation",
-    store: "Store",
-    folder: Path,
-    own: Home,
-    name: str,
-    below: Sequence[str],
-) -> None:
-    """Add the results to the encoder's run in MLflow, or to a run of their own.
-
-    They stand at the encoder's last step. Names set apart those on another dataset or task than
-    its own.
-    """
-    from trivium.tracking import names
-    from trivium.tracking.run import find_run, reopen, start_run
-
     facts, meta = evaluation.facts, store.meta
-    run_id = find_run({names.CHECKPOINT: evaluation.checkpoint})
-    if run_id is None:
-        tags = names.encoder_tags(facts) | {
-            names.PROTOCOL: evaluation.protocol,
-            names.CHECKPOINT: evaluation.checkpoint,
-            names.KIND: names.Kind.PROBE,
-        }
-        label = f"{facts['objective']} · {facts['seed']} · {facts['dataset']}"
-        writer = start_run(label, tags, {})
-    else:
-        writer = reopen(run_id)
     task = str(facts["task"])
     # A direction of retrieval is no task that an encoder could have learnt.
     learnt = own.task if task in meta.tasks else task
-    at_home = (own.dataset, learnt) == (meta.name, task)
-    where = [*([] if at_home else [names.elsewhere(meta.name, task)]), *([name] if name else [])]
-    found = {
-        names.probe(*measure, *where): value for measure, value in evaluation.summary().items()
-    }
+    is_own = (own.dataset, learnt) == (meta.name, task)
+    where = [*([] if is_own else [names.elsewhere(meta.name, task)]), *([name] if name else [])]
+    found = evaluation.summary()
     more = [*below, *([folder.name] if store.parts else [])]  # several may share a task
-    with writer:
+    with writer_of(evaluation) as writer:
         writer.log_dataset(meta.name, store.fingerprint, meta.source, context="probe")
-        writer.log_metrics(found, own.num_steps)
+        values = {names.probe(*measure, *where): value for measure, value in found.items()}
+        writer.log_metrics(values, own.num_steps)
         writer.log_artifacts(folder, to=names.evaluation_files(meta.name, task, *more))
+    label = f"{facts['dataset']}-{facts['objective']}-{facts['seed']}"
+    label += "" if own.dataset == meta.name else f"-on-{meta.name}"
+    for measure, value in found.items():
+        if measure.split == "test" and measure.metric in SHOWN:
+            share = "" if measure.fraction is None else f", {measure.fraction:.0%} of labels"
+            what = f"{name or task}: {measure.probe}{share}"
+            print(f"{label}, {what}: test {measure.metric} {value:.4f}")
+
+
+def writer_of(evaluation: "Evaluation") -> "RunWriter":
+    """A writer to the tracked run of the encoder, or to a run of the evaluation's own."""
+    from trivium.tracking import names
+    from trivium.tracking.run import find_run, reopen, start_run
+
+    run_id = find_run({names.CHECKPOINT: evaluation.checkpoint})
+    if run_id is not None:
+        return reopen(run_id)
+    facts = evaluation.facts
+    tags = names.encoder_tags(facts) | {
+        names.PROTOCOL: evaluation.protocol,
+        names.CHECKPOINT: evaluation.checkpoint,
+        names.KIND: names.Kind.PROBE,
+    }
+    return start_run(f"{facts['objective']} · {facts['seed']} · {facts['dataset']}", tags, {})

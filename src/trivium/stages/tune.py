@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +92,7 @@ class Tuning:
 
     def defaults(self) -> Config:
         """The settings as the yaml has them now."""
-        return {key: _selected(self.values, key) for key in self.search}
+        return {key: reduce(getitem, key.split("."), self.values) for key in self.search}
 
     def suggest(self, trial: "Trial") -> Config:
         """Settings of one trial."""
@@ -123,13 +125,6 @@ class Tuning:
                 scores.append(0.0)
             trial.set_user_attr(cell.dataset, round(scores[-1], 4))
         return sum(scores) / len(scores)
-
-
-def _selected(values: Config, key: str) -> Any:
-    """The value at a dotted key."""
-    for name in key.split("."):
-        values = values[name]
-    return values
 
 
 def open_study(path: Path, name: str, defaults: Config) -> "Study":

@@ -6,21 +6,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from trivium.compose import composed
+from trivium.config import Config
+from trivium.identity import ENVIRONMENT, RAW
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trivium.results.files import Results
     from trivium.results.verify import Chosen, Verdict
 
-PIPELINES = "pipelines"
 TAIL = 5
 """Lines of a failed stage's output that are shown."""
 
 
-def main(values: dict[str, Any]) -> None:
+def main(values: Config) -> None:
     """Verify some published runs; a deviation ends with an error.
 
     Raises:
@@ -39,7 +42,7 @@ def main(values: dict[str, Any]) -> None:
     summary(verdicts, str(values["version"]))
 
 
-def summary(verdicts: Sequence["Verdict"], version: str) -> None:
+def summary(verdicts: "Sequence[Verdict]", version: str) -> None:
     """Print what was found.
 
     Raises:
@@ -53,18 +56,11 @@ def summary(verdicts: Sequence["Verdict"], version: str) -> None:
 
 
 def verified(
-    results: Any,
+    results: "Results",
     chosen: "Chosen",
-    again: Callable[["Chosen", Path, Mapping[str, Any]], None],
+    again: "Callable[[Chosen, Path, Mapping[str, Any]], None]",
 ) -> "Verdict":
-    """One run made again in a folder of its own, against its published record.
-
-    Args:
-        results: What was published.
-        chosen: Which run.
-        again: Makes it in a folder: `run` (none of a raw input) and `probe`.
-    """
-    from trivium.compose import composed
+    """One run against its published record; `again` makes it below a folder of its own."""
     from trivium.results.verify import Verdict, compared, differences, rerun
 
     pretrain, probe = (chosen.overrides(stage) for stage in ("pretrain", "probe"))
@@ -73,7 +69,8 @@ def verified(
     try:
         today = rerun(composed, pretrain, probe)
         if not today.data:
-            run_stage("prepare", data_words(probe), {})
+            data = [word for word in probe if word.startswith(("data=", "data.", "stores="))]
+            run_stage("prepare", data, {})
             today = rerun(composed, pretrain, probe)
         if changed := today.changed(record):
             return Verdict(chosen.name, "changed", f"another {' and '.join(changed)}")
@@ -90,13 +87,12 @@ def made_again(chosen: "Chosen", scratch: Path, environment: Mapping[str, Any]) 
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch / 'mlflow.db'}"}
     if threads := environment.get("num_threads"):
         own["OMP_NUM_THREADS"] = str(threads)
-    stage = partial(run_stage, environment=own)
-    pretrain, checkpoint = chosen.overrides("pretrain"), "raw"
+    pretrain, checkpoint = chosen.overrides("pretrain"), RAW
     if pretrain:
         checkpoint = str(scratch / "run")
-        stage("pretrain", [*pretrain, f"run_dir={checkpoint}"])
+        run_stage("pretrain", [*pretrain, f"run_dir={checkpoint}"], own)
     places = [f"probe_dir={scratch / 'probe'}", f"features={scratch / 'features'}"]
-    stage("probe", [f"checkpoint={checkpoint}", *chosen.overrides("probe"), *places])
+    run_stage("probe", [f"checkpoint={checkpoint}", *chosen.overrides("probe"), *places], own)
 
 
 def run_stage(stage: str, overrides: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -114,12 +110,7 @@ def run_stage(stage: str, overrides: Sequence[str], environment: Mapping[str, st
         raise RuntimeError(f"{stage} failed: {said}")
 
 
-def data_words(overrides: Sequence[str]) -> list[str]:
-    """Of a probe's overrides those that prepare its data."""
-    return [word for word in overrides if word.startswith(("data=", "data.", "stores="))]
-
-
-def read_again(folder: Path) -> tuple["pd.DataFrame", dict[str, Any]]:
+def read_again(folder: Path) -> "tuple[pd.DataFrame, dict[str, Any]]":
     """The records under `folder/probe` with what was probed, and the environment that made them.
 
     Raises:
@@ -127,7 +118,6 @@ def read_again(folder: Path) -> tuple["pd.DataFrame", dict[str, Any]]:
     """
     import pandas as pd
 
-    from trivium.identity import ENVIRONMENT
     from trivium.results.verify import NUMBER
 
     rows = []

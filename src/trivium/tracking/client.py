@@ -15,56 +15,8 @@ from trivium.tracking import names
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-
 SQLITE = "sqlite:///"
 ROOT_MARKS = ("dvc.yaml", "pyproject.toml")
-
-
-def project_root(start: Path | None = None) -> Path:
-    """The folder that holds `mlruns/`.
-
-    It is `DVC_ROOT` where DVC set it (queued experiments run in a temporary folder), else the
-    nearest parent with a dvc.yaml or pyproject.toml, else the current folder itself.
-
-    Args:
-        start: where the search begins; the current folder by default.
-    """
-    if dvc_root := os.environ.get("DVC_ROOT"):
-        return Path(dvc_root).resolve()
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if any((folder / mark).is_file() for mark in ROOT_MARKS):
-            return folder
-    return here
-
-
-def tracking_uri() -> str:
-    """MLflow's tracking URI: `MLFLOW_TRACKING_URI` if set, else the project's SQLite file."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    return given or f"{SQLITE}{project_root() / 'mlruns' / 'mlflow.db'}"
-
-
-def database(uri: str | None = None) -> Path | None:
-    """The SQLite file behind a tracking URI, or None if it is a server.
-
-    Args:
-        uri: a tracking URI; the project's own by default.
-    """
-    uri = uri or tracking_uri()
-    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
-
-
-def artifact_root() -> Path:
-    """The folder of all artifacts: beside the SQLite file, or under the project's root."""
-    file = database()
-    return (file.parent if file else project_root() / "mlruns") / "artifacts"
-
-
-def journal_root() -> Path:
-    """The folder of those journals that were given no run folder of their own."""
-    return artifact_root().parent / "journals"
-
-
 EXPERIMENT = "trivium"
 KIND = {names.EXPERIMENT_KIND: "custom_model_development"}
 """Without it the UI opens an experiment with the pages of language-model applications."""
@@ -78,6 +30,44 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+
+
+def project_root() -> Path:
+    """The folder that holds `mlruns/`.
+
+    It is `DVC_ROOT` where DVC set it (queued experiments run in a temporary folder), else the
+    nearest parent with a dvc.yaml or pyproject.toml, else the current folder itself.
+    """
+    if dvc_root := os.environ.get("DVC_ROOT"):
+        return Path(dvc_root).resolve()
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if any((folder / mark).is_file() for mark in ROOT_MARKS):
+            return folder
+    return here
+
+
+def tracking_uri() -> str:
+    """MLflow's tracking URI: `MLFLOW_TRACKING_URI` if set, else the project's SQLite file."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    return given or f"{SQLITE}{project_root() / 'mlruns' / 'mlflow.db'}"
+
+
+def database() -> Path | None:
+    """The SQLite file in which runs are tracked, or None if that is done on a server."""
+    uri = tracking_uri()
+    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
+
+
+def artifact_root() -> Path:
+    """The folder of all artifacts: beside the SQLite file, or under the project's root."""
+    file = database()
+    return (file.parent if file else project_root() / "mlruns") / "artifacts"
+
+
+def journal_root() -> Path:
+    """The folder of those journals that were given no run folder of their own."""
+    return artifact_root().parent / "journals"
 
 
 def quieten() -> None:
@@ -115,47 +105,38 @@ def _connect(uri: str) -> "MlflowClient":
 
         # Not mlflow.set_tracking_uri: it writes to the environment, and children inherit it.
         client = mlflow.MlflowClient(uri)
-        if database(uri):
+        if uri.startswith(SQLITE):
             client.search_experiments(max_results=1)
         return client
 
 
 def ensure_experiment(name: str = EXPERIMENT) -> str:
-    """The experiment's id; creates the database and the experiment if they do not exist yet.
+    """The id of the experiment of that name, which is created with the database if need be.
 
     Safe with any number of processes at once.
 
-    Args:
-        name: the experiment's name.
-
     Raises:
-        ValueError: if the experiment of that name was deleted in the UI.
+        ValueError: if the experiment was deleted in the UI.
     """
     client = connect()
+    from mlflow.exceptions import MlflowException
+
     with _lock():
         found = client.get_experiment_by_name(name)
         if found is None:
             location = str(artifact_root()) if database() else None
-            return str(_create(client, name, location))
+            try:
+                return str(client.create_experiment(name, location, KIND))
+            except MlflowException:
+                # On a server, where no file lock reaches, another process may have been faster.
+                if (found := client.get_experiment_by_name(name)) is None:
+                    raise
     if found.lifecycle_stage != "active":
         raise ValueError(
             f"The MLflow experiment {name!r} is deleted; restore it, or choose another name "
             "with tracking.experiment=NAME."
         )
     return str(found.experiment_id)
-
-
-def _create(client: "MlflowClient", name: str, location: str | None) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return str(client.create_experiment(name, location, KIND))
-    except MlflowException:
-        # On a server, where no file lock reaches, another process may have been faster.
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            raise
-        return str(found.experiment_id)
 
 
 class Address(NamedTuple):
@@ -171,10 +152,9 @@ def addresses(run_ids: Iterable[str]) -> dict[str, Address]:
     Raises:
         mlflow.exceptions.MlflowException: if there is no such run.
     """
-    client = connect()
     found = {}
     for run_id in sorted(set(run_ids)):
-        run = client.get_run(run_id)
+        run = connect().get_run(run_id)
         tags = run.data.tags
         changed = "-dirty" if tags.get(names.DIRTY) == "true" else ""
         commit = tags.get(names.COMMIT, "unknown") + changed

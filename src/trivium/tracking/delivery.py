@@ -7,8 +7,10 @@ Entries: `{"start": {...}}` creates the run; `{"metrics": {key: value}, "step", 
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trivium.tracking import names
 from trivium.tracking.client import connect, ensure_experiment
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-METRICS_PER_BATCH = 1000
-PARAMS_PER_BATCH = 100
-PARAM_CHARACTERS = 6000
-DIGEST_CHARACTERS = 36
+METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100
+PARAM_CHARACTERS, DIGEST_CHARACTERS = 6000, 36
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST")
+"""MLflow's codes of errors that are about what was sent: sending it again would fail again."""
 
 
 def deliver(journal: Journal) -> None:
@@ -36,7 +38,7 @@ def deliver(journal: Journal) -> None:
     """
     client = connect()
     points: list[tuple[str, float, int, int]] = []
-    end = start = journal.delivered
+    start = end = journal.delivered
     for entry, end in journal.read(start):
         if "metrics" in entry:
             step, time = entry["step"], entry["time"]
@@ -46,19 +48,22 @@ def deliver(journal: Journal) -> None:
         _send_points(client, journal, points)
         points.clear()
         if "metrics" not in entry:
-            _attempt(client, journal, entry)
+            _attempt(journal, "an entry", partial(_send, client, journal, entry))
         journal.update(delivered=end)
     _send_points(client, journal, points)
     if end > journal.delivered:
         journal.update(delivered=end)
 
 
-def is_refusal(error: Exception) -> bool:
-    """Whether an error is about what was sent, so that sending it again would fail again."""
+def _attempt(journal: Journal, what: str, send: Callable[[], object]) -> None:
     from mlflow.exceptions import MlflowException
 
-    refusals = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"}
-    return isinstance(error, MlflowException) and error.error_code in refusals
+    try:
+        send()
+    except (FileNotFoundError, NotADirectoryError, MlflowException) as error:
+        if isinstance(error, MlflowException) and error.error_code not in REFUSALS:
+            raise
+        log.warning("not tracked: %s of %s: %s", what, journal.path, error)
 
 
 def _send_points(
@@ -66,24 +71,11 @@ def _send_points(
 ) -> None:
     from mlflow.entities import Metric
 
+    run_id = _run_id(journal) if points else ""
     for first in range(0, len(points), METRICS_PER_BATCH):
         metrics = [Metric(*point) for point in points[first : first + METRICS_PER_BATCH]]
-        try:
-            client.log_batch(_run_id(journal), metrics=metrics)
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            log.warning("MLflow refused %d points of %s: %s", len(metrics), journal.path, error)
-
-
-def _attempt(client: "MlflowClient", journal: Journal, entry: Entry) -> None:
-    try:
-        _send(client, journal, entry)
-    except Exception as error:
-        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        if not (gone or is_refusal(error)):
-            raise
-        log.warning("not tracked, entry of %s: %s", journal.path, error)
+        send = partial(client.log_batch, run_id, metrics=metrics)
+        _attempt(journal, f"{len(metrics)} points", send)
 
 
 def _run_id(journal: Journal) -> str:
@@ -93,51 +85,51 @@ def _run_id(journal: Journal) -> str:
 
 
 def _send(client: "MlflowClient", journal: Journal, entry: Entry) -> None:
+    from mlflow.entities import RunTag
+
     if "start" in entry:
         if journal.run_id is None:
-            start(journal, entry["start"])
+            _start(client, journal, **entry["start"])
         return
     run_id = _run_id(journal)
-    if "params" in entry:
-        _send_params(client, run_id, entry["params"])
-    elif "tags" in entry:
-        from mlflow.entities import RunTag
+    match entry:
+        case {"params": params}:
+            _send_params(client, run_id, params)
+        case {"tags": tags}:
+            client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        case {"image": name, "key": key, "step": step, "time": time}:
+            _send_image(client, run_id, journal.folder / PENDING / name, key, step, time)
+        case {"file": name, "to": to}:
+            file = journal.folder / name
+            client.log_artifact(run_id, str(file), to)
+            if file.parent.parent == journal.folder / PENDING:
+                file.unlink()
+                file.parent.rmdir()
+        case {"folder": name, "to": to}:
+            folder = journal.folder / name
+            if not folder.is_dir():
+                raise NotADirectoryError(f"the folder {folder} does not exist any more")
+            client.log_artifacts(run_id, str(folder), to)
+        case {"dataset": facts}:
+            _send_dataset(client, run_id, **facts)
+        case {"status": "RUNNING"}:
+            client.update_run(run_id, "RUNNING")
+        case {"status": status, "time": time}:
+            client.set_terminated(run_id, status, time)
 
-        client.log_batch(run_id, tags=[RunTag(*tag) for tag in entry["tags"].items()])
-    elif "image" in entry:
-        _send_image(client, run_id, journal.folder / PENDING / entry["image"], entry)
-    elif "file" in entry:
-        file = journal.folder / entry["file"]
-        client.log_artifact(run_id, str(file), entry["to"])
-        if file.parent.parent == journal.folder / PENDING:
-            file.unlink()
-            file.parent.rmdir()
-    elif "folder" in entry:
-        client.log_artifacts(run_id, str(_existing(journal.folder / entry["folder"])), entry["to"])
-    elif "dataset" in entry:
-        _send_dataset(client, run_id, entry["dataset"])
-    elif entry.get("status") == "RUNNING":
-        client.update_run(run_id, "RUNNING")
-    elif "status" in entry:
-        client.set_terminated(run_id, entry["status"], entry["time"])
 
-
-def start(journal: Journal, facts: dict[str, Any]) -> str:
-    """Create the run that a journal belongs to.
-
-    Args:
-        journal: receives the run's id.
-        facts: `experiment`, `name`, `tags`, `time` (ms).
-
-    Returns:
-        The new run's id.
-    """
-    experiment_id = ensure_experiment(facts["experiment"])
-    run = connect().create_run(
-        experiment_id, facts["time"], tags=facts["tags"], run_name=facts["name"]
-    )
+def _start(
+    client: "MlflowClient",
+    journal: Journal,
+    *,
+    experiment: str,
+    name: str,
+    tags: dict[str, str],
+    time: int,
+) -> None:
+    """Create the run that a journal belongs to; `time` is in ms."""
+    run = client.create_run(ensure_experiment(experiment), time, tags=tags, run_name=name)
     journal.update(run_id=run.info.run_id)
-    return str(run.info.run_id)
 
 
 def _send_params(client: "MlflowClient", run_id: str, params: dict[str, str]) -> None:
@@ -154,31 +146,20 @@ def _send_params(client: "MlflowClient", run_id: str, params: dict[str, str]) ->
         client.log_batch(run_id, params=new[first : first + PARAMS_PER_BATCH])
 
 
-def _send_image(client: "MlflowClient", run_id: str, file: Path, entry: Entry) -> None:
+def _send_image(
+    client: "MlflowClient", run_id: str, file: Path, key: str, step: int, time: int
+) -> None:
     from PIL import Image
 
     with Image.open(file) as image:
-        client.log_image(
-            run_id,
-            image,
-            key=entry["key"],
-            step=entry["step"],
-            timestamp=entry["time"],
-            synchronous=True,
-        )
+        client.log_image(run_id, image, key=key, step=step, timestamp=time, synchronous=True)
     file.unlink()
 
 
-def _send_dataset(client: "MlflowClient", run_id: str, facts: dict[str, Any]) -> None:
+def _send_dataset(
+    client: "MlflowClient", run_id: str, *, context: str, digest: str, **facts: str
+) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    context = facts.pop("context")
-    facts["digest"] = facts["digest"][:DIGEST_CHARACTERS]
-    tags = [InputTag(names.DATA_CONTEXT, context)]
-    client.log_inputs(run_id, [DatasetInput(Dataset(**facts), tags)])
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise NotADirectoryError(f"the folder {folder} does not exist any more")
-    return folder
+    data = Dataset(digest=digest[:DIGEST_CHARACTERS], **facts)
+    client.log_inputs(run_id, [DatasetInput(data, [InputTag(names.DATA_CONTEXT, context)])])

@@ -4,7 +4,9 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,23 +14,10 @@ from trivium import hardware
 from trivium.tracking.client import project_root
 
 LIBRARIES = (
-    "torch",
-    "torchvision",
-    "torchaudio",
-    "pytorch-lightning",
-    "torchmetrics",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "statsmodels",
-    "datasets",
-    "tokenizers",
-    "pillow",
-    "resvg-py",
-    "soundfile",
-    "timm",
-    "transformers",
-)
+    "torch", "torchvision", "torchaudio", "pytorch-lightning", "torchmetrics", "numpy", "scipy",
+    "scikit-learn", "statsmodels", "datasets", "tokenizers", "pillow", "resvg-py", "soundfile",
+    "timm", "transformers",
+)  # fmt: skip
 """Distributions that take part in a number; one that is not installed is left out."""
 WRITTEN_BY_DVC = "dvc.lock"
 
@@ -50,10 +39,8 @@ def environment(num_threads: int | None = None) -> dict[str, Any]:
         num_threads: how many threads torch computes with; by default what it says itself where it
             is imported, else `OMP_NUM_THREADS`, else the number of cores.
     """
-    code = revision()
     return {
-        "commit": code.commit,
-        "dirty": code.dirty,
+        **revision()._asdict(),
         "python": platform.python_version(),
         "system": platform.system(),
         "cpu": hardware.cpu_class(),
@@ -67,14 +54,10 @@ def environment(num_threads: int | None = None) -> dict[str, Any]:
 
 def libraries() -> dict[str, str]:
     """The installed versions of the libraries that take part in a number."""
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {}
     for name in LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 

@@ -18,23 +18,17 @@ PENDING = "tracking.pending"
 
 
 class Journal:
-    """An append-only file of json lines, and how far it has been delivered.
+    """An append-only file of json lines in a run's folder, and how far it has been delivered.
 
     One entry is one thing to tell the tracking store (see `delivery`). A process that is killed
     loses nothing that it appended; a second one goes on where delivery stopped.
-
-    Attributes:
-        folder: holds the journal, its state and the pictures that wait to be sent.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a run's journal, or begin one.
-
-        Args:
-            folder: the run's folder; created if it does not exist.
-        """
+        """Open the journal of a run's folder, or begin one."""
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = self.folder / FILE
         self._lock = threading.RLock()
         self._unwritten: list[bytes] = []
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -42,18 +36,12 @@ class Journal:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")  # a power cut tore the last line: skip it, go on after it
-        self.state: Entry = self._read_state()
-
-    @property
-    def path(self) -> Path:
-        """The file of json lines."""
-        return self.folder / FILE
+        self.state = self._read_state()
 
     @property
     def run_id(self) -> str | None:
         """The MLflow run that the entries belong to; None until the store answered once."""
-        run_id = self.state.get("run_id")
-        return str(run_id) if run_id else None
+        return str(self.state["run_id"]) if self.state.get("run_id") else None
 
     @property
     def delivered(self) -> int:
@@ -111,13 +99,12 @@ class Journal:
             temporary.replace(self.folder / STATE)
 
     def _read_state(self) -> Entry:
+        file = self.folder / STATE
         try:
-            state = json.loads((self.folder / STATE).read_text())
+            state = json.loads(file.read_text())
         except FileNotFoundError:
             return {}
         except ValueError:
-            log.warning(
-                "%s is damaged; everything in the journal is sent again", self.folder / STATE
-            )
+            log.warning("%s is damaged; everything in the journal is sent again", file)
             return {}
         return state if isinstance(state, dict) else {}

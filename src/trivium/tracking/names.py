@@ -34,7 +34,7 @@ def validation(measure: str) -> str:
 
 
 def monitor(measure: str) -> str:
-    """The metric of what the online probe saw: for the eye, in no table of results."""
+    """The metric of what the online probe measured; it stands in no table of results."""
     return legal(f"monitor/online_{measure}")
 
 
@@ -61,13 +61,8 @@ def share(fraction: float) -> str:
 def probe(name: str, metric: str, split: str, fraction: float | None, *where: str) -> str:
     """The metric of a result under the protocol: `probe/linear/test_accuracy_1pct`.
 
-    Args:
-        name: The probe's name.
-        metric: What was measured.
-        split: Of which items.
-        fraction: The share of labels that was learnt from; None without labels.
-        where: What sets the result apart from those of the encoder's own dataset and task, see
-            `elsewhere`; nothing if it is one of those.
+    `fraction` is the share of labels that was learnt from, None without labels; `where` sets the
+    result apart from those of the encoder's own dataset and task, see `elsewhere`.
     """
     base, slash, stratum = metric.partition("/")
     known = "" if fraction is None else f"_{share(fraction)}"
@@ -115,11 +110,7 @@ SOURCE, SOURCE_TYPE, SOURCE_COMMIT = (
 
 
 def encoder_tags(facts: Mapping[str, object]) -> dict[str, object]:
-    """The tags that tell which encoder a run is about, and its colour in the UI.
-
-    Args:
-        facts: dataset, modality, paradigm, objective, encoder and seed, among others.
-    """
+    """The tags that tell which encoder a run is about (`ENCODER`, seed), and its colour."""
     from trivium.colours import run_colour
 
     found = {name: facts[name] for name in (*ENCODER, SEED)}

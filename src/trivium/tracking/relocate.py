@@ -8,13 +8,14 @@ from pathlib import Path
 from trivium.tracking.client import project_root
 
 MARK = "/mlruns/artifacts"
-COLUMNS = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "logged_models": ("artifact_location",),
-    "model_versions": ("source", "storage_location"),
-    "trace_tags": ("value",),
-}
+COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("trace_tags", "value"),
+)
 
 
 def relocate(root: Path) -> int:
@@ -29,49 +30,36 @@ def relocate(root: Path) -> int:
     Raises:
         FileNotFoundError: if there is no tracking database.
     """
-    root = root.resolve()
-    file = root / "mlruns" / "mlflow.db"
+    file = root.resolve() / "mlruns" / "mlflow.db"
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} does not exist: {root} is not a project that has tracked runs"
         )
-    here = f"{root}{MARK}"
     num_changed = 0
     with closing(sqlite3.connect(file, timeout=60)) as connection, connection:
-        for table, column in _columns(connection):
-            for (value,) in connection.execute(
-                f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE ?", (f"%{MARK}%",)
-            ).fetchall():
-                moved = _moved(value, here)
-                if moved != value:
-                    num_changed += connection.execute(
-                        f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (moved, value)
-                    ).rowcount
+        for table, column in COLUMNS:
+            for old, new in _misplaced(connection, file, table, column):
+                update = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"
+                num_changed += connection.execute(update, (new, old)).rowcount
     return num_changed
 
 
 def misplaced(file: Path) -> bool:
-    """Whether a tracking database names artifacts of another place than its own.
-
-    Args:
-        file: mlflow.db.
-    """
+    """Whether a tracking database (mlflow.db) names artifacts of another place than its own."""
     with closing(sqlite3.connect(file, timeout=60)) as connection:
-        rows = connection.execute(
-            "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?",
-            (f"%{MARK}%",),
-        ).fetchall()
-    here = f"{file.resolve().parent.parent}{MARK}"
-    return any(_moved(value, here) != value for (value,) in rows)
+        return bool(_misplaced(connection, file.resolve(), *COLUMNS[0]))
 
 
-def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Those of the known columns that this version of MLflow's schema has."""
-    present = []
-    for table, columns in COLUMNS.items():
-        names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        present += [(table, column) for column in columns if column in names]
-    return present
+def _misplaced(
+    connection: sqlite3.Connection, file: Path, table: str, column: str
+) -> list[tuple[str, str]]:
+    """The values of a column that name another place, with where they are; none without it."""
+    if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+        return []
+    here = f"{file.parent.parent}{MARK}"
+    query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE ?"
+    values = [value for (value,) in connection.execute(query, (f"%{MARK}%",))]
+    return [(value, moved) for value in values if (moved := _moved(value, here)) != value]
 
 
 def _moved(value: str, here: str) -> str:

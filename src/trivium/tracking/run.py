@@ -1,7 +1,6 @@
 """How tracked runs begin, are resumed, found and ended, and where they came from."""
 
 import getpass
-import logging
 import os
 import signal
 import socket
@@ -18,9 +17,14 @@ from trivium.tracking import names
 from trivium.tracking.client import EXPERIMENT, connect, database, journal_root
 from trivium.tracking.environment import libraries, revision
 from trivium.tracking.journal import FILE, PENDING, STATE, Journal
+from trivium.tracking.query import runs_of
 from trivium.tracking.writer import FLUSH_SECONDS, RunWriter, now
 
+PARENT = "TRIVIUM_PARENT_RUN"
+"""The environment variable with the id of the sweep that a process is in."""
 CLOCK_SECONDS = 2.0
+START_SECONDS = 120.0
+SIGTERM_SECONDS = 10.0
 
 
 def provenance() -> dict[str, str]:
@@ -31,18 +35,24 @@ def provenance() -> dict[str, str]:
     that commit) are "unknown" outside of a git repository; `torch` is its version and `cpu` the
     class of the CPU.
     """
-    started = psutil.Process().create_time()
-    tags = {names.HOST: socket.gethostname(), names.PROCESS: str(os.getpid())}
-    tags[names.PROCESS_STARTED] = f"{started}"
     code = revision()
-    dirty = "unknown" if code.dirty is None else str(code.dirty).lower()
-    tags |= {names.COMMIT: code.commit or "unknown", names.DIRTY: dirty}
-    tags |= {names.TORCH: libraries().get("torch", "unknown"), names.CPU: hardware.cpu_class()}
-    tags |= {names.SOURCE: Path(sys.argv[0]).name, names.SOURCE_TYPE: "LOCAL"}
-    tags[names.USER] = _user()
-    if code.commit:
-        tags[names.SOURCE_COMMIT] = code.commit
-    return tags
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    tags = {
+        names.HOST: socket.gethostname(),
+        names.PROCESS: str(os.getpid()),
+        names.PROCESS_STARTED: str(psutil.Process().create_time()),
+        names.COMMIT: commit(),
+        names.DIRTY: "unknown" if code.dirty is None else str(code.dirty).lower(),
+        names.TORCH: libraries().get("torch", "unknown"),
+        names.CPU: hardware.cpu_class(),
+        names.SOURCE: Path(sys.argv[0]).name,
+        names.SOURCE_TYPE: "LOCAL",
+        names.USER: user,
+    }
+    return tags | ({names.SOURCE_COMMIT: code.commit} if code.commit else {})
 
 
 def commit() -> str:
@@ -50,12 +60,8 @@ def commit() -> str:
     return revision().commit or "unknown"
 
 
-def is_dead(tags: dict[str, str]) -> bool | None:
-    """Whether the process that wrote these tags is gone; None if this host cannot know.
-
-    Args:
-        tags: a run's tags as `provenance` wrote them.
-    """
+def is_dead(tags: Mapping[str, str]) -> bool | None:
+    """Whether the process that wrote a run's tags is gone; None if this host cannot know."""
     if tags.get(names.HOST) != socket.gethostname() or names.PROCESS not in tags:
         return None
     try:
@@ -66,21 +72,6 @@ def is_dead(tags: dict[str, str]) -> bool | None:
         return bool(abs(process.create_time() - started) > CLOCK_SECONDS)
     except psutil.NoSuchProcess:
         return True
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-log = logging.getLogger(__name__)
-
-PARENT = "TRIVIUM_PARENT_RUN"
-START_SECONDS = 120.0
-SIGTERM_SECONDS = 10.0
-PAGE = 1000
 
 
 def start_run(
@@ -106,13 +97,11 @@ def start_run(
         experiment: the MLflow experiment.
         interval: seconds between deliveries to the tracking store.
     """
-    folder = folder or journal_root() / uuid.uuid4().hex
-    _set_aside(folder)
     parent = parent or os.environ.get(PARENT)
     all_tags = {key: str(value) for key, value in tags.items()} | provenance()
     if parent:
         all_tags[names.PARENT_RUN] = parent
-    journal = Journal(folder)
+    journal = _new_journal(folder)
     facts = {"name": name, "tags": all_tags, "experiment": experiment, "time": now()}
     journal.append({"start": facts})
     writer = RunWriter(journal, owner=True, interval=interval)
@@ -139,8 +128,7 @@ def resume(
     journal = Journal(folder)
     if run_id and run_id != journal.run_id:
         if journal.run_id:
-            _set_aside(folder)
-            journal = Journal(folder)
+            journal = _new_journal(folder)
         journal.update(run_id=run_id)
     if not journal.run_id and not any("start" in entry for entry, _ in journal.read()):
         raise LookupError(f"no run to resume: {folder} has no journal; begin one with start_run")
@@ -151,16 +139,9 @@ def resume(
     return writer
 
 
-def reopen(run_id: str, *, folder: Path | None = None) -> RunWriter:
-    """A writer that appends to a run which has ended, and leaves its status as it is.
-
-    Args:
-        run_id: the run, e.g. from `find_run`.
-        folder: where the journal of these additions lies.
-    """
-    folder = folder or journal_root() / uuid.uuid4().hex
-    _set_aside(folder)
-    journal = Journal(folder)
+def reopen(run_id: str) -> RunWriter:
+    """A writer that appends to a run which has ended, and leaves its status as it is."""
+    journal = _new_journal(None)
     journal.update(run_id=run_id)
     return RunWriter(journal, owner=False)
 
@@ -171,46 +152,32 @@ def find_run(tags: Mapping[str, object]) -> str | None:
     Args:
         tags: names and values, e.g. `{names.CHECKPOINT: HASH}`.
     """
-    from mlflow.entities import ViewType
-
-    client = connect()
     wanted = [names.tagged(key, value) for key, value in tags.items()]
-    found = client.search_runs(
-        [item.experiment_id for item in client.search_experiments()],
-        " and ".join(["attributes.status = 'FINISHED'", *wanted]),
-        run_view_type=ViewType.ACTIVE_ONLY,
-        max_results=1,
-        order_by=["attributes.end_time DESC"],
-    )
-    return str(found[0].info.run_id) if found else None
+    found = runs_of(" and ".join(["attributes.status = 'FINISHED'", *wanted]))
+    newest = max(found, key=lambda run: int(run.info.end_time or 0), default=None)
+    return None if newest is None else str(newest.info.run_id)
 
 
 def reap() -> list[str]:
-    """Mark the runs of this host whose process is gone as KILLED.
+    """Mark the runs of this host whose process is gone as KILLED, and tell their ids.
 
-    Returns:
-        The ids of those runs. Runs of other hosts are left alone.
+    Runs of other hosts are left alone.
     """
     file = database()
     if file and not file.exists():
         return []
-    client = connect()
-    experiments = [item.experiment_id for item in client.search_experiments()]
-    running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=PAGE)
-    dead = [run.info.run_id for run in running if is_dead(run.data.tags)]
+    running = runs_of("attributes.status = 'RUNNING'")
+    dead = [str(run.info.run_id) for run in running if is_dead(run.data.tags)]
     for run_id in dead:
-        client.set_terminated(run_id, "KILLED")
+        connect().set_terminated(run_id, "KILLED")
     return dead
 
 
 def install_sigterm(writer: RunWriter) -> None:
-    """Make SIGTERM end the run as KILLED and the process with code 143.
+    """Make SIGTERM end the run of the writer as KILLED and the process with code 143.
 
     Call it before Lightning's `fit`, which calls an existing handler after its own; Lightning's
     alone lets the process end with code 0, and DVC would take that for success.
-
-    Args:
-        writer: the run that ends.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -221,17 +188,19 @@ def install_sigterm(writer: RunWriter) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _set_aside(folder: Path) -> None:
-    """Move the journal of an earlier run out of a folder: deleted if sent, kept if not."""
-    if not (folder / FILE).exists():
-        return
-    complete = Journal(folder).complete
-    kept = journal_root() / uuid.uuid4().hex
-    if not complete:
-        kept.mkdir(parents=True)
-    for name in (FILE, STATE, PENDING):
-        old = folder / name
-        if complete and old.is_file():
-            old.unlink()
-        elif not complete and old.exists():
-            old.rename(kept / name)
+def _new_journal(folder: Path | None) -> Journal:
+    """An empty journal; that of an earlier run in the folder is deleted if sent, else set aside."""
+    if folder is None:
+        return Journal(journal_root() / uuid.uuid4().hex)
+    if (folder / FILE).exists():
+        complete = Journal(folder).complete
+        kept = journal_root() / uuid.uuid4().hex
+        if not complete:
+            kept.mkdir(parents=True)
+        for name in (FILE, STATE, PENDING):
+            old = folder / name
+            if complete and old.is_file():
+                old.unlink()
+            elif not complete and old.exists():
+                old.rename(kept / name)
+    return Journal(folder)

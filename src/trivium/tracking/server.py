@@ -15,31 +15,13 @@ from trivium.tracking.client import (
 from trivium.tracking.relocate import misplaced
 from trivium.tracking.run import reap
 
-
-def command(host: str, port: int) -> list[str]:
-    """MLflow's server on the project's own database: one worker, no job runners.
-
-    Args:
-        host: the address to listen on.
-        port: its port.
-    """
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", tracking_uri(), "--default-artifact-root", str(artifact_root())),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-    ]
+CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"
+"""The UI's mode for model training."""
 
 
 def page(host: str, port: int, experiment_id: str) -> str:
-    """The address of the runs' charts, in the UI's mode for model training.
-
-    Args:
-        host: the server's address.
-        port: its port.
-        experiment_id: the experiment that opens.
-    """
-    query = "compareRunsMode=CHART&workflowType=machine_learning"
-    return f"http://{host}:{port}/#/experiments/{experiment_id}/runs?{query}"
+    """The address of the charts of an experiment's runs."""
+    return f"http://{host}:{port}/#/experiments/{experiment_id}/runs?{CHARTS}"
 
 
 def is_free(host: str, port: int) -> bool:
@@ -54,16 +36,16 @@ def is_free(host: str, port: int) -> bool:
 
 
 def main() -> None:
-    """Reap dead runs, then become the server."""
+    """Reap dead runs, then become MLflow's server on the project's own database."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1", help="others than loopback are unprotected")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     file = database()
     if file is None:
         sys.exit(f"MLFLOW_TRACKING_URI={tracking_uri()} is a server already: open it in a browser")
-    if not is_free(arguments.host, arguments.port):
-        sys.exit(f"port {arguments.port} is in use: choose another one with --port")
+    if not is_free(given.host, given.port):
+        sys.exit(f"port {given.port} is in use: choose another one with --port")
     experiment_id = ensure_experiment()
     if killed := reap():
         print(f"{len(killed)} runs whose process is gone are now KILLED")
@@ -71,8 +53,13 @@ def main() -> None:
         print("artifacts are recorded elsewhere: run `python -m trivium.tracking.relocate`")
     quieten()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    print(f"MLflow: {page(arguments.host, arguments.port, experiment_id)}", flush=True)
-    os.execv(sys.executable, command(arguments.host, arguments.port))
+    print(f"MLflow: {page(given.host, given.port, experiment_id)}", flush=True)
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *("--backend-store-uri", tracking_uri(), "--default-artifact-root", str(artifact_root())),
+        *("--host", given.host, "--port", str(given.port)),
+    ]
+    os.execv(sys.executable, command)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,7 @@ from trivium.tracking.journal import FILE, Journal
 
 
 def send_spool(folder: Path) -> bool:
-    """Deliver what a run's journal still holds; returns whether there was anything to send.
-
-    Args:
-        folder: a run's folder.
+    """Deliver what the journal in a run's folder still holds; whether there was anything to send.
 
     Raises:
         Exception: whatever the tracking store raised, if it is still dead; nothing is lost.

@@ -63,18 +63,16 @@ class RunWriter:
         return self.journal.run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Log named numbers at a step; points that a resumed run already has are dropped.
+        """Log numbers by a name of `trivium.tracking.names` at the optimiser step of the encoder.
 
-        Args:
-            metrics: numbers by a name of `trivium.tracking.names`.
-            step: the optimiser step that they were measured at.
+        Points that a resumed run already has are dropped.
         """
-        if self._restored >= 0:
-            metrics = {
-                k: v for k, v in metrics.items() if step > self._floor.get(k, self._restored)
-            }
-        if metrics:
-            values = {key: float(value) for key, value in metrics.items()}
+        values = {
+            key: float(value)
+            for key, value in metrics.items()
+            if self._restored < 0 or step > self._floor.get(key, self._restored)
+        }
+        if values:
             self.journal.append({"metrics": values, "step": step, "time": now()})
 
     def log_params(self, params: Mapping[str, object]) -> None:
@@ -123,12 +121,7 @@ class RunWriter:
         self._log_bytes(text.encode(), place.name, to)
 
     def log_file(self, path: Path, to: str | None = None) -> None:
-        """Log a small file, as it is now, as an artifact.
-
-        Args:
-            path: an existing file.
-            to: the folder inside the artifacts; their top by default.
-        """
+        """Log a small file, as it is now, to a folder of the artifacts (by default their top)."""
         self._log_bytes(path.read_bytes(), path.name, to)
 
     def log_artifacts(self, folder: Path, to: str | None = None) -> None:
@@ -166,11 +159,9 @@ class RunWriter:
     def resume(self, step: int) -> None:
         """Go on from a checkpoint: later calls drop the points that the journal already holds.
 
-        An exact resume computes the steps after the checkpoint again; those that were logged
-        before the interruption are not logged twice.
-
-        Args:
-            step: the restored step; points at or before it are dropped under any name.
+        An exact resume computes the steps after the restored one again; those that were logged
+        before the interruption are not logged twice. Points at or before it are dropped under any
+        name.
         """
         self._restored = step
         for entry, _ in self.journal.read():
@@ -178,7 +169,7 @@ class RunWriter:
                 self._floor[key] = max(self._floor.get(key, step), entry["step"])
 
     def flush(self, timeout: float = PATIENCE_SECONDS) -> bool:
-        """Deliver now, and wait; returns whether everything has been delivered in time."""
+        """Deliver now, and wait so many seconds; whether everything has been delivered."""
         end, attempts = time.monotonic() + timeout, self._attempts
         while not self.journal.complete and time.monotonic() < end and self._thread.is_alive():
             self._wake.set()
@@ -232,12 +223,10 @@ class RunWriter:
         return folder
 
     def _log_bytes(self, content: bytes, name: str, to: str | None) -> None:
-        folder = self._pending() / uuid.uuid4().hex
-        folder.mkdir()
-        (folder / name).write_bytes(content)
-        self.journal.append(
-            {"file": str((folder / name).relative_to(self.journal.folder)), "to": to}
-        )
+        file = self._pending() / uuid.uuid4().hex / name
+        file.parent.mkdir()
+        file.write_bytes(content)
+        self.journal.append({"file": str(file.relative_to(self.journal.folder)), "to": to})
 
     def _abandon(self) -> None:
         self.finish("FAILED")
