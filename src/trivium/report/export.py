@@ -72,7 +72,7 @@ def for_paper(report: Report) -> dict[str, str]:
         for shown, figure in section.drawn.items():
             name = _free(f"figures/{_name(section, shown)}", ".json", files)
             files[f"{name}.json"] = compact(figure)
-    if overall := standing(report.standings):
+    if overall := standing(report.rankings):
         files["figures/standing.json"] = compact(overall)
     return files
 

@@ -1,4 +1,4 @@
-"""The report's files: page, `comparison.json`, Markdown tables and exports, written atomically."""
+"""The report's files: pages, `comparison.json`, Markdown tables and exports, written atomically."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trivium.report import confusion, crossover, joint, label_free, ranking, retrieval, sensitivity
 from trivium.report.export import for_paper
-from trivium.report.html import render
+from trivium.report.html import pages
 from trivium.report.records import Entry, Measured
 from trivium.report.sections import Report, assemble
 from trivium.report.summary import results
@@ -21,9 +21,6 @@ def write(path: Path, content: str | bytes) -> None:
     partial.replace(path)
 
 
-__all__ = ["Entry", "write", "write_report"]
-
-
 def write_report(
     entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
 ) -> None:
@@ -31,8 +28,8 @@ def write_report(
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
-        folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
-            `tables` and `figures` go.
+        folder: where `index.html`, a page of each dataset, `comparison.json`, `report.md`,
+            `results.md`, and the folders `tables` and `figures` go.
         commit: the code's version, shown on the page.
         stores: where the datasets lie; without them classes are called by their numbers.
 
@@ -44,8 +41,7 @@ def write_report(
     write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
     write(folder / "report.md", as_markdown(report))
     write(folder / "results.md", results(report))
-    write(folder / "index.html", render(report))
-    for name, text in for_paper(report).items():
+    for name, text in (pages(report) | for_paper(report)).items():
         write(folder / name, text)
 
 
@@ -78,8 +74,8 @@ def _origin(one: Measured) -> dict[str, object]:
 def as_markdown(report: Report) -> str:
     """The content of `report.md`: the answer, the tables and the comparisons."""
     lines = ["# Which way of learning is worth its price?", ""]
-    if report.standings:
-        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.standings), ""]
+    if report.rankings:
+        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.rankings), ""]
     for section in report.sections:
         for found in section.together:
             lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]

@@ -22,8 +22,8 @@ UNTRAINED = "untrained"
 def results(report: Report) -> str:
     """The content of `results.md`: the linear probe's accuracy and retrieval, for a README."""
     lines: list[str] = []
-    if report.standings:
-        lines += [f"**{ranking.QUESTION}**", "", ranking.markdown(report.standings), ""]
+    if report.rankings:
+        lines += [f"**{ranking.QUESTION}**", "", ranking.markdown(report.rankings), ""]
     for section in report.sections:
         for found in section.together:
             lines += [f"**{found.dataset}** ({found.task}), {joint.QUESTION.lower()}", ""]
