@@ -77,27 +77,30 @@ def as_markdown(report: Report) -> str:
     if report.rankings:
         lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.rankings), ""]
     for section in report.sections:
-        for found in section.together:
-            lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]
-            lines += [joint.markdown(found), ""]
+        for one in section.together:
+            lines += [
+                f"## {one.dataset}: {one.task}. {joint.QUESTION}",
+                "",
+                joint.markdown(one),
+                "",
+            ]
         lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
         lines += [section.headline, ""]
         lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
         for table in section.tables:
             lines += [f"### {heading(table)}", "", markdown(table), ""]
-        if section.retrieval:
-            lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
-        for axis, overtaken in section.overtaking.items():
-            lines += [f"### {crossover.QUESTIONS[axis].lower()}", ""]
-            lines += [crossover.markdown(overtaken), ""]
-        if section.confusion:
-            lines += [f"### {confusion.QUESTION.lower()}", ""]
-            lines += [confusion.markdown(section.confusion), ""]
-        if section.diagnosis:
-            lines += [f"### {label_free.QUESTION.lower()}", ""]
-            lines += [label_free.markdown(section.diagnosis), ""]
-        if section.sensitivity:
-            lines += [f"### {sensitivity.QUESTION.lower()}", ""]
-            lines += [sensitivity.markdown(section.sensitivity), ""]
+        parts = [
+            ("retrieval", retrieval, section.retrieval),
+            *(
+                (crossover.QUESTIONS[axis], crossover, one)
+                for axis, one in section.overtaking.items()
+            ),
+            (confusion.QUESTION, confusion, section.confusion),
+            (label_free.QUESTION, label_free, section.diagnosis),
+            (sensitivity.QUESTION, sensitivity, section.sensitivity),
+        ]
+        for title, module, found in parts:
+            if found:
+                lines += [f"### {title.lower()}", "", module.markdown(found), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"
