@@ -138,7 +138,7 @@ addEventListener("load", () => {
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_in_a_browser_sounds_are_read_and_one_plays_at_a_time(report, section, tmp_path):
-    shown = report._replace(sections=(section._replace(drawn={}, maps=()),))
+    shown = report._replace(sections=(section._replace(drawn={}, maps=(), confusion=None),))
     for name, text in pages(shown).items():
         (tmp_path / name).write_text(text.replace("</body>", WATCH))
     path = tmp_path / "tones.html"

@@ -170,7 +170,8 @@ def _pictures(run: Run, files: Sequence[Sample]) -> Panel:
     read = []
     for file in files:
         with np.load(file.path) as rows:
-            read.append(np.stack([rows[name] for name in rows.files]))
+            num_columns = min(len(rows[name]) for name in rows.files)
+            read.append(np.stack([rows[name][:num_columns] for name in rows.files]))
     kept = [one[: num_rows_to_change(read[0], read[-1])] for one in read]
     is_image = "audio" not in run.facts.modality
     notes = [f"{100 * _error(one):.0f} % off" * is_image for one in kept]
