@@ -18,7 +18,7 @@ from trivium.report.figures import Figure, Trace, label_points, panels, styled
 from trivium.report.leaders import Answer
 from trivium.report.sections import Report, Section
 from trivium.report.sensitivity import shown
-from trivium.report.tables import fraction, label
+from trivium.report.tables import Entry, Row, fraction, label
 
 NOTE = (
     "What leads on the test items, in percent: accuracy of the linear probe (of another where "
@@ -154,15 +154,21 @@ def _paradigms(section: Section) -> dict[tuple[str, str], str]:
     return {(one.objective, one.encoder): one.paradigm for one in found}
 
 
+def _accuracies(section: Section) -> list[tuple[Row, list[tuple[float, Entry]]]]:
+    """Rows of the table of accuracy, with the shares of labels and entries of the main probe."""
+    table = next(one for one in section.tables if one.metric == "accuracy" and not one.withheld)
+    rows = [(row, label_points(table, row, section.answers[0].probe)) for row in table.rows]
+    return [(row, points) for row, points in rows if points]
+
+
 def _labels(sections: Sequence[Section]) -> Figure | None:
     traces: list[Trace] = []
     shares: list[float] = []
     for section in sections:
         chosen = _paradigms(section)
-        for row in section.tables[0].rows:
-            points = label_points(section.tables[0], row, section.answers[0].probe)
+        for row, points in _accuracies(section):
             paradigm = chosen.get((row.objective, row.encoder))
-            if points and (paradigm or row.objective == "untrained"):
+            if paradigm or row.objective == "untrained":
                 name = NAMES[paradigm] if paradigm else label(row.objective)
                 x, entries = zip(*points, strict=True)
                 shade = (LIGHT[row.paradigm][0], "circle")
@@ -192,10 +198,9 @@ def _price(sections: Sequence[Section]) -> Figure | None:
     traces: list[Trace] = []
     for section in sections:
         seconds = {(one["objective"], one["encoder"]): one["seconds"] for one in section.costs}
-        for row in section.tables[0].rows:
-            points = label_points(section.tables[0], row, section.answers[0].probe)
+        for row, points in _accuracies(section):
             paid = seconds.get((row.objective, row.encoder))
-            if points and paid is not None and row.paradigm != "control":
+            if paid is not None and row.paradigm != "control":
                 point = {
                     "x": [paid], "y": [100 * points[-1][1].mean], "name": NAMES[row.paradigm],
                     "mode": "markers", "marker": {"color": LIGHT[row.paradigm][0], "size": 8},
