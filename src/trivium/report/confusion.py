@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -168,7 +168,7 @@ def _per_class(
 def _map(found: Confusion, one: PerClass) -> Figure:
     """A square of shares in the paradigm's colour, the true class downwards."""
     values = np.round(100 * one.shares, 1).tolist()
-    written = {}
+    written: dict[str, Any] = {}
     if len(found.classes) <= MOST_WRITTEN:
         texts = [[f"{value:.0f}" if value >= 0.5 else "" for value in row] for row in values]
         written = {"text": texts, "texttemplate": "%{text}"}
