@@ -1,4 +1,4 @@
-"""The report's files: page, `comparison.json`, Markdown tables and exports, written atomically."""
+"""The report's files: pages, `comparison.json`, Markdown tables and exports, written atomically."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trivium.report import confusion, crossover, joint, label_free, ranking, retrieval, sensitivity
 from trivium.report.export import for_paper
-from trivium.report.html import render
+from trivium.report.html import pages
 from trivium.report.records import Entry, Measured
 from trivium.report.sections import Report, assemble
 from trivium.report.summary import results
@@ -21,9 +21,6 @@ def write(path: Path, content: str | bytes) -> None:
     partial.replace(path)
 
 
-__all__ = ["Entry", "write", "write_report"]
-
-
 def write_report(
     entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
 ) -> None:
@@ -31,8 +28,8 @@ def write_report(
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
-        folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
-            `tables` and `figures` go.
+        folder: where `index.html`, a page of each dataset, `comparison.json`, `report.md`,
+            `results.md`, and the folders `tables` and `figures` go.
         commit: the code's version, shown on the page.
         stores: where the datasets lie; without them classes are called by their numbers.
 
@@ -44,8 +41,7 @@ def write_report(
     write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
     write(folder / "report.md", as_markdown(report))
     write(folder / "results.md", results(report))
-    write(folder / "index.html", render(report))
-    for name, text in for_paper(report).items():
+    for name, text in (pages(report) | for_paper(report)).items():
         write(folder / name, text)
 
 
@@ -81,27 +77,30 @@ def as_markdown(report: Report) -> str:
     if report.rankings:
         lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.rankings), ""]
     for section in report.sections:
-        for found in section.together:
-            lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]
-            lines += [joint.markdown(found), ""]
+        for one in section.together:
+            lines += [
+                f"## {one.dataset}: {one.task}. {joint.QUESTION}",
+                "",
+                joint.markdown(one),
+                "",
+            ]
         lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
         lines += [section.headline, ""]
         lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
         for table in section.tables:
             lines += [f"### {heading(table)}", "", markdown(table), ""]
-        if section.retrieval:
-            lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
-        for axis, overtaken in section.overtaking.items():
-            lines += [f"### {crossover.QUESTIONS[axis].lower()}", ""]
-            lines += [crossover.markdown(overtaken), ""]
-        if section.confusion:
-            lines += [f"### {confusion.QUESTION.lower()}", ""]
-            lines += [confusion.markdown(section.confusion), ""]
-        if section.diagnosis:
-            lines += [f"### {label_free.QUESTION.lower()}", ""]
-            lines += [label_free.markdown(section.diagnosis), ""]
-        if section.sensitivity:
-            lines += [f"### {sensitivity.QUESTION.lower()}", ""]
-            lines += [sensitivity.markdown(section.sensitivity), ""]
+        parts = [
+            ("retrieval", retrieval, section.retrieval),
+            *(
+                (crossover.QUESTIONS[axis], crossover, one)
+                for axis, one in section.overtaking.items()
+            ),
+            (confusion.QUESTION, confusion, section.confusion),
+            (label_free.QUESTION, label_free, section.diagnosis),
+            (sensitivity.QUESTION, sensitivity, section.sensitivity),
+        ]
+        for title, module, found in parts:
+            if found:
+                lines += [f"### {title.lower()}", "", module.markdown(found), ""]
     lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
     return "\n".join(lines) + "\n"

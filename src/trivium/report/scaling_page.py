@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from trivium.colours import NAMES, Shades, shades
 from trivium.report import scaling_text as words
 from trivium.report.figures import Figure, styled
-from trivium.report.html import environment, paint
+from trivium.report.html import PLOTLY, environment, paint, plotly
 from trivium.report.records import Entry, read_entries
 from trivium.report.report import write
 from trivium.report.runs import read_runs
@@ -52,11 +52,12 @@ def write_ladder(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
     write(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     text = [f"## {one.dataset}: {one.task}\n\n{words.markdown(one)}" for one in found]
     write(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
+    write(folder / PLOTLY, plotly())
     write(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
 
 
 def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
-    """The page as HTML; scripts, styles and figures are all inside it."""
+    """The page as HTML, whose figures the script beside it draws."""
     colours = shades((way.paradigm, way.objective) for one in found for way in one.ways)
     parts, figures = [], {}
     for ladder in found:
@@ -77,7 +78,7 @@ def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
             parts.append(part)
     ways = {(way.paradigm, way.objective) for one in found for way in one.ways}
     seeds = [len(v) for o in found for w in o.ways for r in w.rungs for v in r.values.values()]
-    page = environment().get_template("ladder.html.j2").render(
+    page = environment({}).get_template("ladder.html.j2").render(
         **paint(figures),
         title="Trivium: what does more of it buy?",
         question=words.QUESTION,
