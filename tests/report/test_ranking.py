@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trivium.report.ranking import critical_difference, markdown, rankings
+from trivium.report import summary
+from trivium.report.ranking import critical_difference, rankings
 from trivium.report.report import write_report
 from trivium.report.sections import assemble
 
@@ -52,7 +53,7 @@ def entries(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(entries):
-    return assemble(entries, commit="0" * 40).standings
+    return assemble(entries, commit="0" * 40).rankings
 
 
 @pytest.mark.parametrize(
@@ -100,19 +101,19 @@ def test_validation_chooses_who_speaks(tmp_path):
     for entry in entries:
         if "mae" in str(entry.probe_folder):
             validated(entry, 0.4)
-    (one, *_) = assemble(entries, commit="0" * 40).standings
+    (one, *_) = assemble(entries, commit="0" * 40).rankings
     spoken = {rank.name: rank.objectives for rank in one.ranks}
     assert spoken["self-supervised"] == ("mae",) * 3
 
 
 def test_fewer_than_three_datasets_have_no_ranking(tmp_path):
-    assert assemble(fabricated(tmp_path, DATASETS[:2]), commit="0" * 40).standings == ()
+    assert assemble(fabricated(tmp_path, DATASETS[:2]), commit="0" * 40).rankings == ()
     assert rankings([]) == ()
 
 
 def test_a_dataset_that_lacks_a_way_is_left_out(entries):
     some = [one for one in entries if "tones-vae" not in str(one.probe_folder)]
-    found = assemble(some, commit="0" * 40).standings
+    found = assemble(some, commit="0" * 40).rankings
     assert found[0].datasets == tuple(name for name in DATASETS if name != "tones")
 
 
@@ -123,4 +124,4 @@ def test_it_is_said_first(entries, found, tmp_path):
     assert 'data-figure="0-standing"' in page
     assert "mean ranks supervised 1.00" in page
     for name in ("report.md", "results.md"):
-        assert markdown(found) in (tmp_path / name).read_text()
+        assert "\n\n".join(summary.rankings(found)) in (tmp_path / name).read_text()

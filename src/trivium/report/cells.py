@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from trivium.report.arrays import Prediction
 from trivium.report.bootstrap import Interval, Resampling, num_units, pooled
-from trivium.report.records import PARADIGMS, Facts, Measured, Record
+from trivium.report.records import PARADIGMS, Facts, Measured, Prediction, Record
 from trivium.report.scores import MAIN, RETRIEVAL, is_share, score_of
 from trivium.types import MODALITIES
 

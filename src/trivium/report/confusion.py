@@ -11,10 +11,9 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from trivium.colours import GRID, LIGHT, NAMES
 from trivium.data.meta import Meta
 from trivium.data.store import META
-from trivium.report.arrays import Prediction
 from trivium.report.cells import Cell, Scores
 from trivium.report.figures import Figure, styled
-from trivium.report.records import Measured
+from trivium.report.records import Measured, Prediction
 from trivium.report.runs import best_by_validation
 from trivium.report.tables import fraction, label, percent
 
@@ -65,7 +64,7 @@ class Confusion(NamedTuple):
     fraction: float
     classes: tuple[str, ...]
     num_items: tuple[int, ...]
-    best_by_validation: tuple[Confused, ...]
+    speakers: tuple[Confused, ...]
 
     @property
     def is_drawn(self) -> bool:

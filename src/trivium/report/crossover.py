@@ -282,16 +282,6 @@ def by_axis(*found: tuple[Crossover, ...]) -> dict[str, tuple[Crossover, ...]]:
     return {pairs[0].axis: pairs for pairs in found if pairs}
 
 
-def markdown(found: Sequence[Crossover]) -> str:
-    """The sentences and the table of one axis."""
-    axis = found[0].axis
-    lines = [*(f"- {one.sentence}" for one in found), ""]
-    lines += [f"| ahead with fewest {axis} | ahead with most | cross at | 95 % interval |"]
-    lines += ["|-|-|-|-|"]
-    lines += [f"| {' | '.join((*one.ahead, one.places, one.intervals))} |" for one in found]
-    return "\n".join([*lines, "", NOTES[axis]])
-
-
 def _pairs(
     axis: str,
     curves: Mapping[tuple[str, str], Sequence[Member]],

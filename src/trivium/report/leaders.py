@@ -7,7 +7,7 @@ from trivium.colours import NAMES
 from trivium.report.cells import Cell, Scores, by_main_metric
 from trivium.report.pairwise import Comparison
 from trivium.report.scores import RETRIEVAL
-from trivium.report.tables import beats, fraction, label, percent, senses
+from trivium.report.tables import beats, fraction, label, listed, percent
 
 Outcome = Literal["wins", "not distinguishable", "no better than a control", "measured alone"]
 
@@ -145,7 +145,7 @@ def _objective(one: Scores) -> str:
     """The objective's name; of a tower, with which other modalities it learnt."""
     name = label(one.cell.objective)
     is_tower = one.others and one.cell.paradigm != "control"
-    return f"{name} with {senses(one.others)}" if is_tower else name
+    return f"{name} with {listed(one.others)}" if is_tower else name
 
 
 def written(one: Scores) -> str:

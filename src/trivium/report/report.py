@@ -4,24 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.report import confusion, crossover, joint, label_free, ranking, retrieval, sensitivity
+from trivium.io import write_text
 from trivium.report.export import for_paper
 from trivium.report.html import render
 from trivium.report.records import Entry, Measured
 from trivium.report.sections import Report, assemble
-from trivium.report.summary import results
-from trivium.report.tables import LEGEND, heading, markdown
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file atomically, its folder first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
-
-
-__all__ = ["Entry", "write", "write_report"]
+from trivium.report.summary import as_markdown, results
 
 
 def write_report(
@@ -41,12 +29,12 @@ def write_report(
             `read_entries` and `group`.
     """
     report = assemble(entries, commit=commit, stores=stores)
-    write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
-    write(folder / "report.md", as_markdown(report))
-    write(folder / "results.md", results(report))
-    write(folder / "index.html", render(report))
+    write_text(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
+    write_text(folder / "report.md", as_markdown(report))
+    write_text(folder / "results.md", results(report))
+    write_text(folder / "index.html", render(report))
     for name, text in for_paper(report).items():
-        write(folder / name, text)
+        write_text(folder / name, text)
 
 
 def document(report: Report) -> dict[str, object]:
@@ -73,35 +61,3 @@ def _origin(one: Measured) -> dict[str, object]:
         "probe": one.entry.probe_folder.as_posix(),
         "commit": one.entry.commit,
     }
-
-
-def as_markdown(report: Report) -> str:
-    """The content of `report.md`: the answer, the tables and the comparisons."""
-    lines = ["# Which way of learning is worth its price?", ""]
-    if report.standings:
-        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.standings), ""]
-    for section in report.sections:
-        for found in section.together:
-            lines += [f"## {found.dataset}: {found.task}. {joint.QUESTION}", ""]
-            lines += [joint.markdown(found), ""]
-        lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
-        lines += [section.headline, ""]
-        lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
-        for table in section.tables:
-            lines += [f"### {heading(table)}", "", markdown(table), ""]
-        if section.retrieval:
-            lines += ["### retrieval", "", retrieval.markdown(section.retrieval), ""]
-        for axis, overtaken in section.overtaking.items():
-            lines += [f"### {crossover.QUESTIONS[axis].lower()}", ""]
-            lines += [crossover.markdown(overtaken), ""]
-        if section.confusion:
-            lines += [f"### {confusion.QUESTION.lower()}", ""]
-            lines += [confusion.markdown(section.confusion), ""]
-        if section.diagnosis:
-            lines += [f"### {label_free.QUESTION.lower()}", ""]
-            lines += [label_free.markdown(section.diagnosis), ""]
-        if section.sensitivity:
-            lines += [f"### {sensitivity.QUESTION.lower()}", ""]
-            lines += [sensitivity.markdown(section.sensitivity), ""]
-    lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
-    return "\n".join(lines) + "\n"

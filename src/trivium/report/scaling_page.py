@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trivium.colours import NAMES, Shades, shades
+from trivium.io import write_text
 from trivium.report import scaling_text as words
 from trivium.report.figures import Figure, styled
 from trivium.report.html import environment, paint
 from trivium.report.records import Entry, read_entries
-from trivium.report.report import write
 from trivium.report.runs import read_runs
 from trivium.report.scaling import FEWEST_FLOORED, Fit, Scaling, scalings
 from trivium.report.tables import label
@@ -49,10 +49,10 @@ def write_ladder(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
             for contest in one.contests
         ],
     }
-    write(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     text = [f"## {one.dataset}: {one.task}\n\n{words.markdown(one)}" for one in found]
-    write(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
-    write(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
+    write_text(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
+    write_text(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
 
 
 def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:

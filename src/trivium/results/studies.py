@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivium.report.report import write
+from trivium.io import write_text
 from trivium.results.files import ENVIRONMENT, read_environment
 from trivium.results.tables import plain
 
@@ -47,7 +47,7 @@ def take(source: Path, results: Path, paradigms: Mapping[str, str], *, commit: s
         name = "-".join([paradigms[method], method, *kind])
         target, text = results / FOLDER / f"{name}.csv", as_csv(path.read_text(encoding="utf-8"))
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            write(target, text)
+            write_text(target, text)
             taken.append(name)
     if taken:
         _sign(results, taken, commit)
@@ -74,4 +74,4 @@ def _sign(results: Path, taken: list[str], commit: str) -> None:
             kept[part] = {**facts, "studies": left}
     document["parts"] = kept | {commit: {"commits": [commit], "studies": taken}}
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
-    write(results / ENVIRONMENT, text + "\n")
+    write_text(results / ENVIRONMENT, text + "\n")
