@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from trivium.report.records import Prediction
-from trivium.report.records import Entry, read_entries
+from trivium.report.records import Entry, Prediction, read_entries
 
 from .fabricated import fabricate
 

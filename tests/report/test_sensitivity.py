@@ -9,8 +9,8 @@ from scipy import stats
 
 from trivium.report.report import write_report
 from trivium.report.sections import assemble
-from trivium.report.summary import probes
 from trivium.report.sensitivity import sensitive
+from trivium.report.summary import probes
 
 from .fabricated import fabricate
 
