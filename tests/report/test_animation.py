@@ -1,10 +1,7 @@
-"""Which runs open the page; and the opening in a real browser, moved by its keys."""
+"""Which runs the animation shows; and the animation in a browser, moved by its keys."""
 
 import numpy as np
 import pytest
-from PIL import Image
-from tests.comparison.browser import CHROMIUM, Browser
-from tests.comparison.fabricated import fabricate_grid
 
 from trivium.report.animation import animation
 from trivium.report.bootstrap import Interval
@@ -12,17 +9,19 @@ from trivium.report.cells import Cell, Scores
 from trivium.report.records import Facts
 from trivium.report.report import write_report
 from trivium.report.runs import Run
-from trivium.training.samples import draw_rows
 
-FILM = {
+from .browser import CHROMIUM, Browser
+from .fabricated import fabricate_grid
+
+SNAPSHOTS = {
     "step": [0, 4], "x": [[0.0, 1.0]] * 2, "y": [[0.0, 1.0]] * 2, "label": [0, 1],
     "classes": ["a", "b"], "confusion": [[[1, 1], [1, 1]]] * 2,
 }  # fmt: skip
 
 
-def run(paradigm, objective, *, dataset="shapes", modality="image", seed=0, film=FILM):
+def run(paradigm, objective, *, dataset="shapes", modality="image", seed=0, snapshots=SNAPSHOTS):
     facts = Facts(dataset, "label", modality, paradigm, objective, "vit", seed, 400, 40)
-    return Run(facts, None, None, None, None, film, ())
+    return Run(facts, None, None, None, None, snapshots, ())
 
 
 def score(run, accuracy, *, probe="linear", fraction=1.0, split="validation"):
@@ -46,7 +45,7 @@ def test_validation_chooses_by_the_linear_probe_with_most_labels():
 
 
 def test_what_left_nothing_to_show_is_passed_over():
-    best, next_best = run("self_supervised", "a", film=None), run("self_supervised", "b")
+    best, next_best = run("self_supervised", "a", snapshots=None), run("self_supervised", "b")
     scores = [score(best, 0.9), score(next_best, 0.5)]
     assert shown(animation(scores, [best, next_best])) == [("b", 0)]
     assert animation(scores, [best]) is None
@@ -74,7 +73,7 @@ def test_of_alike_datasets_the_one_where_most_is_right():
     assert animation(scores, [first, second]).dataset == "forms"
 
 
-def test_a_page_without_runs_has_no_opening(tmp_path):
+def test_a_page_without_runs_has_no_animation(tmp_path):
     write_report(fabricate_grid(tmp_path, with_run=False), tmp_path / "report", commit="abc")
     assert "How do models learn" not in (tmp_path / "report" / "index.html").read_text()
 
@@ -83,25 +82,24 @@ def test_a_page_without_runs_has_no_opening(tmp_path):
 def page(tmp_path):
     entries = fabricate_grid(tmp_path, num_seeds=1)
     luck = np.random.default_rng(0)
-    inputs = luck.random((12, 1, 16, 16))
+    inputs = luck.integers(256, size=(12, 16, 16, 3), dtype=np.uint8)
     for entry in entries:
         if "autoencoder" not in entry.cell:
             continue
         for step in (0, 200, 400):
-            rows = {"input": inputs, "reconstruction": inputs * step / 400}
-            path = entry.run_folder / "pictures" / f"rows-step{step:06d}.png"
-            Image.fromarray(draw_rows(rows)).save(path)
+            rows = {"input": inputs, "reconstruction": (inputs * (step / 400)).astype(np.uint8)}
+            np.savez(entry.run_folder / "pictures" / f"rows-step{step:06d}.npz", **rows)
     write_report(entries, tmp_path / "report", commit="abc")
     return tmp_path / "report" / "index.html"
 
 
-LOOK = """[...document.querySelectorAll(".lesson")].map((lesson) => ({
-  cells: [...lesson.querySelectorAll(".cell")].map((cell) => cell.style.fillOpacity).join(),
-  dots: [...lesson.querySelectorAll("circle")].map((dot) => dot.style.transform).join(),
-  image: [...lesson.querySelectorAll("img")].findIndex((one) => !one.classList.contains("off")),
-  said: lesson.querySelector("output").textContent,
-  spoken: lesson.querySelector("input").getAttribute("aria-valuetext"),
-  label: lesson.querySelector("svg")?.getAttribute("aria-label"),
+STATE = """[...document.querySelectorAll(".learner")].map((panel) => ({
+  cells: [...panel.querySelectorAll(".cell")].map((cell) => cell.style.fillOpacity).join(),
+  dots: [...panel.querySelectorAll("circle")].map((dot) => dot.style.transform).join(),
+  image: [...panel.querySelectorAll("img")].findIndex((one) => !one.classList.contains("off")),
+  said: panel.querySelector("output").textContent,
+  spoken: panel.querySelector("input").getAttribute("aria-valuetext"),
+  label: panel.querySelector("svg")?.getAttribute("aria-label"),
 }))"""
 
 
@@ -113,28 +111,28 @@ def test_the_keyboard_moves_every_panel(page, tmp_path):
             width=380, height=800, deviceScaleFactor=1, mobile=True,
         )  # fmt: skip
         browser.open(page)
-        last = browser.run(LOOK)
+        last = browser.run(STATE)
         assert [bool(one["cells"]) for one in last] == [True, False, False]
         assert [bool(one["dots"]) for one in last] == [False, False, True]
         assert [one["image"] for one in last] == [-1, 2, -1]
         for one, drawn in zip(range(3), ("cells", "image", "dots"), strict=True):
-            browser.run(f"document.querySelectorAll('.lesson input')[{one}].focus()")
+            browser.run(f"document.querySelectorAll('.learner input')[{one}].focus()")
             browser.press("ArrowLeft")
-            before = browser.run(LOOK)
+            before = browser.run(STATE)
             assert before[one][drawn] != last[one][drawn]
             assert before[one]["spoken"].endswith("step 200 of 400, 1 TFLOPs")
             assert before[one]["said"] != last[one]["said"]
             browser.press("Home")
-            assert "step 0 of 400" in browser.run(LOOK)[one]["said"]
+            assert "step 0 of 400" in browser.run(STATE)[one]["said"]
             browser.press("End")
-        assert browser.run(LOOK) == last
+        assert browser.run(STATE) == last
         assert "67\u00a0% right, step 400 of 400" in last[0]["label"]
         assert browser.run("document.documentElement.scrollWidth") == 380
         assert browser.errors == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_play_goes_from_the_first_look_to_the_last(page, tmp_path):
+def test_play_goes_from_the_first_step_to_the_last(page, tmp_path):
     with Browser(tmp_path / "profile") as browser:
         browser.send(
             "Emulation.setEmulatedMedia",
@@ -145,16 +143,16 @@ def test_play_goes_from_the_first_look_to_the_last(page, tmp_path):
         assert browser.run(motion) == "0s"
         # The page's clock in the test's hands: each tick is one call.
         browser.run("setInterval = (tick) => { window.tick = tick; return 1; }; 0")
-        browser.run("document.querySelectorAll('.lesson button')[1].click()")
-        seen = [browser.run(LOOK)[1]["image"]]
+        browser.run("document.querySelectorAll('.learner button')[1].click()")
+        seen = [browser.run(STATE)[1]["image"]]
         for _ in range(2):
-            assert browser.run("document.querySelectorAll('.lesson button')[1].textContent") == (
+            assert browser.run("document.querySelectorAll('.learner button')[1].textContent") == (
                 "Pause"
             )
             browser.run("tick()")
-            seen.append(browser.run(LOOK)[1]["image"])
+            seen.append(browser.run(STATE)[1]["image"])
         assert seen == [0, 1, 2]
-        assert browser.run("document.querySelectorAll('.lesson button')[1].textContent") == "Play"
+        assert browser.run("document.querySelectorAll('.learner button')[1].textContent") == "Play"
         browser.run("document.querySelector('.all button').click()")
-        assert all("step 0 of" in one["said"] for one in browser.run(LOOK))
+        assert all("step 0 of" in one["said"] for one in browser.run(STATE))
         assert browser.errors == []

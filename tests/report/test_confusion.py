@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from trivium.data.meta import Meta
-from trivium.report.confusion import MOST_CLASSES, class_names, confused, drawn, markdown
+from trivium.report import summary
+from trivium.report.confusion import MOST_CLASSES, class_names, confused, drawn
 from trivium.report.records import read_entries
 from trivium.report.sections import assemble
 
@@ -25,16 +26,16 @@ def found(report):
 
 
 def test_one_objective_speaks_for_each_paradigm(found):
-    assert [(one.paradigm, one.objective) for one in found.speakers] == [
+    assert [(one.paradigm, one.objective) for one in found.objectives] == [
         ("supervised", "cross_entropy"), ("unsupervised", "autoencoder"),
         ("self_supervised", "simclr"),
     ]  # fmt: skip
     assert (found.probe, found.fraction) == ("linear", 1.0)
-    assert {one.num_seeds for one in found.speakers} == {3}
+    assert {one.num_seeds for one in found.objectives} == {3}
 
 
 def test_shares_are_those_that_pandas_counts(grid, found):
-    for one in found.speakers:
+    for one in found.objectives:
         tables = []
         for entry in grid:
             if entry.cell == f"shapes-{one.objective}":
@@ -46,7 +47,7 @@ def test_shares_are_those_that_pandas_counts(grid, found):
 
 def test_they_add_up_to_the_tables_accuracy_and_macro_f1(report, found):
     weights = np.array(found.num_items) / sum(found.num_items)
-    for one in found.speakers:
+    for one in found.objectives:
         cells = {
             score.cell.metric: score.interval.mean
             for score in report.scores
@@ -61,18 +62,18 @@ def test_they_add_up_to_the_tables_accuracy_and_macro_f1(report, found):
 def test_pairs_are_the_largest_off_the_diagonal(found):
     shares = [max(pair.shares) for pair in found.pairs]
     assert shares == sorted(shares, reverse=True)
-    every = np.stack([one.shares for one in found.speakers])
+    every = np.stack([one.shares for one in found.objectives])
     every[:, np.arange(4), np.arange(4)] = 0
     assert shares[0] == every.max()
     assert all(pair.true != pair.taken for pair in found.pairs)
-    assert f"{100 * shares[0]:.1f}" in markdown(found)
+    assert f"{100 * shares[0]:.1f}" in "\n".join(summary.confused(found))
 
 
 def test_maps_hold_the_shares_in_percent(found):
     figures = drawn(found)
-    assert list(figures) == [f"confusion-{one.paradigm}" for one in found.speakers]
+    assert list(figures) == [f"confusion-{one.paradigm}" for one in found.objectives]
     (trace,) = figures["confusion-supervised"]["data"]
-    np.testing.assert_allclose(trace["z"], 100 * found.speakers[0].shares, atol=0.051)
+    np.testing.assert_allclose(trace["z"], 100 * found.objectives[0].shares, atol=0.051)
     assert trace["x"] == list(found.classes)
 
 
@@ -114,7 +115,7 @@ def test_validation_chooses_who_speaks(tmp_path):
     (own,) = [one for one in entries if one.cell == "shapes-simclr"]
     held_out(own, 0.8)
     section = assemble([*entries, other], commit="abc").sections[0]
-    spoken = {one.paradigm: one.objective for one in section.confusion.speakers}
+    spoken = {one.paradigm: one.objective for one in section.confusion.objectives}
     assert spoken == {**{way: name for name, (way, _) in GRID.items() if way != "control"},
                       "self_supervised": "byol"}  # fmt: skip
 

@@ -1,7 +1,6 @@
 """The page in a real browser: figures drawn, sliders alive, no error, no request."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -10,9 +9,9 @@ from trivium.report.html import script
 from trivium.report.report import write_report
 from trivium.report.tables import with_prefix
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+from .browser import CHROMIUM as BROWSER
 
-WATCH = """<script>
+WATCH = r"""<script>
 addEventListener("load", () => {
   const finish = () => {
     if (document.documentElement.dataset.ready !== "yes") { setTimeout(finish, 50); return; }
@@ -28,7 +27,7 @@ addEventListener("load", () => {
     root.dataset.step = strip.querySelector("output").textContent;
     root.dataset.shown = strip.querySelectorAll("img:not([hidden])").length;
     root.dataset.requests = performance.getEntriesByType("resource")
-      .filter((entry) => !entry.name.startsWith("data:")).length;
+      .filter((entry) => !/^data:|\/plotly\.min\.js$/.test(entry.name)).length;
     root.dataset.overflow = root.scrollWidth > root.clientWidth;
   };
   finish();
@@ -39,7 +38,7 @@ addEventListener("load", () => {
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_in_a_browser(grid, tmp_path):
     write_report(grid, tmp_path, commit="abc1234")
-    path = tmp_path / "index.html"
+    path = tmp_path / "shapes.html"
     path.write_text(path.read_text().replace("</body>", WATCH))
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",

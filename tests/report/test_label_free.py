@@ -95,7 +95,7 @@ def test_both_are_drawn_and_written(entries, section, tmp_path):
     drawn = section.drawn["likeness"]["data"][0]
     assert len(drawn["z"]) == len(drawn["x"]) == len(WAYS)
     write_report(entries, tmp_path, commit="0" * 40)
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "shapes.html").read_text()
     assert "What shows without labels?" in page
     assert "Do they learn the same?" in page
     assert "accuracy rises with it" in page

@@ -116,7 +116,7 @@ def test_the_report_says_it(entries, tmp_path, report):
     write_report(entries, tmp_path, commit="abc")
     said = "\n\n".join(probes(report.sections[0].sensitivity))
     assert said in (tmp_path / "report.md").read_text()
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "shapes.html").read_text()
     assert report.sections[0].sensitivity.agreements[0].sentence in page
     assert '"1-layers"' in page
 

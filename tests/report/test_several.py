@@ -82,8 +82,8 @@ def test_a_run_is_listed_where_its_encoder_belongs_and_shown_once(sections, repo
 def test_pictures_of_each_modality_are_shown(sections, folder):
     together = sections["group", SEVERAL]
     assert {strip.name for strip in together.strips} == {"rows_image"}
-    assert {sheet.rows for sheet in together.sheets} == {("text", "text from image")}
-    page = (folder / "index.html").read_text()
+    assert {one.rows for one in together.texts} == {("text", "text from image")}
+    page = (folder / f"{DATASET}.html").read_text()
     for part in ("image rows, seed 0", "text rows, seed 0", "text from image"):
         assert part in page
 
@@ -177,7 +177,7 @@ def test_all_files_name_the_sections(folder):
 
 
 def test_the_page_can_read_its_figures(folder, sections):
-    page = (folder / "index.html").read_text()
+    page = (folder / f"{DATASET}.html").read_text()
     found = re.search(r'(?s)<script type="application/json" id="figures">(.*?)</script>', page)
     named = [name.partition("-")[0] for name in json.loads(found[1])]
     assert set(named) == {"1", "2", "3"}  # retrieval, which stands last, has none

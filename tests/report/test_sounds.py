@@ -8,12 +8,12 @@ import subprocess
 import pytest
 import soundfile
 
-from trivium.report.html import render
+from trivium.report.html import pages
 from trivium.report.media import SOUND_BUDGET, playlists
 from trivium.report.sections import assemble
 
 from .fabricated import fabricate
-from .test_page import BROWSER
+from .browser import CHROMIUM as BROWSER
 
 SMALL = {"num_items": 60, "probes": ("linear",)}
 SKILL = {0.01: 0.2, 0.1: 0.9, 1.0: 1.6}
@@ -50,18 +50,18 @@ def content(clip):
 
 
 def test_a_playlist_is_of_the_first_seed_and_begins_with_the_input(section):
-    assert [one.run.facts.objective for one in section.playlists] == ["vae", "mae"]
+    assert [one[0].run.facts.objective for one in section.playlists] == ["vae", "mae"]
     for playlist in section.playlists:
-        assert playlist.run.facts.seed == 0
-        names = [track.name for track in playlist.tracks]
+        assert playlist[0].run.facts.seed == 0
+        names = [track.name for track in playlist]
         assert names == ["input", "reconstruction", "traversal-1", "neighbours"]
-        steps = [[clip.step for clip in track.clips] for track in playlist.tracks]
+        steps = [[clip.step for clip in track.frames] for track in playlist]
         assert steps == [[400], [0, 400], [0, 400], [0, 400]]  # the input is the same at both
 
 
 def test_a_clip_is_the_run_folders_file(section):
-    track = section.playlists[0].tracks[1]
-    for clip, sound in zip(track.clips, section.playlists[0].run.sounds[4:6], strict=True):
+    track = section.playlists[0][1]
+    for clip, sound in zip(track.frames, track.run.sounds[4:6], strict=True):
         assert (sound.name, sound.step) == (track.name, clip.step)
         assert content(clip) == sound.path.read_bytes()
         wave, rate = soundfile.read(io.BytesIO(content(clip)))
@@ -71,30 +71,30 @@ def test_a_clip_is_the_run_folders_file(section):
 def test_a_tight_budget_keeps_the_last_steps_and_first_tracks(section):
     whole = playlists(section.runs, budget=SOUND_BUDGET)
     assert whole == section.playlists
-    inputs = sum(len(content(one.tracks[0].clips[-1])) for one in whole)
+    inputs = sum(len(content(one[0].frames[-1])) for one in whole)
     short = playlists(section.runs, budget=inputs)
-    assert [[track.name for track in one.tracks] for one in short] == [["input"], ["input"]]
-    last = sum(len(content(track.clips[-1])) for one in whole for track in one.tracks)
+    assert [[track.name for track in one] for one in short] == [["input"], ["input"]]
+    last = sum(len(content(track.frames[-1])) for one in whole for track in one)
     only_last = playlists(section.runs, budget=last)
     assert all(
-        [clip.step for clip in track.clips] == [400] for one in only_last for track in one.tracks
+        [clip.step for clip in track.frames] == [400] for one in only_last for track in one
     )
-    assert sum(len(one.tracks) for one in only_last) == 8
+    assert sum(map(len, only_last)) == 8
     assert playlists(section.runs, budget=0) == ()
     for budget in range(0, SOUND_BUDGET // 20, 2000):
         heard = [clip for one in playlists(section.runs, budget=budget)
-                 for track in one.tracks for clip in track.clips]  # fmt: skip
+                 for track in one for clip in track.frames]  # fmt: skip
         assert sum(len(content(clip)) for clip in heard) <= budget
 
 
 def test_sections_without_audio_take_no_share_of_the_budget(report):
     heard = {section.dataset: section.playlists for section in report.sections}
     assert heard["shapes"] == ()
-    assert [len(one.tracks) for one in heard["tones"]] == [4, 4]
+    assert [len(one) for one in heard["tones"]] == [4, 4]
 
 
 def test_the_page_plays_them_and_says_what_they_are(report):
-    page = render(report)
+    page = pages(report)["tones.html"]
     assert "Sounds from training" in page
     assert "Spectrograms: time runs to the right" in page
     assert "media-src data:" in page
@@ -106,13 +106,13 @@ def test_the_page_plays_them_and_says_what_they_are(report):
         "reconstruction of vae at step 400",
     ]  # fmt: skip
     assert "traversal 1 of mae at step 400" in players
-    assert "of audio, mean and deviation over time of each mel band" in page
+    assert "of audio, mean and deviation over time of each mel band" in pages(report)["index.html"]
 
 
 def test_audio_without_sounds_says_so_and_images_say_nothing(report):
     images, silent = (section._replace(playlists=()) for section in report.sections)
-    assert "Sounds: no run folder held any." in render(report._replace(sections=(silent,)))
-    page = render(report._replace(sections=(images,)))
+    assert "Sounds: no run folder held any." in pages(report._replace(sections=(silent,)))["tones.html"]
+    page = pages(report._replace(sections=(images,)))["shapes.html"]
     for words in ("Sounds", "Spectrograms", "<audio"):
         assert words not in page
 
@@ -137,9 +137,10 @@ addEventListener("load", () => {
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_in_a_browser_sounds_are_read_and_one_plays_at_a_time(report, section, tmp_path):
-    path = tmp_path / "index.html"
     shown = report._replace(sections=(section._replace(drawn={}, maps=()),))
-    path.write_text(render(shown).replace("</body>", WATCH))
+    for name, text in pages(shown).items():
+        (tmp_path / name).write_text(text.replace("</body>", WATCH))
+    path = tmp_path / "tones.html"
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -53,8 +53,8 @@ def section(grid):
     return assemble(grid, commit="abc").sections[0]
 
 
-def test_a_sheet_is_the_last_of_its_name_and_of_the_first_seed(section):
-    (sheet,) = section.sheets
+def test_texts_are_the_last_of_its_name_and_of_the_first_seed(section):
+    (sheet,) = section.texts
     assert (sheet.name, sheet.step, sheet.run.facts.seed) == ("rows", 400, 0)
     assert sheet.rows == ("text", "continuation")
     assert len(sheet.samples) == MAX_SAMPLES
@@ -76,13 +76,13 @@ def test_bits_per_byte_are_drawn_against_flops(section):
 
 def test_runs_without_texts_show_none(tmp_path):
     section = assemble(fabricate_grid(tmp_path, num_seeds=2), commit="abc").sections[0]
-    assert section.sheets == section.readings == ()
+    assert section.texts == section.readings == ()
     assert "language" not in section.drawn
 
 
 def test_the_page_shows_both_and_escapes_what_was_generated(grid, tmp_path):
     write_report(grid, tmp_path, commit="abc1234")
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "shapes.html").read_text()
     assert "How well it reads" in page
     assert "Texts from training" in page
     assert "&lt;b&gt;goes&lt;/b&gt; on 0" in page

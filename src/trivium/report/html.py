@@ -1,5 +1,6 @@
-"""The page: the report's content in one HTML file that asks nothing of any network."""
+"""The pages of the report: an overview, and one page for each dataset, which need no network."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,35 +9,67 @@ from trivium.report import (
     animation,
     confusion,
     crossover,
+    figures,
     joint,
     label_free,
-    leaders,
     media,
+    overview,
     provenance,
     ranking,
     sensitivity,
+    tables,
 )
-from trivium.report import figures as plots
 from trivium.report.cells import Cell
 from trivium.report.figures import Figure, compact
 from trivium.report.records import PARADIGMS, SEEDLESS
 from trivium.report.sections import Report, Section
-from trivium.report.tables import (
-    Row,
-    beats,
-    figure,
-    fraction,
-    heading,
-    label,
-    percent,
-    points,
-    share,
-    with_prefix,
-)
+
+INDEX = "index.html"
+PLOTLY = "plotly.min.js"
+"""What draws the figures of all pages, beside them."""
+
+
+def pages(report: Report) -> dict[str, str]:
+    """The files of the report's pages by name, with the script that they share.
+
+    Styles, other scripts, pictures, sounds and the figures' data are inside each page.
+    """
+    made = environment()
+    made.filters["runs_behind"] = lambda row: provenance.behind(row, report.provenances)
+    made.filters["page"] = _names(report.sections).__getitem__
+    numbered = list(enumerate(report.sections, start=1))
+    seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
+    shared = {
+        "report": report,
+        "summary": overview.summary_table(report.sections),
+        "single": any(len(one.seeds) == 1 for one in seeded),
+        "num_seeds": max(len(one.seeds) for one in report.scores),
+    }
+    questions = overview.questions(report)
+    found = {
+        PLOTLY: plotly(),
+        INDEX: made.get_template("index.html.j2").render(
+            **paint({one.name: one.figure for one in questions}),
+            **shared,
+            title="Trivium: which way of learning is worth its price?",
+            questions=questions,
+        ),
+    }
+    for dataset, name in _names(report.sections).items():
+        mine = [(number, one) for number, one in numbered if one.dataset == dataset]
+        drawn = {
+            f"{number}-{name}": figure
+            for number, section in mine
+            for name, figure in section.drawn.items()
+        }
+        found[name] = made.get_template("dataset.html.j2").render(
+            **paint(drawn), **shared, title=f"Trivium: {dataset}", dataset=dataset, sections=mine
+        )
+    return found
 
 
 def environment() -> Any:
-    """What renders the templates: their filters, and `include` for a file as it is."""
+    """What renders the templates: their filters, modules, and `include` for a file as it is."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -46,64 +79,53 @@ def environment() -> Any:
         lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {
-        "percent": percent,
-        "figure": figure,
+        "percent": tables.percent,
+        "figure": tables.figure,
+        "fraction": tables.fraction,
+        "label": tables.label,
+        "prefixed": tables.with_prefix,
+        "heading": tables.heading,
+        "points": tables.points,
+        "named": joint.named,
+        "paradigm": joint.paradigm,
         "unbroken": lambda text: text.replace(" %", "\u00a0%"),
-        "fraction": fraction, "label": label, "prefixed": with_prefix, "heading": heading,
-        "named": joint.named, "points": points, "paradigm": joint.paradigm,
-        "drawn_name": drawn_name,
         "script": lambda value: Markup(script(value)),
-    }  # fmt: skip
-    made.globals["include"] = lambda name: Markup(loader.get_source(made, name)[0])
+    }
+    made.globals |= {
+        "include": lambda name: Markup(loader.get_source(made, name)[0]),
+        "names": NAMES,
+        "plotly": PLOTLY,
+        "index": INDEX,
+        "animation": animation,
+        "confusion": confusion,
+        "crossover": crossover,
+        "classes": figures.classes,
+        "joint": joint,
+        "label_free": label_free,
+        "media": media,
+        "overview": overview,
+        "provenance": provenance,
+        "ranking": ranking,
+        "sensitivity": sensitivity,
+        "shown_share": tables.share,
+        "matrix": matrix,
+        "encoder_of": encoder_of,
+        "sample_name": sample_name,
+        "scales": scales,
+    }
     return made
 
 
-def render(report: Report) -> str:
-    """The page as HTML; scripts, styles, pictures and figures are all inside it."""
-    figures = {
-        f"{number}-{name}": figure
-        for number, section in enumerate(report.sections, start=1)
-        for name, figure in section.drawn.items()
-    }
-    if overall := plots.standing(report.standings):
-        figures["0-standing"] = overall
-    seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
-    made = environment()
-    made.filters["behind"] = lambda row: provenance.behind(row, report.origins)
-    return str(made.get_template("page.html.j2").render(
-        **paint(figures),
-        title="Trivium: which way of learning is worth its price?",
-        report=report,
-        names=NAMES,
-        single=any(len(one.seeds) == 1 for one in seeded),
-        num_seeds=max(len(one.seeds) for one in report.scores),
-        matrix=matrix,
-        shown_share=share,
-        encoder_of=encoder_of,
-        question=joint.QUESTION,
-        confusion=confusion,
-        diagnosis=label_free,
-        examples=media,
-        glance=leaders,
-        overview=leaders.summary_table(report.sections),
-        origins=provenance,
-        overtaking=crossover,
-        sensitivity=sensitivity,
-        opening=animation,
-        standing=ranking,
-        positions=positions,
-    ))  # fmt: skip
-
-
 def paint(figures: dict[str, Figure]) -> dict[str, Any]:
-    """What the head and the foot of a page need: colours, its figures, and what draws them."""
-    from markupsafe import Markup
+    """What the head and the foot of a page need: colours and the page's figures."""
+    return {"light": LIGHT, "dark": DARK, "darkened": darkened(), "figures": figures}
+
+
+def plotly() -> str:
+    """The script that draws figures."""
     from plotly.offline import get_plotlyjs
 
-    plotly = Markup(get_plotlyjs()) if figures else ""
-    return {
-        "light": LIGHT, "dark": DARK, "darkened": darkened(), "figures": figures, "plotly": plotly,
-    }  # fmt: skip
+    return str(get_plotlyjs())
 
 
 def script(value: Any) -> str:
@@ -111,8 +133,8 @@ def script(value: Any) -> str:
     return compact(value).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def matrix(section: Section, probe: str, share: float) -> dict[str, Any]:
-    """All paired differences of one column: rows minus columns, in points, with verdicts."""
+def matrix(section: Section, probe: str, share: float) -> list[tuple[Cell, list[Any]]]:
+    """All paired differences of one column: of each cell that with each, in points."""
     pairs = {
         (one.first, one.second): one
         for one in section.comparisons
@@ -120,14 +142,11 @@ def matrix(section: Section, probe: str, share: float) -> dict[str, Any]:
     }
     cells = list(dict.fromkeys(cell for pair in pairs for cell in pair))
     cells.sort(key=lambda cell: (PARADIGMS.index(cell.paradigm), cell.objective, cell.encoder))
-    return {
-        "cells": cells,
-        "rows": [[None if a == b else beats(a, b, pairs) for b in cells] for a in cells],
-    }
+    return [(a, [None if a == b else tables.beats(a, b, pairs) for b in cells]) for a in cells]
 
 
 def encoder_of(section: Section, cell: Cell) -> str:
-    """What sets apart two rows of one objective, in a dataset of several modalities."""
+    """The encoder, where a dataset of several modalities has several of one objective."""
     same = {
         side.encoder
         for one in section.comparisons
@@ -137,20 +156,30 @@ def encoder_of(section: Section, cell: Cell) -> str:
     return f" · {cell.encoder}" if section.is_several and len(same) > 1 else ""
 
 
-def drawn_name(name: str) -> str:
-    """The name of a picture or sheet for the eye; rows of one of several modalities name it."""
+def sample_name(name: str) -> str:
+    """What samples are called; rows of one of several modalities name it."""
     first, _, modality = name.partition("_")
     if first == "rows" and modality:
         return f"{modality} rows"
-    return label(name.replace("-", " "))
+    return tables.label(name.replace("-", " "))
 
 
-def positions(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """For each column the least and greatest bound: the scale of its drawn intervals."""
+def scales(rows: Sequence[tables.Row]) -> list[tuple[float, float]]:
+    """For each column the least bound and the span: the scale of its drawn intervals."""
     found = []
-    for index in range(len(rows[0].entries)):
-        entries = [entry for row in rows if (entry := row.entries[index])]
-        bounds = [entry.bounds or (entry.mean, entry.mean) for entry in entries]
+    for column in zip(*(row.entries for row in rows), strict=True):
+        bounds = [entry.bounds or (entry.mean, entry.mean) for entry in column if entry]
         low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
         found.append((low, max(high - low, 1e-9)))
+    return found
+
+
+def _names(sections: Sequence[Section]) -> dict[str, str]:
+    """The page of each dataset, named after it; a number sets apart what would be the same."""
+    found: dict[str, str] = {}
+    for dataset in dict.fromkeys(section.dataset for section in sections):
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", dataset)
+        taken = {INDEX, *found.values()}
+        names = [f"{stem}.html", *(f"{stem}-{number}.html" for number in range(2, len(taken) + 2))]
+        found[dataset] = next(name for name in names if name not in taken)
     return found

@@ -1,4 +1,4 @@
-"""The report's files: page, `comparison.json`, Markdown tables and exports, written atomically."""
+"""The report's files: pages, `comparison.json`, Markdown tables and exports, written atomically."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trivium.io import write_text
 from trivium.report.export import for_paper
-from trivium.report.html import render
+from trivium.report.html import pages
 from trivium.report.records import Entry, Measured
 from trivium.report.sections import Report, assemble
 from trivium.report.summary import as_markdown, results
@@ -19,8 +19,8 @@ def write_report(
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
-        folder: where `index.html`, `comparison.json`, `report.md`, `results.md`, and the folders
-            `tables` and `figures` go.
+        folder: where `index.html`, a page of each dataset, `comparison.json`, `report.md`,
+            `results.md`, and the folders `tables` and `figures` go.
         commit: the code's version, shown on the page.
         stores: where the datasets lie; without them classes are called by their numbers.
 
@@ -32,8 +32,7 @@ def write_report(
     write_text(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
     write_text(folder / "report.md", as_markdown(report))
     write_text(folder / "results.md", results(report))
-    write_text(folder / "index.html", render(report))
-    for name, text in for_paper(report).items():
+    for name, text in (pages(report) | for_paper(report)).items():
         write_text(folder / name, text)
 
 

@@ -1,4 +1,4 @@
-"""What a pretraining run left to show: cost, curves, pictures, sounds; the best of a paradigm."""
+"""What a pretraining run has written: cost, curves, samples; the best objective of a paradigm."""
 
 import json
 import re
@@ -15,8 +15,8 @@ Document = dict[str, Any]
 """One of the run folder's JSON files."""
 
 
-class Picture(NamedTuple):
-    """What one step of pretraining shows: a drawn grid (PNG), rows of texts (JSON), clips (MP3)."""
+class Sample(NamedTuple):
+    """A file of samples at one step: a grid (PNG), texts (JSON), sounds (MP3) or tiles (NPZ)."""
 
     name: str
     step: int
@@ -31,9 +31,9 @@ class Run:
     `metrics`: the deterministic price (flops, flops_per_step, samples, num_steps,
     num_parameters, final); `curves`: terms and online monitor over steps, samples and FLOPs;
     `cost`: wall-clock (seconds, peak_memory_mb, data_wait_share, samples_per_second);
-    `film`: at each look of the online probe, x and y of some validation items (with their labels
-    and the classes' names) and what it confused; `texts`: of runs on text, what others draw;
-    `sounds`: of runs on audio, also a row of clips in one file.
+    `snapshots`: at each evaluation of the online probe, x and y of some validation items (with
+    their labels and the classes' names) and its confusion matrix; `pictures`, `texts`, `sounds`
+    and `tiles` (rows of samples as uint8 arrays): files of samples, by name and step.
     """
 
     facts: Facts
@@ -41,10 +41,11 @@ class Run:
     metrics: Document | None
     curves: Document | None
     cost: Document | None
-    film: Document | None
-    pictures: tuple[Picture, ...]
-    texts: tuple[Picture, ...] = ()
-    sounds: tuple[Picture, ...] = ()
+    snapshots: Document | None
+    pictures: tuple[Sample, ...]
+    texts: tuple[Sample, ...] = ()
+    sounds: tuple[Sample, ...] = ()
+    tiles: tuple[Sample, ...] = ()
 
 
 def read_runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
@@ -77,6 +78,7 @@ def _read(facts: Facts, folder: Path | None, run_id: str | None) -> Run:
         _shown(folder / "pictures", "png"),
         _shown(folder / "pictures", "json"),
         _shown(folder / "pictures", "mp3"),
+        _shown(folder / "pictures", "npz"),
     )
 
 
@@ -92,12 +94,12 @@ def _document(path: Path) -> Document | None:
     return document
 
 
-def _shown(folder: Path, ending: str) -> tuple[Picture, ...]:
+def _shown(folder: Path, ending: str) -> tuple[Sample, ...]:
     found = []
     for path in sorted(folder.glob(f"*.{ending}")) if folder.is_dir() else ():
         named = re.fullmatch(r"(?P<name>.+)-step(?P<step>\d+)", path.stem)
         if named:
-            found.append(Picture(named["name"], int(named["step"]), path))
+            found.append(Sample(named["name"], int(named["step"]), path))
     return tuple(sorted(found))
 
 
@@ -116,7 +118,7 @@ def best(mine: Sequence[Scores]) -> Scores | None:
 
 
 def best_by_validation(scores: Sequence[Scores]) -> tuple[Scores, ...]:
-    """Of one place, the speaker of each paradigm that has one, controls aside.
+    """Of one place, the best objective of each paradigm that has one, controls aside.
 
     By accuracy with the most labels of the linear probe, or of the first one there is; what was
     measured with a modality withheld does not count.

@@ -10,7 +10,7 @@ from trivium.colours import NAMES, Shades, shades
 from trivium.io import write_text
 from trivium.report import scaling_text as words
 from trivium.report.figures import Figure, styled
-from trivium.report.html import environment, paint
+from trivium.report.html import PLOTLY, environment, paint, plotly
 from trivium.report.records import Entry, read_entries
 from trivium.report.runs import read_runs
 from trivium.report.scaling import FEWEST_FLOORED, Fit, Scaling, scalings
@@ -52,11 +52,12 @@ def write_ladder(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
     write_text(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     text = [f"## {one.dataset}: {one.task}\n\n{words.markdown(one)}" for one in found]
     write_text(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
+    write_text(folder / PLOTLY, plotly())
     write_text(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
 
 
 def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
-    """The page as HTML; scripts, styles and figures are all inside it."""
+    """The page as HTML, whose figures the script beside it draws."""
     colours = shades((way.paradigm, way.objective) for one in found for way in one.ways)
     parts, figures = [], {}
     for ladder in found:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple
 
 from trivium.colours import Shades, shades
@@ -13,7 +12,6 @@ from trivium.report.cells import Scores, group, resamplings_of
 from trivium.report.confusion import Confusion, class_names, confused
 from trivium.report.confusion import drawn as confusion_maps
 from trivium.report.crossover import Crossover, by_axis, with_flops, with_labels
-from trivium.report.curves import by_layer
 from trivium.report.joint import Together, joint_comparisons
 from trivium.report.label_free import LabelFree, label_free
 from trivium.report.leaders import Answer, answers, headline
@@ -21,15 +19,14 @@ from trivium.report.media import (
     PICTURE_BUDGET,
     SOUND_BUDGET,
     Examples,
-    Playlist,
     Reading,
     Strip,
     TextSamples,
     examples_of,
     playlists,
     readings,
-    sheets,
     strips,
+    text_samples,
 )
 from trivium.report.pairwise import Comparison, compare
 from trivium.report.provenance import Provenance, Way, provenances
@@ -61,10 +58,10 @@ class Place(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Everything that the page says about one task of one dataset, by one or more modalities.
+    """Everything that a page says about one task of one dataset, by one or more modalities.
 
-    `runs` are of encoders of this modality; what they left to look at stands in the first section
-    of a dataset and modality (`is_home`), `together` in the first of a dataset.
+    `runs` are of encoders of this modality; their curves, costs and samples are in the first
+    section of a dataset and modality (`is_home`), `together` is in the first of a dataset.
     """
 
     dataset: str
@@ -79,11 +76,10 @@ class Section(NamedTuple):
     runs: tuple[Run, ...]
     drawn: dict[str, figures.Figure]
     maps: tuple[tuple[Run, str], ...]
-    legend: tuple[tuple[str, str], ...]
     strips: tuple[Strip, ...]
-    sheets: tuple[TextSamples, ...]
+    texts: tuple[TextSamples, ...]
     readings: tuple[Reading, ...]
-    playlists: tuple[Playlist, ...]
+    playlists: tuple[tuple[Strip, ...], ...]
     costs: tuple[dict[str, Any], ...]
     retrieval: Retrieval | None
     examples: Examples | None
@@ -129,23 +125,20 @@ def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = Non
     variations = group(varied, resamplings)
     colours = shades((one.facts.paradigm, one.facts.objective) for one in measured)
     places = list(dict.fromkeys(Place(*one.cell.place) for one in scores))
-    homes = [place for place in places if _is_home(place, places)]
-    num_audible = sum(place.modality == "audio" for place in homes)
+    together = joint_comparisons(scores, comparisons)
     sections = [
         _section(
             place,
+            places,
             [one for one in scores if one.cell.place == place],
             [one for one in comparisons if one.first.place == place],
             [one for one in measured if one.place == place],
             [one for one in variations if one.cell.place == place],
-            runs,
+            [run for run in runs if run.facts.dataset == place.dataset],
             colours,
             resamplings,
             class_names(stores, place.dataset, place.task),
-            is_several=_is_several(place, places),
-            is_home=place in homes,
-            budget=PICTURE_BUDGET // len(homes),
-            sound_budget=SOUND_BUDGET // max(num_audible, 1),
+            [one for one in together if one.dataset == place.dataset],
         )
         for place in places
     ]
@@ -160,36 +153,13 @@ def assemble(entries: Sequence[Entry], *, commit: str, stores: Path | None = Non
         animation(scores, runs),
         rankings(scores),
         provenances(measured),
-        _with_together(sections, joint_comparisons(scores, comparisons)),
-    )
-
-
-def _is_several(place: Place, places: Sequence[Place]) -> bool:
-    """Whether a dataset is of several modalities."""
-    found = {other.modality for other in places if other.dataset == place.dataset}
-    return len(found) > 1 or "+" in place.modality
-
-
-def _is_home(place: Place, places: Sequence[Place]) -> bool:
-    same = [o for o in places if (o.dataset, o.modality) == (place.dataset, place.modality)]
-    return place == same[0]
-
-
-def _with_together(sections: Sequence[Section], found: Sequence[Together]) -> tuple[Section, ...]:
-    """The sections, the first of each dataset with what is said of learning together."""
-    first: dict[str, Section] = {}
-    for section in sections:
-        first.setdefault(section.dataset, section)
-    return tuple(
-        section._replace(together=tuple(o for o in found if o.dataset == section.dataset))
-        if section is first[section.dataset]
-        else section
-        for section in sections
+        tuple(sections),
     )
 
 
 def _section(
     place: Place,
+    places: Sequence[Place],
     mine: Sequence[Scores],
     pairs: Sequence[Comparison],
     measured: Sequence[Measured],
@@ -198,18 +168,14 @@ def _section(
     colours: Shades,
     resamplings: Mapping[int, Resampling],
     classes: Sequence[str],
-    *,
-    is_several: bool,
-    is_home: bool,
-    budget: int,
-    sound_budget: int,
+    together: Sequence[Together],
 ) -> Section:
-    own = tuple(
-        run
-        for run in runs
-        if run.facts.dataset == place.dataset
-        and (not is_several or run.facts.modality == place.modality)
-    )
+    """One section; `runs` and `together` are of its dataset, all others of its place alone."""
+    siblings = [one for one in places if one.dataset == place.dataset]
+    homes = list({one.modality: one for one in reversed(siblings)}.values())
+    is_several = len(homes) > 1 or "+" in place.modality
+    is_home = place in homes
+    own = tuple(run for run in runs if not is_several or run.facts.modality == place.modality)
     local = own if is_home else ()
     found = answers(mine, pairs)
     retrieval = retrieved(mine, pairs, resamplings)
@@ -217,6 +183,11 @@ def _section(
     diagnosis = label_free(mine, measured, own)
     sensitivity = sensitive(mine, variations)
     confusion = confused(mine, measured, classes)
+    maps: dict[str, tuple[Run, figures.Figure]] = {}
+    for run in local:
+        name = f"map-{run.facts.objective}-{run.facts.encoder}"
+        if name not in maps and (figure := figures.embedding(run)):
+            maps[name] = run, figure
     drawn = {
         "labels": _efficiency(shown, found, colours),
         "monitor": curves.monitor(local, colours),
@@ -226,16 +197,11 @@ def _section(
         "costs": figures.costs(local, colours),
         "foretold": figures.foretold(diagnosis.foretold, colours) if diagnosis else None,
         "likeness": figures.likeness(diagnosis.likeness) if diagnosis else None,
-        "layers": by_layer(sensitivity, colours) if sensitivity else None,
+        "layers": curves.by_layer(sensitivity, colours) if sensitivity else None,
         **confusion_maps(confusion),
+        **{name: figure for name, (_, figure) in maps.items()},
     }
-    maps = []
-    for run in local:
-        figure = figures.embedding(run)
-        name = f"map-{run.facts.objective}-{run.facts.encoder}"
-        if figure and name not in drawn:
-            drawn[name] = figure
-            maps.append((run, name))
+    num_audible = sum("audio" in one.modality for one in homes)
     return Section(
         *place,
         is_several,
@@ -246,12 +212,11 @@ def _section(
         tuple(pairs),
         own,
         {name: figure for name, figure in drawn.items() if figure},
-        tuple(maps),
-        figures.classes(maps[0][0]) if maps else (),
-        strips(local, budget=budget),
-        sheets(local),
+        tuple((run, name) for name, (run, _) in maps.items()),
+        strips(local, budget=PICTURE_BUDGET // len(homes)),
+        text_samples(local),
         readings(local),
-        playlists(local, budget=sound_budget),
+        playlists(local, budget=SOUND_BUDGET // max(num_audible, 1)),
         tuple(_costs(local)),
         retrieval,
         examples_of(mine, measured) if retrieval else None,
@@ -259,7 +224,7 @@ def _section(
         confusion,
         diagnosis,
         sensitivity,
-        (),
+        tuple(together) if place == siblings[0] else (),
     )
 
 
@@ -280,32 +245,19 @@ def _efficiency(
 
 
 def _costs(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Mean price per objective over its seeds; None where it is unknown."""
-    found = []
-    for key in dict.fromkeys(_identity(run) for run in runs):
-        mine = [run for run in runs if _identity(run) == key]
-        prices = {
-            name: [value for run in mine if (value := figures.price(run, name)) is not None]
-            for name in PRICES
-        }
-        means = {name: fmean(values) if values else None for name, values in prices.items()}
-        found.append(key._asdict() | means)
-    return found
-
-
-class Identity(NamedTuple):
-    """Which runs differ in nothing but their seed."""
-
-    paradigm: str
-    objective: str
-    encoder: str
+    """Mean price per objective and encoder over its seeds; None where it is unknown."""
+    ways: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        facts = run.facts
+        ways.setdefault((facts.paradigm, facts.objective, facts.encoder), []).append(run)
+    return [
+        dict(zip(("paradigm", "objective", "encoder"), way, strict=True))
+        | {name: figures.mean_price(mine, name) for name in PRICES}
+        for way, mine in ways.items()
+    ]
 
 
 def _order(run: Run) -> tuple[object, ...]:
     facts = run.facts
     rank = PARADIGMS.index(facts.paradigm)
     return facts.dataset, rank, facts.objective, facts.encoder, facts.seed
-
-
-def _identity(run: Run) -> Identity:
-    return Identity(run.facts.paradigm, run.facts.objective, run.facts.encoder)

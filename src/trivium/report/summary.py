@@ -7,6 +7,7 @@ from statistics import fmean
 
 from trivium.report import confusion, crossover, joint, label_free, ranking, sensitivity
 from trivium.report.cells import Cell
+from trivium.report.confusion import Confusion
 from trivium.report.crossover import Crossover
 from trivium.report.label_free import LabelFree
 from trivium.report.pairwise import Comparison, holm
@@ -21,7 +22,9 @@ from trivium.report.tables import (
     fraction,
     grid,
     heading,
+    label,
     markdown,
+    percent,
     points,
     texts,
 )
@@ -54,7 +57,7 @@ def as_markdown(report: Report) -> str:
         for axis, found_along in section.overtaking.items():
             blocks += [f"### {crossover.QUESTIONS[axis].lower()}", *crossovers(found_along)]
         if section.confusion:
-            blocks += [f"### {confusion.QUESTION.lower()}", confusion.markdown(section.confusion)]
+            blocks += [f"### {confusion.QUESTION.lower()}", *confused(section.confusion)]
         if section.diagnosis:
             blocks += [f"### {label_free.QUESTION.lower()}", *diagnostics(section.diagnosis)]
         if section.sensitivity:
@@ -143,6 +146,17 @@ def crossovers(found: Sequence[Crossover]) -> list[str]:
     heads = (f"ahead with fewest {axis}", "ahead with most", "cross at", "95 % interval")
     table = markdown(heads, [(*one.ahead, one.places, one.intervals) for one in found])
     return [bullets([one.sentence for one in found]), table, crossover.NOTES[axis]]
+
+
+def confused(found: Confusion) -> list[str]:
+    """The most confused pairs."""
+    heads = ["class", "taken for", "test items", *(f"{one.name} (%)" for one in found.objectives)]
+    rows = [
+        [pair.true, pair.taken, str(pair.num_items), *map(percent, pair.shares)]
+        for pair in found.pairs
+    ]
+    probe = f"{label(found.probe)} probe with {fraction(found.fraction)} of the labels"
+    return [f"{probe}: shares of a class's test items.", markdown(heads, rows)]
 
 
 def diagnostics(found: LabelFree) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from trivium.report.sections import assemble
-from trivium.report.summary_table import RECALL, summary_table
+from trivium.report.overview import RECALL, questions, summary_table
 
 from .fabricated_pairs import fabricate_pairs
 
@@ -25,5 +25,8 @@ def test_every_answer_stands_once_in_its_column(sections):
         assert bool(line.section.retrieval) == bool(line.answers[-1])
 
 
-def test_a_single_section_needs_no_overview(sections):
-    assert summary_table(sections[:1]) is None
+def test_a_single_section_has_its_answers_as_well(sections):
+    found = summary_table(sections[:1])
+    assert found.columns == ("1 %", "100 %")
+    (line,) = found.datasets[sections[0].dataset]
+    assert line.answers == sections[0].answers

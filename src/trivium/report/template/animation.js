@@ -2,7 +2,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const { panels } = JSON.parse(document.getElementById("lessons").textContent);
+  const { panels } = JSON.parse(document.getElementById("panels").textContent);
 
   const add = (parent, name, attributes, text) => {
     const element = document.createElementNS(SVG, name);
@@ -16,9 +16,9 @@
 
   const short = (name, most) => (name.length > most ? name.slice(0, most - 1) + "…" : name);
 
-  // Each drawer fills its stage once and returns how to show a look.
+  // Each drawer fills its stage once and returns how to show a snapshot.
   const drawers = {
-    confusion(stage, { classes, looks }) {
+    confusion(stage, { classes, snapshots }) {
       const num = classes.length;
       const margin = 78;
       const size = (320 - margin) / num;
@@ -42,7 +42,7 @@
       add(svg, "rect", { x: margin - 0.5, y: -0.5, width: 320 - margin + 1, height: 320 - margin + 1, class: "ground" });
       return (at) => {
         for (const { cell, row, column, title, name, called } of cells) {
-          const share = looks[at][row][column];
+          const share = snapshots[at][row][column];
           // The root lets rare mistakes be seen beside what is right.
           cell.style.fillOpacity = Math.sqrt(share / 100);
           title.textContent = `${name}: ${share} % called ${called}`;
@@ -54,7 +54,7 @@
     map(stage, found) {
       const svg = canvas(stage, 320, 256);
       const ends = (name) => {
-        const values = found.looks.flatMap((look) => look[name]);
+        const values = found.snapshots.flatMap((one) => one[name]);
         return [Math.min(...values), Math.max(...values)];
       };
       const [[left, right], [low, high]] = [ends("x"), ends("y")];
@@ -68,7 +68,7 @@
         return dot;
       });
       return (at) => {
-        const { x, y } = found.looks[at];
+        const { x, y } = found.snapshots[at];
         dots.forEach((dot, i) => {
           dot.style.transform = `translate(${across(x[i]).toFixed(1)}px, ${down(y[i]).toFixed(1)}px)`;
         });
@@ -88,23 +88,23 @@
       };
     },
 
-    texts(stage, { looks }) {
+    texts(stage, { snapshots }) {
       const samples = [...stage.querySelectorAll("dl")].map((one) => [...one.querySelectorAll("dd")]);
       return (at) => {
         samples.forEach((rows, sample) => {
-          rows.forEach((row, i) => { row.textContent = looks[at][i][sample]; });
+          rows.forEach((row, i) => { row.textContent = snapshots[at][i][sample]; });
         });
         return null;
       };
     },
   };
 
-  const films = [...document.querySelectorAll(".lesson")].map((lesson, index) => {
-    const stage = lesson.querySelector(".stage");
-    const slider = lesson.querySelector("input");
-    const button = lesson.querySelector("button");
-    const output = lesson.querySelector("output");
-    const notes = [...lesson.querySelectorAll("ol li")];
+  const players = [...document.querySelectorAll(".learner")].map((learner, index) => {
+    const stage = learner.querySelector(".stage");
+    const slider = learner.querySelector("input");
+    const button = learner.querySelector("button");
+    const output = learner.querySelector("output");
+    const notes = [...learner.querySelectorAll("ol li")];
     const draw = drawers[panels[index].kind](stage, panels[index]);
     let timer = null;
 
@@ -140,7 +140,7 @@
 
   // All from the untrained encoder on, so that they keep step.
   document.querySelector(".all button")?.addEventListener("click", () => {
-    for (const { slider, show, play } of films) {
+    for (const { slider, show, play } of players) {
       slider.value = 0;
       show();
       play();

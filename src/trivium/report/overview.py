@@ -1,0 +1,303 @@
+"""What the first page shows: the answers in one table, and one figure for each question."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from trivium.colours import INK, LIGHT, NAMES
+from trivium.report import confusion, crossover, curves, figures, joint, label_free, ranking
+from trivium.report import sensitivity
+from trivium.report.figures import Figure, Trace, label_points, panels, styled
+from trivium.report.leaders import Answer
+from trivium.report.sections import Report, Section
+from trivium.report.sensitivity import shown
+from trivium.report.tables import fraction, label
+
+NOTE = (
+    "What leads on the test items, in percent: accuracy of the linear probe (of another where "
+    "there is none) by share of labels, or recall@5 of retrieval. Filled: it wins against every "
+    "other way of learning; ≈ cannot be told from it; grey: no better than a control. Each row "
+    "leads to its section."
+)
+RECALL = "recall@5"
+COLUMNS = 4
+"""Panels of one figure side by side."""
+MOST_PANELS = 16
+"""Panels of one figure; of more datasets the pages tell."""
+BEST = "Of each paradigm the objective with the best validation accuracy"
+
+
+class Line(NamedTuple):
+    """One section: its number in the report, and an answer for each column that it has."""
+
+    number: int
+    section: Section
+    answers: tuple[Answer | None, ...]
+
+
+class SummaryTable(NamedTuple):
+    """Columns are shares of labels and, of retrieval, recall@5."""
+
+    columns: tuple[str, ...]
+    datasets: dict[str, tuple[Line, ...]]
+
+
+class Question(NamedTuple):
+    """One question about all datasets: sentences and the figure that answers it."""
+
+    name: str
+    title: str
+    text: str
+    sentences: tuple[str, ...]
+    figure: Figure
+
+
+def summary_table(sections: Sequence[Section]) -> SummaryTable:
+    """The answers of all sections."""
+    shares = {one.fraction for section in sections for one in section.answers if _is_share(section)}
+    columns = [fraction(share) for share in sorted(shares)]
+    if any(section.retrieval for section in sections):
+        columns.append(RECALL)
+    found: dict[str, tuple[Line, ...]] = {}
+    for number, section in enumerate(sections, start=1):
+        named = {_column(section, one): one for one in section.answers}
+        line = Line(number, section, tuple(named.get(name) for name in columns))
+        found[section.dataset] = (*found.get(section.dataset, ()), line)
+    return SummaryTable(tuple(columns), found)
+
+
+def _is_share(section: Section) -> bool:
+    return section.retrieval is None
+
+
+def _column(section: Section, answer: Answer) -> str:
+    return fraction(answer.fraction) if _is_share(section) else RECALL
+
+
+def questions(report: Report) -> tuple[Question, ...]:
+    """The questions that the report can answer, each with its figure."""
+    classified = [one for one in report.sections if one.confusion]
+    homes = [one for one in classified if one.is_home][:MOST_PANELS]
+    found = (
+        Question(
+            "standing", ranking.QUESTION,
+            "Mean ranks over the datasets; bars reach half of the critical difference to either "
+            "side: where two do not meet, they differ.",
+            tuple(one.sentence for one in report.rankings), figures.standing(report.rankings),
+        ),
+        Question(
+            "labels", crossover.QUESTIONS[crossover.LABELS],
+            f"{BEST}, and the untrained encoder (dashed): test accuracy in percent against the "
+            "share of labels that the probe may use, with 95 % intervals.",
+            (), _labels(homes),
+        ),
+        Question(
+            "flops", crossover.QUESTIONS[crossover.FLOPS],
+            f"{BEST}: validation accuracy in percent of the online probe against training FLOPs, "
+            "a line per seed.",
+            (), _flops(homes),
+        ),
+        Question(
+            "price", "What does accuracy cost?",
+            "Every objective: test accuracy in percent of the linear probe with the most labels "
+            "against the seconds of its pretraining, mean over seeds.",
+            (), _price(homes),
+        ),
+        Question(
+            "together", joint.QUESTION,
+            "Accuracy (or recall@5) of the best encoder of one modality that was pretrained with "
+            "others, minus that of the best that was pretrained alone, in points with 95 % "
+            "intervals.",
+            (), _together(report.sections),
+        ),
+        Question(
+            "confusion", confusion.QUESTION,
+            f"{BEST}: shares in percent of the test items of a class that are taken for another "
+            "one. The two most confused pairs of each dataset.",
+            (), _confused(classified),
+        ),
+        Question(
+            "diagnosis", label_free.QUESTION,
+            "Spearman's rank correlation of each diagnostic with test accuracy over the encoders "
+            "of a dataset, with 95 % intervals: at 0 it tells nothing.",
+            (), _foretold(report.sections),
+        ),
+        Question(
+            "sensitivity", sensitivity.QUESTION,
+            "Kendall's tau of the ranking by another probe or layer with that by the linear probe, "
+            "with 95 % intervals: 1 is the same ranking.",
+            (), _agreement(report.sections),
+        ),
+    )  # fmt: skip
+    return tuple(one for one in found if one.figure)
+
+
+def name_of(section: Section) -> str:
+    """A section in a figure of all: the dataset, with the modality where there are several."""
+    if not section.is_several:
+        return label(section.dataset)
+    return f"{label(section.dataset)}, {section.modality}"
+
+
+def _paradigms(section: Section) -> dict[tuple[str, str], str]:
+    """The objective and encoder that stand for each paradigm."""
+    found = section.confusion.objectives if section.confusion else ()
+    return {(one.objective, one.encoder): one.paradigm for one in found}
+
+
+def _labels(sections: Sequence[Section]) -> Figure | None:
+    traces: list[Trace] = []
+    shares: list[float] = []
+    for section in sections:
+        table, probe = section.tables[0], section.answers[0].probe if section.answers else ""
+        chosen = _paradigms(section)
+        for row in table.rows:
+            paradigm = chosen.get((row.objective, row.encoder))
+            name = NAMES[paradigm] if paradigm else label(row.objective)
+            points = label_points(table, row, probe)
+            if points and (paradigm or row.objective == "untrained"):
+                x, entries = zip(*points, strict=True)
+                colour = LIGHT[row.paradigm][0]
+                line = figures.estimates(x, entries, row, (colour, "circle"), "solid")
+                traces.append((name_of(section), line | {"name": name}))
+                shares += x
+    figure = _multiples(traces)
+    if figure is None:
+        return None
+    figures.with_shares(figure, shares)
+    return _finished(figure, traces)
+
+
+def _flops(sections: Sequence[Section]) -> Figure | None:
+    traces: list[Trace] = []
+    for section in sections:
+        chosen = _paradigms(section)
+        for (objective, encoder), paradigm in chosen.items():
+            runs = [r for r in section.runs if r.facts[4:6] == (objective, encoder)]
+            shades = {(paradigm, objective): (LIGHT[paradigm][0], "circle")}
+            for line in curves.measured(runs, shades, curves.MONITOR):
+                traces.append((name_of(section), line | {"name": NAMES[paradigm]}))
+    figure = _multiples(traces)
+    if figure is None:
+        return None
+    figure.update_xaxes(exponentformat="power", nticks=4)
+    return _finished(figure, traces)
+
+
+def _price(sections: Sequence[Section]) -> Figure | None:
+    traces: list[Trace] = []
+    for section in sections:
+        found = section.confusion
+        seconds = {(c["objective"], c["encoder"]): c["seconds"] for c in section.costs}
+        for row in section.tables[0].rows:
+            points = label_points(section.tables[0], row, found.probe) if found else []
+            paid = seconds.get((row.objective, row.encoder))
+            if points and paid is not None and row.paradigm != "control":
+                point = {
+                    "x": [paid], "y": [100 * points[-1][1].mean], "name": NAMES[row.paradigm],
+                    "mode": "markers", "marker": {"color": LIGHT[row.paradigm][0], "size": 8},
+                    "hovertemplate": f"{row.label}: %{{y:.1f}} %, %{{x:.1f}} s<extra></extra>",
+                }  # fmt: skip
+                traces.append((name_of(section), point))
+    figure = _multiples(traces)
+    if figure is None:
+        return None
+    figure.update_xaxes(rangemode="tozero", nticks=4)
+    return _finished(figure, traces)
+
+
+def _multiples(traces: Sequence[Trace]) -> Any:
+    return panels(traces, columns=COLUMNS, spacing=0.05, gap=0.32) if traces else None
+
+
+def _finished(figure: Any, traces: Sequence[Trace]) -> Figure:
+    num_panels = len({title for title, _ in traces})
+    return styled(figure, height=110 + 190 * -(-num_panels // COLUMNS))
+
+
+def _together(sections: Sequence[Section]) -> Figure | None:
+    traces = [
+        _dot(
+            one.column,
+            f"{label(block.dataset)}, {block.task}: {one.modality}",
+            100 * one.comparison.difference,
+            (100 * one.comparison.low, 100 * one.comparison.high),
+            LIGHT[one.tower.cell.paradigm][0],
+            NAMES[one.tower.cell.paradigm],
+        )
+        for section in sections
+        for block in section.together
+        for one in block.pairings
+        if one.paradigm == joint.ANY
+    ]
+    return _dots(traces, "points gained by learning together")
+
+
+def _confused(sections: Sequence[Section]) -> Figure | None:
+    traces = [
+        _dot(
+            "",
+            f"{name_of(section)}: {pair.true} for {pair.taken}",
+            100 * share,
+            None,
+            LIGHT[one.paradigm][0],
+            NAMES[one.paradigm],
+        )
+        for section in sections
+        if section.confusion
+        for pair in section.confusion.pairs[:2]
+        for one, share in zip(section.confusion.objectives, pair.shares, strict=True)
+    ]
+    return _dots(traces, "share of the class's test items (%)")
+
+
+def _foretold(sections: Sequence[Section]) -> Figure | None:
+    traces = [
+        _dot(name_of(section), label(one.metric), one.rho, (one.low, one.high), INK[0], None)
+        for section in sections
+        if section.diagnosis
+        for one in section.diagnosis.foretold
+    ]
+    return _dots(traces, "rho")
+
+
+def _agreement(sections: Sequence[Section]) -> Figure | None:
+    traces = [
+        _dot(name_of(section), shown(one.name), one.tau, (one.low, one.high), INK[0], None)
+        for section in sections
+        if section.sensitivity
+        for one in section.sensitivity.agreements
+    ]
+    return _dots(traces, "tau")
+
+
+def _dot(
+    panel: str,
+    row: str,
+    value: float,
+    bounds: tuple[float, float] | None,
+    colour: str,
+    name: str | None,
+) -> Trace:
+    """A value with its interval in the row of a panel."""
+    low, high = bounds or (value, value)
+    dot = {
+        "x": [value], "y": [row], "mode": "markers", "marker": {"color": colour, "size": 9},
+        "error_x": {
+            "type": "data", "symmetric": False, "array": [high - value],
+            "arrayminus": [value - low], "color": colour, "thickness": 1.6, "width": 4,
+        },
+        "hovertemplate": f"{name or row}: %{{x:.2f}}<extra></extra>",
+    }  # fmt: skip
+    return panel, dot | ({"name": name} if name else {})
+
+
+def _dots(traces: Sequence[Trace], title: str) -> Figure | None:
+    if not traces:
+        return None
+    names = list(dict.fromkeys(trace["y"][0] for _, trace in traces))
+    figure = panels(traces, columns=COLUMNS, shared_y=True, spacing=0.02, gap=0.2)
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    figure.update_xaxes(nticks=4)
+    figure.update_xaxes(title=title, col=1)
+    num_panels = len({panel for panel, _ in traces})
+    return styled(figure, height=80 + (50 + 24 * len(names)) * -(-num_panels // COLUMNS))
