@@ -49,16 +49,26 @@ def for_paper(report: Report) -> dict[str, str]:
     names that would be the same are numbered from 2 on.
     """
     files: dict[str, str] = {}
+    taken: set[str] = set()
     for section in report.sections:
         for one in grids(section):
-            name = _free(f"tables/{one.name}", ".csv", files)
+            name = _free(f"tables/{one.name}", taken)
             files |= {f"{name}.csv": as_csv(one.table), f"{name}.tex": as_latex(one)}
-        for shown, figure in section.drawn.items():
-            name = _free(f"figures/{_name(section, shown)}", ".json", files)
-            files[f"{name}.json"] = compact(figure)
+    for section, names in zip(report.sections, figure_names(report), strict=True):
+        files |= {f"figures/{names[one]}.json": compact(of) for one, of in section.drawn.items()}
     if overall := standing(report.rankings):
         files["figures/standing.json"] = compact(overall)
     return files
+
+
+def figure_names(report: Report) -> list[dict[str, str]]:
+    """Of each section the names of its figures' files, by what they show."""
+    taken: set[str] = set()
+    found = []
+    for section in report.sections:
+        names = {shown: _free(_name(section, shown), taken) for shown in section.drawn}
+        found.append(names)
+    return found
 
 
 def grids(section: Section) -> list[Grid]:
@@ -128,10 +138,11 @@ def _name(section: Section, what: str) -> str:
     return "-".join(re.sub(r"[^a-z0-9_-]+", "_", part.lower()) for part in parts)
 
 
-def _free(name: str, suffix: str, taken: dict[str, str]) -> str:
-    """The name, with a number if a file has it already."""
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number if it is taken already; it is taken from then on."""
     found, number = name, 1
-    while found + suffix in taken:
+    while found in taken:
         number += 1
         found = f"{name}-{number}"
+    taken.add(found)
     return found

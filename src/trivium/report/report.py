@@ -14,8 +14,8 @@ from trivium.report.summary import as_markdown, results
 
 def write_report(
     entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
-) -> None:
-    """Compare what the grid's probe folders hold and write the report.
+) -> Report:
+    """Compare what the grid's probe folders hold, write the report and return it.
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
@@ -34,6 +34,7 @@ def write_report(
     write_text(folder / "results.md", results(report))
     for name, text in (pages(report) | for_paper(report)).items():
         write_text(folder / name, text)
+    return report
 
 
 def document(report: Report) -> dict[str, object]:

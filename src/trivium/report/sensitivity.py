@@ -66,7 +66,7 @@ class Sensitivity(NamedTuple):
     @property
     def heads(self) -> tuple[str, ...]:
         """The title of each column."""
-        return tuple(label(name.partition(VARIED)[2] or name) for name in self.columns)
+        return tuple(map(shown, self.columns))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -100,6 +100,11 @@ def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensiti
     ]
     found = (agreement(name, by_way) for name in names if name != REFERENCE)
     return Sensitivity(share, names, rows_of(columns, scores), tuple(one for one in found if one))
+
+
+def shown(name: str) -> str:
+    """The label of a column: of a varied probe that of its variation."""
+    return label(name.partition(VARIED)[2] or name)
 
 
 def agreement(name: str, by_way: dict[Way, dict[str, Scores]]) -> Agreement | None:
