@@ -2,8 +2,7 @@
 
 import json
 
-from comparison.fabricated import fabricate_grid
-
+from report.fabricated import fabricate_grid
 from trivium.report.report import document
 from trivium.report.sections import assemble
 from trivium.results.publish import published

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from comparison.fabricated import fabricate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from report.fabricated import fabricate
 from trivium.results.merge import merged, student
 
 from .published import ENVIRONMENT, compare, publish

@@ -73,8 +73,7 @@ def test_everything_has_a_table_of_each_probe(written):
 
 
 def test_retrieval_is_shown_with_chance(tmp_path):
-    from comparison.fabricated_pairs import fabricate_pairs
-
+    from report.fabricated_pairs import fabricate_pairs
     from trivium.results.files import write_results
 
     from .published import compare, publish

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from comparison.fabricated import fabricate
+
+from report.fabricated import fabricate
 
 from .published import ENVIRONMENT, compare, publish
 

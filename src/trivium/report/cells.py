@@ -97,8 +97,7 @@ def group(
     groups: dict[Cell, list[tuple[Measured, Record]]] = defaultdict(list)
     for one in measured:
         for record in one.records:
-            values = record._asdict()
-            groups[Cell(**{name: values[name] for name in Cell._fields})].append((one, record))
+            groups[Cell(*(getattr(record, name) for name in Cell._fields))].append((one, record))
     together = {_way(o.facts): o.facts.modality for o in measured if "+" in o.facts.modality}
     return tuple(
         _scores(cell, groups[cell], resamplings, together.get(_way(cell), cell.modality))
