@@ -3,8 +3,6 @@
 import zlib
 from collections.abc import Iterable
 
-from trivium.report.records import PARADIGMS
-
 LIGHT = {
     "supervised": ("#0b62a4", "#4e97d1", "#08406b", "#7fb4de"),
     "unsupervised": ("#c2500a", "#e58a45", "#8a3703", "#efab78"),
@@ -52,7 +50,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 def darkened() -> dict[str, str]:
     """Each light colour's dark counterpart, for the page to exchange when the theme changes."""
     pairs = {INK[0]: INK[1], GRID[0]: GRID[1]}
-    for paradigm in PARADIGMS:
+    for paradigm in LIGHT:
         pairs |= dict(zip(LIGHT[paradigm], DARK[paradigm], strict=True))
     return pairs
 
@@ -60,7 +58,7 @@ def darkened() -> dict[str, str]:
 def shades(rows: Iterable[tuple[str, str]]) -> Shades:
     """Colour and marker for each (paradigm, objective), in alphabetical order."""
     found: Shades = {}
-    counts = dict.fromkeys(PARADIGMS, 0)
+    counts = dict.fromkeys(LIGHT, 0)
     for paradigm, objective in sorted(set(rows)):
         index = counts[paradigm]
         counts[paradigm] += 1

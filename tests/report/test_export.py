@@ -177,7 +177,7 @@ def test_names_that_would_be_the_same_are_numbered(report):
 
 def test_the_figures_are_those_of_the_page(grid, tmp_path):
     write_report(grid, tmp_path, commit="abc")
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "shapes.html").read_text()
     found = re.search(r'(?s)<script type="application/json" id="figures">(.*?)</script>', page)
     embedded = json.loads(found[1])
     paths = {path.stem: path for path in (tmp_path / "figures").iterdir()}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from trivium.report.overview import RECALL, summary_table
 from trivium.report.sections import assemble
-from trivium.report.overview import RECALL, questions, summary_table
 
 from .fabricated_pairs import fabricate_pairs
 

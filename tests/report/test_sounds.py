@@ -12,8 +12,8 @@ from trivium.report.html import pages
 from trivium.report.media import SOUND_BUDGET, playlists
 from trivium.report.sections import assemble
 
-from .fabricated import fabricate
 from .browser import CHROMIUM as BROWSER
+from .fabricated import fabricate
 
 SMALL = {"num_items": 60, "probes": ("linear",)}
 SKILL = {0.01: 0.2, 0.1: 0.9, 1.0: 1.6}
@@ -76,9 +76,7 @@ def test_a_tight_budget_keeps_the_last_steps_and_first_tracks(section):
     assert [[track.name for track in one] for one in short] == [["input"], ["input"]]
     last = sum(len(content(track.frames[-1])) for one in whole for track in one)
     only_last = playlists(section.runs, budget=last)
-    assert all(
-        [clip.step for clip in track.frames] == [400] for one in only_last for track in one
-    )
+    assert all([clip.step for clip in track.frames] == [400] for one in only_last for track in one)
     assert sum(map(len, only_last)) == 8
     assert playlists(section.runs, budget=0) == ()
     for budget in range(0, SOUND_BUDGET // 20, 2000):
@@ -111,7 +109,10 @@ def test_the_page_plays_them_and_says_what_they_are(report):
 
 def test_audio_without_sounds_says_so_and_images_say_nothing(report):
     images, silent = (section._replace(playlists=()) for section in report.sections)
-    assert "Sounds: no run folder held any." in pages(report._replace(sections=(silent,)))["tones.html"]
+    assert (
+        "Sounds: no run folder held any."
+        in pages(report._replace(sections=(silent,)))["tones.html"]
+    )
     page = pages(report._replace(sections=(images,)))["shapes.html"]
     for words in ("Sounds", "Spectrograms", "<audio"):
         assert words not in page

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.pretraining.test_run import BUSY, KINDS
+from tests.training.test_run import BUSY, KINDS
 
 from trivium.training.callbacks.online_probe import turned, unit
 from trivium.training.run import pretrain

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: what the best objective of each paradigm predicts of test items."""
+"""Which classes are taken for which by the best objective of each paradigm, on test items."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +53,7 @@ class PerClass(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A true class, what it is taken for, and which share of its items each objective predicts so."""
+    """A true class, what it is taken for, and the share of its items that each objective does."""
 
     true: str
     taken: str

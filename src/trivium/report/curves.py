@@ -34,19 +34,19 @@ LANGUAGE = Measure(
 
 def monitor(runs: Sequence[Run], colours: Shades) -> Figure | None:
     """The online probe's validation accuracy against training FLOPs, a thin line per seed."""
-    return _drawn([("", one) for one in measured(runs, colours, MONITOR)], MONITOR)
+    return _drawn(measured(runs, colours, MONITOR), MONITOR)
 
 
 def language(runs: Sequence[Run], colours: Shades) -> Figure | None:
     """Language models' bits per byte of validation text against training FLOPs."""
-    return _drawn([("", one) for one in measured(runs, colours, LANGUAGE)], LANGUAGE)
+    return _drawn(measured(runs, colours, LANGUAGE), LANGUAGE)
 
 
 def clock(runs: Sequence[Run], colours: Shades) -> Figure | None:
     """The online probe's validation accuracy against the seconds of pretraining."""
-    traces = measured(runs, colours, MONITOR, price_at=seconds_at, price="%{x:.1f} s")
+    lines = measured(runs, colours, MONITOR, price_at=seconds_at, price="%{x:.1f} s")
     title = "seconds of pretraining on this machine"
-    return _drawn([("", one) for one in traces], MONITOR, title=title, rangemode="tozero")
+    return _drawn(lines, MONITOR, title=title, rangemode="tozero")
 
 
 def measured(
@@ -54,7 +54,7 @@ def measured(
     colours: Shades,
     what: Measure,
     *,
-    price_at: "Callable[[Run, Sequence[Any]], list[float] | None] | None" = None,
+    price_at: Callable[[Run, Sequence[Any]], list[float] | None] | None = None,
     price: str = "%{x:.3s} FLOPs",
 ) -> list[dict[str, Any]]:
     """A thin line per seed against a price of each evaluation, training FLOPs if none is given."""
@@ -76,15 +76,11 @@ def measured(
 
 
 def _drawn(
-    traces: Sequence[tuple[str, dict[str, Any]]],
-    what: Measure,
-    *,
-    title: str = "training FLOPs",
-    **axis: Any,
+    lines: Sequence[dict[str, Any]], what: Measure, *, title: str = "training FLOPs", **axis: Any
 ) -> Figure | None:
-    if not traces:
+    if not lines:
         return None
-    figure = panels(traces)
+    figure = panels([("", line) for line in lines])
     figure.update_xaxes(title=title, exponentformat="power", **axis)
     figure.update_yaxes(title=what.title)
     return styled(figure, height=HEIGHT)
@@ -158,4 +154,4 @@ def by_layer(found: Sensitivity, colours: Shades) -> Figure | None:
         ticktext=["stem" if number == 0 else f"block {number}" for number in numbers],
     )  # fmt: skip
     figure.update_yaxes(title="test accuracy (%)")
-    return styled(figure, height=440)
+    return styled(figure, height=HEIGHT)

@@ -90,13 +90,14 @@ def estimates(
 ) -> dict[str, Any]:
     """A line through means in percent with their 95 % intervals; controls are dashed."""
     colour, symbol = shade
+    dash = "dash" if row.paradigm == "control" else dash
     means = [100 * entry.mean for entry in entries]
     bounds = [entry.bounds or (entry.mean, entry.mean) for entry in entries]
     pairs = list(zip(means, bounds, strict=True))
     texts = [f"{low * 100:.1f} to {high * 100:.1f}" for low, high in bounds]
     return {
         "x": x, "y": means, "name": row.label, "mode": "lines+markers",
-        "line": {"color": colour, "width": 2, "dash": "dash" if row.paradigm == "control" else dash},
+        "line": {"color": colour, "width": 2, "dash": dash},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
         "error_y": {
             "type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": colour,
@@ -125,10 +126,13 @@ def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None
         shade = colours[row.paradigm, row.objective]
         shifted = [share * dodge for share in shares]
         traces.append(("", estimates(shifted, entries, row, shade, dash)))
+    ticks = sorted({share for _, points in lines for share, _ in points})
+    texts = [fraction(share) for share in ticks]
     figure = panels(traces)
-    figure.update_xaxes(title="labels used by the probe")
+    figure.update_xaxes(
+        type="log", title="labels used by the probe", tickvals=ticks, ticktext=texts
+    )
     figure.update_yaxes(title=f"test {table.metric.replace('_', ' ')} (%)")
-    with_shares(figure, [share for _, points in lines for share, _ in points])
     return styled(figure, height=500)
 
 
@@ -136,12 +140,6 @@ def label_points(table: Table, row: Row, probe: str) -> list[tuple[float, Entry]
     """The share of labels and the entry of each measured column of a probe."""
     columns = zip(table.columns, row.entries, strict=True)
     return [(share, entry) for (name, share), entry in columns if name == probe and entry]
-
-
-def with_shares(figure: Any, shares: Sequence[float]) -> None:
-    """Give the figure a logarithmic axis of shares of labels."""
-    values = sorted(set(shares))
-    figure.update_xaxes(type="log", tickvals=values, ticktext=[fraction(share) for share in values])
 
 
 def costs(runs: Sequence[Run], colours: Shades) -> Figure | None:

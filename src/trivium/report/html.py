@@ -34,8 +34,7 @@ def pages(report: Report) -> dict[str, str]:
 
     Styles, other scripts, pictures, sounds and the figures' data are inside each page.
     """
-    made = environment()
-    made.filters["runs_behind"] = lambda row: provenance.behind(row, report.provenances)
+    made = environment(report.provenances)
     made.filters["page"] = _names(report.sections).__getitem__
     numbered = list(enumerate(report.sections, start=1))
     seeded = [one for one in report.scores if one.cell.objective not in SEEDLESS]
@@ -68,8 +67,8 @@ def pages(report: Report) -> dict[str, str]:
     return found
 
 
-def environment() -> Any:
-    """What renders the templates: their filters, modules, and `include` for a file as it is."""
+def environment(known: dict[provenance.Way, tuple[provenance.Provenance, ...]]) -> Any:
+    """What renders the templates; `known` are the runs behind each row of a table."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -78,40 +77,27 @@ def environment() -> Any:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {
-        "percent": tables.percent,
-        "figure": tables.figure,
-        "fraction": tables.fraction,
-        "label": tables.label,
+    shown = ("percent", "figure", "fraction", "label", "heading", "points")
+    modules = (
+        animation, confusion, crossover, joint, label_free, media, overview, provenance, ranking,
+        sensitivity,
+    )  # fmt: skip
+    helpers = (encoder_of, figures.classes, matrix, sample_name, scales, tables.share)
+    made.filters |= {name: getattr(tables, name) for name in shown} | {
         "prefixed": tables.with_prefix,
-        "heading": tables.heading,
-        "points": tables.points,
+        "runs_behind": lambda row: provenance.behind(row, known),
         "named": joint.named,
         "paradigm": joint.paradigm,
         "unbroken": lambda text: text.replace(" %", "\u00a0%"),
         "script": lambda value: Markup(script(value)),
     }
+    made.globals |= {module.__name__.rpartition(".")[2]: module for module in modules}
+    made.globals |= {function.__name__: function for function in helpers}
     made.globals |= {
         "include": lambda name: Markup(loader.get_source(made, name)[0]),
         "names": NAMES,
         "plotly": PLOTLY,
         "index": INDEX,
-        "animation": animation,
-        "confusion": confusion,
-        "crossover": crossover,
-        "classes": figures.classes,
-        "joint": joint,
-        "label_free": label_free,
-        "media": media,
-        "overview": overview,
-        "provenance": provenance,
-        "ranking": ranking,
-        "sensitivity": sensitivity,
-        "shown_share": tables.share,
-        "matrix": matrix,
-        "encoder_of": encoder_of,
-        "sample_name": sample_name,
-        "scales": scales,
     }
     return made
 

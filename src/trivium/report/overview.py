@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from trivium.colours import INK, LIGHT, NAMES
-from trivium.report import confusion, crossover, curves, figures, joint, label_free, ranking
-from trivium.report import sensitivity
+from trivium.report import (
+    confusion,
+    crossover,
+    curves,
+    figures,
+    joint,
+    label_free,
+    ranking,
+    sensitivity,
+)
 from trivium.report.figures import Figure, Trace, label_points, panels, styled
 from trivium.report.leaders import Answer
 from trivium.report.sections import Report, Section
@@ -24,6 +32,49 @@ COLUMNS = 4
 MOST_PANELS = 16
 """Panels of one figure; of more datasets the pages tell."""
 BEST = "Of each paradigm the objective with the best validation accuracy"
+TEXTS = {
+    "standing": (
+        ranking.QUESTION,
+        "Mean ranks over the datasets; bars reach half of the critical difference to either side: "
+        "where two do not meet, they differ.",
+    ),
+    "labels": (
+        crossover.QUESTIONS[crossover.LABELS],
+        f"{BEST}, and the untrained encoder (dashed): test accuracy in percent against the share "
+        "of labels that the probe may use, with 95 % intervals.",
+    ),
+    "flops": (
+        crossover.QUESTIONS[crossover.FLOPS],
+        f"{BEST}: validation accuracy in percent of the online probe against training FLOPs, a "
+        "line per seed.",
+    ),
+    "price": (
+        "What does accuracy cost?",
+        "Every objective: test accuracy in percent of the linear probe with the most labels "
+        "against the seconds of its pretraining, mean over seeds.",
+    ),
+    "together": (
+        joint.QUESTION,
+        "Of each modality: the best encoder that was pretrained with others minus the best that "
+        "was pretrained alone, in points of accuracy or recall@5 with 95 % intervals.",
+    ),
+    "confusion": (
+        confusion.QUESTION,
+        f"{BEST}: shares in percent of the test items of a class that are taken for another one. "
+        "The two most confused pairs of each dataset.",
+    ),
+    "diagnosis": (
+        label_free.QUESTION,
+        "Spearman's rank correlation of each diagnostic with test accuracy over the encoders of a "
+        "dataset, with 95 % intervals: at 0 it tells nothing.",
+    ),
+    "sensitivity": (
+        sensitivity.QUESTION,
+        "Kendall's tau of the ranking by another probe or layer with that by the linear probe, "
+        "with 95 % intervals: 1 is the same ranking.",
+    ),
+}
+"""The title of each question, and what its figure shows."""
 
 
 class Line(NamedTuple):
@@ -53,82 +104,41 @@ class Question(NamedTuple):
 
 def summary_table(sections: Sequence[Section]) -> SummaryTable:
     """The answers of all sections."""
-    shares = {one.fraction for section in sections for one in section.answers if _is_share(section)}
+    answers = [(one, answer) for one in sections for answer in one.answers]
+    shares = {answer.fraction for section, answer in answers if not section.retrieval}
     columns = [fraction(share) for share in sorted(shares)]
     if any(section.retrieval for section in sections):
         columns.append(RECALL)
     found: dict[str, tuple[Line, ...]] = {}
     for number, section in enumerate(sections, start=1):
-        named = {_column(section, one): one for one in section.answers}
+        named = {
+            RECALL if section.retrieval else fraction(one.fraction): one for one in section.answers
+        }
         line = Line(number, section, tuple(named.get(name) for name in columns))
         found[section.dataset] = (*found.get(section.dataset, ()), line)
     return SummaryTable(tuple(columns), found)
 
 
-def _is_share(section: Section) -> bool:
-    return section.retrieval is None
-
-
-def _column(section: Section, answer: Answer) -> str:
-    return fraction(answer.fraction) if _is_share(section) else RECALL
-
-
 def questions(report: Report) -> tuple[Question, ...]:
     """The questions that the report can answer, each with its figure."""
-    classified = [one for one in report.sections if one.confusion]
+    classified = [one for one in report.sections if one.confusion and one.answers]
     homes = [one for one in classified if one.is_home][:MOST_PANELS]
-    found = (
-        Question(
-            "standing", ranking.QUESTION,
-            "Mean ranks over the datasets; bars reach half of the critical difference to either "
-            "side: where two do not meet, they differ.",
-            tuple(one.sentence for one in report.rankings), figures.standing(report.rankings),
-        ),
-        Question(
-            "labels", crossover.QUESTIONS[crossover.LABELS],
-            f"{BEST}, and the untrained encoder (dashed): test accuracy in percent against the "
-            "share of labels that the probe may use, with 95 % intervals.",
-            (), _labels(homes),
-        ),
-        Question(
-            "flops", crossover.QUESTIONS[crossover.FLOPS],
-            f"{BEST}: validation accuracy in percent of the online probe against training FLOPs, "
-            "a line per seed.",
-            (), _flops(homes),
-        ),
-        Question(
-            "price", "What does accuracy cost?",
-            "Every objective: test accuracy in percent of the linear probe with the most labels "
-            "against the seconds of its pretraining, mean over seeds.",
-            (), _price(homes),
-        ),
-        Question(
-            "together", joint.QUESTION,
-            "Accuracy (or recall@5) of the best encoder of one modality that was pretrained with "
-            "others, minus that of the best that was pretrained alone, in points with 95 % "
-            "intervals.",
-            (), _together(report.sections),
-        ),
-        Question(
-            "confusion", confusion.QUESTION,
-            f"{BEST}: shares in percent of the test items of a class that are taken for another "
-            "one. The two most confused pairs of each dataset.",
-            (), _confused(classified),
-        ),
-        Question(
-            "diagnosis", label_free.QUESTION,
-            "Spearman's rank correlation of each diagnostic with test accuracy over the encoders "
-            "of a dataset, with 95 % intervals: at 0 it tells nothing.",
-            (), _foretold(report.sections),
-        ),
-        Question(
-            "sensitivity", sensitivity.QUESTION,
-            "Kendall's tau of the ranking by another probe or layer with that by the linear probe, "
-            "with 95 % intervals: 1 is the same ranking.",
-            (), _agreement(report.sections),
-        ),
-    )  # fmt: skip
-    return tuple(one for one in found if one.figure)
+    figure_of = {
+        "standing": figures.standing(report.rankings),
+        "labels": _labels(homes),
+        "flops": _flops(homes),
+        "price": _price(homes),
+        "together": _together(report.sections),
+        "confusion": _confused(classified[:MOST_PANELS]),
+        "diagnosis": _foretold(report.sections),
+        "sensitivity": _agreement(report.sections),
+    }
+    sentences = {"standing": tuple(one.sentence for one in report.rankings)}
+    return tuple(
+        Question(name, *TEXTS[name], sentences.get(name, ()), figure)
+        for name, figure in figure_of.items()
+        if figure
+    )
 
 
 def name_of(section: Section) -> str:
@@ -148,48 +158,42 @@ def _labels(sections: Sequence[Section]) -> Figure | None:
     traces: list[Trace] = []
     shares: list[float] = []
     for section in sections:
-        table, probe = section.tables[0], section.answers[0].probe if section.answers else ""
         chosen = _paradigms(section)
-        for row in table.rows:
+        for row in section.tables[0].rows:
+            points = label_points(section.tables[0], row, section.answers[0].probe)
             paradigm = chosen.get((row.objective, row.encoder))
-            name = NAMES[paradigm] if paradigm else label(row.objective)
-            points = label_points(table, row, probe)
             if points and (paradigm or row.objective == "untrained"):
+                name = NAMES[paradigm] if paradigm else label(row.objective)
                 x, entries = zip(*points, strict=True)
-                colour = LIGHT[row.paradigm][0]
-                line = figures.estimates(x, entries, row, (colour, "circle"), "solid")
+                shade = (LIGHT[row.paradigm][0], "circle")
+                line = figures.estimates(x, entries, row, shade, "solid")
                 traces.append((name_of(section), line | {"name": name}))
                 shares += x
-    figure = _multiples(traces)
-    if figure is None:
-        return None
-    figures.with_shares(figure, shares)
-    return _finished(figure, traces)
+    ticks = sorted(set(shares))
+    texts = [fraction(share) for share in ticks]
+    return _multiples(traces, type="log", tickvals=ticks, ticktext=texts)
 
 
 def _flops(sections: Sequence[Section]) -> Figure | None:
-    traces: list[Trace] = []
-    for section in sections:
-        chosen = _paradigms(section)
-        for (objective, encoder), paradigm in chosen.items():
-            runs = [r for r in section.runs if r.facts[4:6] == (objective, encoder)]
-            shades = {(paradigm, objective): (LIGHT[paradigm][0], "circle")}
-            for line in curves.measured(runs, shades, curves.MONITOR):
-                traces.append((name_of(section), line | {"name": NAMES[paradigm]}))
-    figure = _multiples(traces)
-    if figure is None:
-        return None
-    figure.update_xaxes(exponentformat="power", nticks=4)
-    return _finished(figure, traces)
+    traces = [
+        (name_of(section), line | {"name": NAMES[paradigm]})
+        for section in sections
+        for (objective, encoder), paradigm in _paradigms(section).items()
+        for line in curves.measured(
+            [run for run in section.runs if run.facts[4:6] == (objective, encoder)],
+            {(paradigm, objective): (LIGHT[paradigm][0], "circle")},
+            curves.MONITOR,
+        )
+    ]
+    return _multiples(traces, exponentformat="power", nticks=4)
 
 
 def _price(sections: Sequence[Section]) -> Figure | None:
     traces: list[Trace] = []
     for section in sections:
-        found = section.confusion
-        seconds = {(c["objective"], c["encoder"]): c["seconds"] for c in section.costs}
+        seconds = {(one["objective"], one["encoder"]): one["seconds"] for one in section.costs}
         for row in section.tables[0].rows:
-            points = label_points(section.tables[0], row, found.probe) if found else []
+            points = label_points(section.tables[0], row, section.answers[0].probe)
             paid = seconds.get((row.objective, row.encoder))
             if points and paid is not None and row.paradigm != "control":
                 point = {
@@ -198,18 +202,15 @@ def _price(sections: Sequence[Section]) -> Figure | None:
                     "hovertemplate": f"{row.label}: %{{y:.1f}} %, %{{x:.1f}} s<extra></extra>",
                 }  # fmt: skip
                 traces.append((name_of(section), point))
-    figure = _multiples(traces)
-    if figure is None:
+    return _multiples(traces, rangemode="tozero", nticks=4)
+
+
+def _multiples(traces: Sequence[Trace], **axis: Any) -> Figure | None:
+    """A small panel of each dataset."""
+    if not traces:
         return None
-    figure.update_xaxes(rangemode="tozero", nticks=4)
-    return _finished(figure, traces)
-
-
-def _multiples(traces: Sequence[Trace]) -> Any:
-    return panels(traces, columns=COLUMNS, spacing=0.05, gap=0.32) if traces else None
-
-
-def _finished(figure: Any, traces: Sequence[Trace]) -> Figure:
+    figure = panels(traces, columns=COLUMNS, gap=0.32)
+    figure.update_xaxes(**axis)
     num_panels = len({title for title, _ in traces})
     return styled(figure, height=110 + 190 * -(-num_panels // COLUMNS))
 
@@ -262,7 +263,14 @@ def _foretold(sections: Sequence[Section]) -> Figure | None:
 
 def _agreement(sections: Sequence[Section]) -> Figure | None:
     traces = [
-        _dot(name_of(section), shown(one.name), one.tau, (one.low, one.high), INK[0], None)
+        _dot(
+            name_of(section),
+            shown(one.name),
+            one.tau,
+            (one.low, one.high),
+            INK[0],
+            None,
+        )
         for section in sections
         if section.sensitivity
         for one in section.sensitivity.agreements

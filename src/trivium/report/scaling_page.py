@@ -79,7 +79,7 @@ def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
             parts.append(part)
     ways = {(way.paradigm, way.objective) for one in found for way in one.ways}
     seeds = [len(v) for o in found for w in o.ways for r in w.rungs for v in r.values.values()]
-    page = environment().get_template("ladder.html.j2").render(
+    page = environment({}).get_template("ladder.html.j2").render(
         **paint(drawn),
         title="Trivium: what does more of it buy?",
         question=words.QUESTION,

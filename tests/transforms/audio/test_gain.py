@@ -5,8 +5,8 @@ import torch
 import torchaudio
 from hypothesis import given
 from hypothesis import strategies as st
-from views.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded, waves
 
+from transforms.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded, waves
 from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings
 from trivium.transforms.audio.waves import Gain, WaveGain
 from trivium.types import View

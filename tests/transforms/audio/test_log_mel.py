@@ -3,8 +3,8 @@ import torch
 import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from views.audio.clips import SEEDS, check_an_operation, seeded, waves
 
+from transforms.audio.clips import SEEDS, check_an_operation, seeded, waves
 from trivium.transforms.audio.recipe import LogMelOp
 from trivium.types import View
 

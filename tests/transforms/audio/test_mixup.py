@@ -2,8 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from views.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 
+from transforms.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 from trivium.data.spectrogram import SILENCE
 from trivium.transforms.audio.waves import LogMixup
 from trivium.types import View

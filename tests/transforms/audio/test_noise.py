@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from views.audio.clips import LENGTHS, SEEDS, check_an_operation, own, seeded, waves
 
+from transforms.audio.clips import LENGTHS, SEEDS, check_an_operation, own, seeded, waves
 from trivium.transforms.audio.waves import AT_ONCE, Noise, white_noise
 from trivium.types import View
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from views.audio.clips import mels, own, padded, seeded, waves
 
+from transforms.audio.clips import mels, own, padded, seeded, waves
 from trivium.transforms.audio.recipe import AudioPipeline, AudioViews, LogMelOp
 from trivium.transforms.audio.spans import TimeCrop
 from trivium.transforms.audio.waves import Gain, WaveGain

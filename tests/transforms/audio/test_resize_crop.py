@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from views.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 
+from transforms.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 from trivium.data.spectrogram import SILENCE
 from trivium.transforms.audio.spans import ResizeCrop
 from trivium.types import View

@@ -2,7 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from views.audio.clips import (
+
+from transforms.audio.clips import (
     BANDS,
     LENGTHS,
     SEEDS,
@@ -12,7 +13,6 @@ from views.audio.clips import (
     seeded,
     waves,
 )
-
 from trivium.data.spectrogram import SILENCE
 from trivium.transforms.audio.spans import Shift, WaveShift
 from trivium.types import View

@@ -3,8 +3,8 @@ import torch
 import torchaudio
 from hypothesis import given
 from hypothesis import strategies as st
-from views.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 
+from transforms.audio.clips import LENGTHS, SEEDS, check_an_operation, mels, own, seeded
 from trivium.transforms.audio.spans import RULER, SpecAugment
 from trivium.transforms.base import draw_seed
 from trivium.types import View

@@ -259,7 +259,7 @@ class Listed:
 
 
 def _read_csv(path: Path, texts: Sequence[str]) -> tuple[dict[str, list[Any]], int]:
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import csv
 
     try:
