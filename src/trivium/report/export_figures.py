@@ -21,7 +21,7 @@ from trivium.report.ranking import Ranking
 from trivium.report.runs import Run
 from trivium.report.sections import Report, Section
 from trivium.report.sensitivity import LAYER, Sensitivity
-from trivium.report.tables import Entry, Row, Table, fraction, label
+from trivium.report.tables import Estimate, Row, Table, fraction, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +136,7 @@ def _layers(found: Sensitivity, colours: Shades, sheet: "Sheet") -> None:
 def _estimates(
     panel: "Axes",
     x: Sequence[float],
-    entries: Sequence[Entry],
+    entries: Sequence[Estimate],
     row: Row,
     colours: Shades,
     dash: str = "-",

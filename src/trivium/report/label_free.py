@@ -16,7 +16,7 @@ from trivium.evaluation.representation import cka, gram
 from trivium.report.cells import Scores
 from trivium.report.records import Measured
 from trivium.report.runs import Run
-from trivium.report.tables import Entry, Row, Way, label, rows_of, way_of
+from trivium.report.tables import Estimate, Row, RowKey, label, rows_of, way_of
 
 METRICS = ("rankme", "lidar", "alpha_req", "alignment", "uniformity")
 FEWEST = 5
@@ -35,7 +35,7 @@ LIKENESS = (
 )
 
 
-class Prediction(NamedTuple):
+class Correlation(NamedTuple):
     """The rank correlation of a diagnostic with accuracy over the trained encoders.
 
     Spearman's, over means of seeds, with the 95 % interval of Bonett and Wright (Psychometrika
@@ -46,7 +46,7 @@ class Prediction(NamedTuple):
     rho: float
     low: float
     high: float
-    names: tuple[Way, ...]
+    names: tuple[RowKey, ...]
     values: tuple[float, ...]
     accuracies: tuple[float, ...]
 
@@ -97,7 +97,7 @@ class LabelFree(NamedTuple):
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
     probe: str
-    foretold: tuple[Prediction, ...]
+    foretold: tuple[Correlation, ...]
     activities: tuple[Activity, ...]
     likeness: Likeness | None
 
@@ -113,7 +113,7 @@ def label_free(
     """The diagnostics among the scores, features and runs of one place; None if there are none."""
     columns = {
         metric: {
-            way_of(one.cell): Entry(one)
+            way_of(one.cell): Estimate(one)
             for one in scores
             if (one.cell.probe, one.cell.metric) == (PROBE, metric)
         }
@@ -154,7 +154,7 @@ def spearman(
     return rho, math.tanh(z - half_width), math.tanh(z + half_width)
 
 
-def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[Way, float]]:
+def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[RowKey, float]]:
     """The accuracy with the most labels of the linear probe, or of the first one there is."""
     tested = [o for o in scores if o.cell.split == "test" and o.cell.metric == "accuracy"]
     tested = [one for one in tested if " " not in one.cell.probe]
@@ -168,8 +168,8 @@ def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[Way, float]]:
 
 
 def _predicted(
-    metric: str, column: dict[Way, Entry], accuracy: dict[Way, float]
-) -> Prediction | None:
+    metric: str, column: dict[RowKey, Estimate], accuracy: dict[RowKey, float]
+) -> Correlation | None:
     """Over the encoders that were trained, without the controls."""
     names = [way for way in column if way[0] != "control" and way in accuracy]
     if len(names) < FEWEST:
@@ -181,7 +181,7 @@ def _predicted(
     found = spearman(values, accuracies)
     if math.isnan(found[0]):
         return None
-    return Prediction(metric, *found, tuple(names), tuple(values), tuple(accuracies))
+    return Correlation(metric, *found, tuple(names), tuple(values), tuple(accuracies))
 
 
 def _activities(runs: Sequence[Run]) -> tuple[Activity, ...]:
@@ -194,7 +194,7 @@ def _activities(runs: Sequence[Run]) -> tuple[Activity, ...]:
 
 
 def _likeness(rows: Sequence[Row], measured: Sequence[Measured]) -> Likeness | None:
-    grams: dict[Way, list[np.ndarray]] = defaultdict(list)
+    grams: dict[RowKey, list[np.ndarray]] = defaultdict(list)
     for one in measured:
         if one.features is not None:
             facts = one.facts

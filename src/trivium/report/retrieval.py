@@ -11,11 +11,11 @@ from trivium.report.cells import Cell, Scores
 from trivium.report.leaders import written
 from trivium.report.pairwise import Comparison, holm, paired
 from trivium.report.scores import RETRIEVAL, score_of
-from trivium.report.tables import Entry, Row, Way, label, percent, points, rows_of, tables
+from trivium.report.tables import Estimate, Row, RowKey, label, percent, points, rows_of, tables
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "median_rank", "modality_gap")
 """Columns of the table."""
-MAIN = "recall@5"
+WITHIN = "recall@5"
 """What is shown of each stratum."""
 DURATION = "duration"
 """The control that knows only how long a sound and a text are."""
@@ -46,12 +46,12 @@ class Strata(NamedTuple):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metric of each column."""
-        return (MAIN,) * len(self.names)
+        return (WITHIN,) * len(self.names)
 
     @property
     def heads(self) -> tuple[str, ...]:
         """The title of each column."""
-        return tuple(f"{MAIN}, {name}" for name in self.names)
+        return tuple(f"{WITHIN}, {name}" for name in self.names)
 
     @property
     def last(self) -> tuple[str, ...]:
@@ -134,14 +134,14 @@ def _rows(
 ) -> tuple[Row, ...]:
     """The rows of one table per metric side by side."""
     shown = [one for one in mine if one.cell.metric in metrics]
-    columns: dict[str, dict[Way, Entry]] = {}
+    columns: dict[str, dict[RowKey, Estimate]] = {}
     for table in tables(shown, comparisons):
         entries = {row.way: row.entries[0] for row in table.rows}
         columns[table.metric] = {way: _entry(one) for way, one in entries.items() if one}
     return rows_of([columns[name] for name in metrics], shown)
 
 
-def _entry(entry: Entry) -> Entry:
+def _entry(entry: Estimate) -> Estimate:
     """As it is, but without an interval that the queries have no part in."""
     if score_of(entry.scores.cell.metric):
         return entry
@@ -155,7 +155,7 @@ def _mean(mine: Sequence[Scores], metric: str) -> float:
 
 
 def _strata(mine: Sequence[Scores], resamplings: Mapping[int, Resampling]) -> Strata | None:
-    metrics = tuple(dict.fromkeys(m for o in mine if (m := o.cell.metric).startswith(f"{MAIN}/")))
+    metrics = tuple(dict.fromkeys(m for o in mine if (m := o.cell.metric).startswith(f"{WITHIN}/")))
     if not metrics:
         return None
     names = tuple(metric.partition("/")[2] for metric in metrics)
@@ -179,7 +179,7 @@ def _against_duration(
     mine: Sequence[Scores], metrics: Sequence[str]
 ) -> list[tuple[Scores, Scores]]:
     """In each stratum, the method that is best over all strata, and the duration control."""
-    trained = [o for o in mine if o.cell.metric == MAIN and o.cell.paradigm != "control"]
+    trained = [o for o in mine if o.cell.metric == WITHIN and o.cell.paradigm != "control"]
     controls = {o.cell.metric: o for o in mine if o.cell.objective == DURATION}
     if not trained or not all(name in controls for name in metrics):
         return []

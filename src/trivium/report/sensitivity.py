@@ -10,7 +10,7 @@ from scipy import stats
 
 from trivium.report.cells import Scores
 from trivium.report.records import VARIED
-from trivium.report.tables import Entry, Row, Way, label, rows_of, way_of
+from trivium.report.tables import Estimate, Row, RowKey, label, rows_of, way_of
 
 QUESTION = "Does the ranking hang on the probe?"
 REFERENCE, OTHER = "linear", "knn"
@@ -88,7 +88,7 @@ def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensiti
         if one.cell.probe in (REFERENCE, OTHER)
         and (one.cell.fraction, one.cell.split, one.cell.metric) == (share, "test", "accuracy")
     ]
-    by_way: dict[Way, dict[str, Scores]] = defaultdict(dict)
+    by_way: dict[RowKey, dict[str, Scores]] = defaultdict(dict)
     for one in (*known, *variations):
         by_way[way_of(one.cell)][one.cell.probe] = one
     by_way = {way: mine for way, mine in by_way.items() if REFERENCE in mine and len(mine) > 2}
@@ -96,7 +96,8 @@ def sensitive(scores: Sequence[Scores], variations: Sequence[Scores]) -> Sensiti
         return None
     names = tuple(sorted({name for mine in by_way.values() for name in mine}, key=_order))
     columns = [
-        {way: Entry(mine[name]) for way, mine in by_way.items() if name in mine} for name in names
+        {way: Estimate(mine[name]) for way, mine in by_way.items() if name in mine}
+        for name in names
     ]
     found = (agreement(name, by_way) for name in names if name != REFERENCE)
     return Sensitivity(share, names, rows_of(columns, scores), tuple(one for one in found if one))
@@ -107,7 +108,7 @@ def shown(name: str) -> str:
     return label(name.partition(VARIED)[2] or name)
 
 
-def agreement(name: str, by_way: dict[Way, dict[str, Scores]]) -> Agreement | None:
+def agreement(name: str, by_way: dict[RowKey, dict[str, Scores]]) -> Agreement | None:
     """Of the methods that have both columns; None if they are fewer than four."""
     ways = [mine for mine in by_way.values() if name in mine]
     if len(ways) < FEWEST:

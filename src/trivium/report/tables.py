@@ -30,11 +30,11 @@ LABELS = {
 }  # fmt: skip
 """Names of objectives, probes and metrics that are not their keys."""
 
-Way = tuple[str, str, str]
+RowKey = tuple[str, str, str]
 """Paradigm, objective and encoder: what a row is of."""
 
 
-class Entry(NamedTuple):
+class Estimate(NamedTuple):
     """Of accuracy or recall@5, `best` is the highest of its column, `tied` not told from it."""
 
     scores: Scores
@@ -66,10 +66,10 @@ class Row(NamedTuple):
     encoder: str
     label: str
     num_seeds: int
-    entries: tuple[Entry | None, ...]
+    entries: tuple[Estimate | None, ...]
 
     @property
-    def way(self) -> Way:
+    def way(self) -> RowKey:
         """What it is of."""
         return self[:3]
 
@@ -136,17 +136,17 @@ def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple
     found = []
     for key, members in groups.items():
         if key[3] in MAIN or not key[4]:
-            columns: dict[tuple[str, float], dict[Way, Entry]] = {}
+            columns: dict[tuple[str, float], dict[RowKey, Estimate]] = {}
             for one in members:
                 mine = columns.setdefault((one.cell.probe, one.cell.fraction), {})
-                mine[way_of(one.cell)] = Entry(one)
+                mine[way_of(one.cell)] = Estimate(one)
             for mine in columns.values():
                 _mark(mine, verdicts)
             found.append(Table(*key, tuple(columns), rows_of(list(columns.values()), members)))
     return tuple(found)
 
 
-def _mark(column: dict[Way, Entry], verdicts: Mapping[tuple[Cell, Cell], Comparison]) -> None:
+def _mark(column: dict[RowKey, Estimate], verdicts: Mapping[tuple[Cell, Cell], Comparison]) -> None:
     """Say which entries of a column are the best or cannot be told from it."""
     best = max((entry.scores for entry in column.values()), key=lambda one: one.interval.mean)
     for way, entry in column.items():
@@ -156,7 +156,9 @@ def _mark(column: dict[Way, Entry], verdicts: Mapping[tuple[Cell, Cell], Compari
         column[way] = entry._replace(best=is_best, tied=tied)
 
 
-def rows_of(columns: Sequence[Mapping[Way, Entry]], place: Iterable[Scores]) -> tuple[Row, ...]:
+def rows_of(
+    columns: Sequence[Mapping[RowKey, Estimate]], place: Iterable[Scores]
+) -> tuple[Row, ...]:
     """Entries by column as rows, in the order in which the scores of their place come.
 
     Args:
@@ -175,7 +177,7 @@ def rows_of(columns: Sequence[Mapping[Way, Entry]], place: Iterable[Scores]) -> 
     return tuple(rows)
 
 
-def way_of(cell: Cell) -> Way:
+def way_of(cell: Cell) -> RowKey:
     """What a row with this cell is of."""
     return cell.paradigm, cell.objective, cell.encoder
 

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from trivium.report.records import PARADIGMS
-from trivium.report.retrieval import MAIN as WITHIN
-from trivium.report.retrieval import MEASURES
+from trivium.report.retrieval import MEASURES, WITHIN
 from trivium.report.scores import RETRIEVAL, is_share
 from trivium.report.tables import (
     LEGEND,
