@@ -106,7 +106,7 @@ def _labels(table: Table, probe: str, colours: Shades, sheet: "Sheet") -> None:
     """Accuracy against the share of labels, on a logarithmic axis."""
     panel = sheet.subplots()
     panel.set_xscale("log")
-    every = set()
+    every: set[float] = set()
     lines = [(row, figures.label_points(table, row, probe)) for row in table.rows]
     lines = [(row, points) for row, points in lines if points]
     for index, (row, points) in enumerate(lines):

@@ -33,7 +33,7 @@ class Pairing(NamedTuple):
 
     @property
     def column(self) -> str:
-        """What was measured, for the eye: with which share of labels, or recall of retrieval."""
+        """What was measured: with which share of labels, or recall of retrieval."""
         if self.tower.cell.probe == RETRIEVAL:
             return self.tower.cell.metric
         return f"{fraction(self.fraction)} of the labels"
@@ -54,7 +54,7 @@ def joint_comparisons(
 ) -> tuple[Together, ...]:
     """One answer per dataset and task on which both kinds of encoders were examined.
 
-    Of each kind the one with the highest test score speaks, without the controls; that is sound
+    Of each kind the one with the highest test score is taken, without the controls; that is sound
     because all pairs of a column are corrected for together.
     """
     places: dict[tuple[str, str], dict[str, list[Scores]]] = defaultdict(lambda: defaultdict(list))
@@ -76,7 +76,7 @@ def joint_comparisons(
 
 
 def paradigm(one: Pairing) -> str:
-    """The paradigm of a pairing for the eye."""
+    """The label of a pairing's paradigm."""
     return NAMES.get(one.paradigm, one.paradigm)
 
 

@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 def answers(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Answer, ...]:
     """One answer per label fraction of one dataset's task, by the linear probe's test accuracy.
 
-    Another probe speaks where there is no linear one; of retrieval there is one answer, by
+    Another probe is taken where there is no linear one; of retrieval there is one answer, by
     recall@5. The winner is picked by the same test items that judge it; that is sound because all
     pairs of a column are corrected for together.
     """

@@ -21,8 +21,8 @@ FEWEST = 3
 """Datasets, and ways of learning, that a ranking needs at least."""
 LEVEL = 0.95
 NOTE = (
-    "Of each paradigm and dataset the objective with the best validation accuracy of the probe "
-    "speaks, with its test accuracy. Mean ranks over the datasets, 1 is best; Friedman's test asks "
+    "Of each paradigm and dataset the test accuracy of the objective with the best validation "
+    "accuracy of the probe. Mean ranks over the datasets, 1 is best; Friedman's test asks "
     "whether they differ at all, and mean ranks that differ by less than Nemenyi's critical "
     "difference cannot be told apart (Demšar 2006, JMLR 7:1). One task of each dataset, so that "
     "they are independent."

@@ -162,8 +162,10 @@ def confused(found: Confusion) -> list[str]:
 def diagnostics(found: LabelFree) -> list[str]:
     """The table, what it predicts, and the similarity of encoders."""
     blocks = [grid(found), label_free.NOTE]
-    said = [found.foretold, found.activities]
-    blocks += [bullets([one.sentence for one in each]) for each in said if each]
+    if found.foretold:
+        blocks.append(bullets([one.sentence for one in found.foretold]))
+    if found.activities:
+        blocks.append(bullets([one.sentence for one in found.activities]))
     if found.likeness:
         names = found.likeness.names
         rows = [

@@ -167,7 +167,7 @@ def rows_of(
     """
     place = list(place)
     encoders = {one.cell.encoder for one in place if one.cell.paradigm != "control"}
-    ways = dict.fromkeys(way for way in map(way_of, (o.cell for o in place)))
+    ways = dict.fromkeys(way_of(one.cell) for one in place)
     rows = []
     for way in ways:
         entries = tuple(column.get(way) for column in columns)

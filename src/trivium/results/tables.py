@@ -93,7 +93,7 @@ def accuracy(folder: Path, *, probe: str = LINEAR, **chosen: str) -> str:
     if (folder / "more.csv").is_file():
         more = _chosen(read_table(folder / "more"), chosen).set_index(list(WAYS))
         for way, row in rows.items():
-            row += [more.loc[way, column] if way in more.index else "-" for column in MORE]
+            row += [str(more.loc[way, column]) if way in more.index else "-" for column in MORE]
         heads += MORE.values()
     return markdown(heads, rows.values())
 
