@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from trivium.report.crossover import FLOPS, LABELS, Crossing, Crossover, Race, markdown, with_flops
+from trivium.report.crossover import FLOPS, LABELS, Crossing, Crossover, Race, with_flops
 from trivium.report.records import Facts
-from trivium.report.report import as_markdown
 from trivium.report.runs import Run
 from trivium.report.sections import assemble
+from trivium.report.summary import as_markdown, crossovers
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_sentences(race, said):
 def test_the_markdown_and_the_page_have_them(report):
     text = as_markdown(report)
     for axis in (LABELS, FLOPS):
-        assert markdown(report.sections[0].overtaking[axis]) in text
+        assert "\n\n".join(crossovers(report.sections[0].overtaking[axis])) in text
 
 
 def test_seconds_are_in_proportion_to_the_price(report, grid):

@@ -9,8 +9,9 @@ import plotly.io
 import pytest
 
 from trivium.report.export import FIELDS, as_csv, as_latex, escaped, for_paper, grids
-from trivium.report.report import as_markdown, write_report
+from trivium.report.report import write_report
 from trivium.report.sections import assemble
+from trivium.report.summary import as_markdown
 
 from .fabricated import fabricate
 from .fabricated_pairs import fabricate_pairs
@@ -109,9 +110,9 @@ def test_the_latex_has_the_rows_and_the_bold_of_the_report(either):
 def test_the_csv_tells_what_is_bold_and_nothing_of_what_is_not_compared(either):
     for section in either.sections:
         for one in grids(section):
-            table = pd.read_csv(io.StringIO(as_csv(one)))
+            table = pd.read_csv(io.StringIO(as_csv(one.table)))
             told = table["best_or_tied"]
-            rows = tabular(as_latex(one))[1 : len(one.rows) + 1]
+            rows = tabular(as_latex(one))[1 : len(one.table.rows) + 1]
             cells = [cell for row in rows for cell in row[3:] if cell != "-"]
             for is_told, cell in zip(told, cells, strict=True):
                 assert (str(is_told) == "True") == (r"\textbf" in cell)

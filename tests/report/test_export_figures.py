@@ -1,7 +1,6 @@
-"""Figures on paper: what the JSON holds, without a browser, the same bytes each time."""
+"""Figures on paper: drawn from the data, the same bytes each time."""
 
 import io
-import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -10,15 +9,29 @@ import pytest
 from PIL import Image
 
 from trivium.report.export import for_paper
-from trivium.report.export_figures import DPI, WIDTH, print_figures, printed
+from trivium.report.export_figures import DPI, WIDTH, drawers, print_figures, printed
 from trivium.report.sections import assemble
 
 from .fabricated_pairs import fabricate_pairs
 
 
 @pytest.fixture(scope="module")
-def drawn(grid):
-    return assemble(grid, commit="abc").sections[0].drawn
+def report(grid):
+    return assemble(grid, commit="abc")
+
+
+@pytest.fixture(scope="module")
+def drawn(report):
+    """What the page draws."""
+    return report.sections[0].drawn
+
+
+@pytest.fixture(scope="module")
+def files(report):
+    """What is printed, by what it shows."""
+    wanted = ("monitor", "costs", "labels", "confusion-supervised")
+    every = drawers(report)
+    return {name: printed(every[f"shapes-label-image-{name}"]) for name in wanted}
 
 
 def paths(svg: bytes, colour: str):
@@ -27,9 +40,8 @@ def paths(svg: bytes, colour: str):
     return [np.array(re.findall(r"[ML] (\S+) (\S+)", one), dtype=float) for one in found]
 
 
-def test_lines_go_through_the_points(drawn):
-    figure = drawn["monitor"]
-    svg = printed(figure)["svg"]
+def test_lines_go_through_the_points(drawn, files):
+    figure, svg = drawn["monitor"], files["monitor"]["svg"]
     known, seen = [], []
     for colour in {trace["line"]["color"] for trace in figure["data"]}:
         lines = [line for line in paths(svg, colour) if len(line) > 10]
@@ -46,10 +58,9 @@ def test_lines_go_through_the_points(drawn):
         np.testing.assert_allclose(np.polyval(fit, known[:, axis]), seen[:, axis], atol=0.01)
 
 
-def test_bars_are_as_long_as_the_numbers(drawn):
-    figure = drawn["costs"]
-    svg = printed(figure)["svg"].decode()
-    seconds = figure["data"][1]
+def test_bars_are_as_long_as_the_numbers(drawn, files):
+    svg = files["costs"]["svg"].decode()
+    seconds = drawn["costs"]["data"][1]
     lengths = []
     for colour in seconds["marker"]["color"]:
         boxes = re.findall(rf'<path d="([^"]*)"[^>]*style="fill: {colour}', svg)
@@ -58,46 +69,35 @@ def test_bars_are_as_long_as_the_numbers(drawn):
     assert lengths / lengths[0] == pytest.approx(np.array(seconds["x"]) / seconds["x"][0], rel=1e-3)
 
 
-def test_both_files_are_whole_and_repeat(drawn):
-    first, second = printed(drawn["labels"]), printed(drawn["labels"])
-    assert first == second
-    root = ElementTree.fromstring(first["svg"])
-    assert root.tag.endswith("svg")
-    width = Image.open(io.BytesIO(first["png"])).size[0]
-    assert 0.7 * WIDTH * DPI < width < 1.4 * WIDTH * DPI
+def test_both_files_are_whole_and_repeat(report, drawn, files):
+    first = files["labels"]
+    assert first == printed(drawers(report)["shapes-label-image-labels"])
+    assert ElementTree.fromstring(first["svg"]).tag.endswith("svg")
+    assert Image.open(io.BytesIO(first["png"])).size[0] == pytest.approx(WIDTH * DPI, abs=1)
     for trace in drawn["labels"]["data"]:
         assert trace["line"]["color"].encode() in first["svg"]
 
 
-def test_a_map_has_a_square_for_each_share(drawn):
-    figure = drawn["confusion-supervised"]
-    (trace,) = figure["data"]
-    svg = printed(figure)["svg"].decode()
+def test_a_map_has_a_square_for_each_share(drawn, files):
+    (trace,) = drawn["confusion-supervised"]["data"]
+    svg = files["confusion-supervised"]["svg"].decode()
     assert svg.count("stroke: #ffffff") == np.size(trace["z"])
 
 
-def test_every_figure_of_a_report_can_be_printed(drawn, tmp_path):
-    pairs = for_paper(assemble(fabricate_pairs(tmp_path / "pairs"), commit="abc"))
-    figures = {name: json.loads(text) for name, text in pairs.items() if name.endswith(".json")}
-    figures |= {name: figure for name, figure in drawn.items() if not name.startswith("map-")}
-    kinds = [{trace.get("type", "scatter") for trace in one["data"]} for one in figures.values()]
-    for kind in {"scatter", "bar", "heatmap"}:
-        assert any(kind in found for found in kinds)
-    known = {"scatter", "bar", "heatmap"}
-    assert all(found <= known for found in kinds)
-
-
-def test_files_stand_beside_the_json(drawn, tmp_path):
-    (tmp_path / "map.json").write_text(json.dumps(drawn["map-simclr-vit_nano"]))
-    (tmp_path / "other.json").write_text(json.dumps({"data": [{"type": "pie"}], "layout": {}}))
-    print_figures(tmp_path)
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"map.json", "map.svg", "map.png", "other.json"}
-
-
-def test_a_logarithmic_axis_stays_one(drawn):
-    figure = drawn["labels"]
-    svg = printed(figure)["svg"]
-    (line,) = [line for line in paths(svg, figure["data"][-1]["line"]["color"]) if len(line) == 3]
+def test_a_logarithmic_axis_stays_one(drawn, files):
+    colour = drawn["labels"]["data"][-1]["line"]["color"]
+    (line,) = [line for line in paths(files["labels"]["svg"], colour) if len(line) == 3]
     # 1 %, 10 % and 100 % are equally far apart.
     assert line[1, 0] - line[0, 0] == pytest.approx(line[2, 0] - line[1, 0], abs=0.01)
+
+
+def test_every_figure_of_a_report_is_printed_under_its_name(report, tmp_path):
+    for name, one in (
+        ("one", report),
+        ("pairs", assemble(fabricate_pairs(tmp_path / "runs"), commit="abc")),
+    ):
+        print_figures(one, tmp_path / name)
+        stems = {path.removeprefix("figures/") for path in for_paper(one) if "figures/" in path}
+        found = {path.name for path in (tmp_path / name).iterdir()}
+        endings = ("svg", "png")
+        assert found == {f"{stem[:-5]}.{ending}" for stem in stems for ending in endings}

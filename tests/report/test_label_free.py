@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trivium.report.label_free import label_free, markdown, spearman
+from trivium.report.label_free import label_free, spearman
 from trivium.report.report import write_report
 from trivium.report.sections import assemble
+from trivium.report.summary import diagnostics
 
 from .fabricated import fabricate
 
@@ -99,7 +100,7 @@ def test_both_are_drawn_and_written(entries, section, tmp_path):
     assert "Do they learn the same?" in page
     assert "accuracy rises with it" in page
     assert "| CKA |" in (tmp_path / "report.md").read_text()
-    assert "accuracy rises with it" in markdown(section.diagnosis)
+    assert "accuracy rises with it" in "\n".join(diagnostics(section.diagnosis))
 
 
 def test_without_diagnostics_nothing_is_said(tmp_path):
@@ -155,6 +156,6 @@ def test_active_units_are_those_of_the_last_step_over_the_seeds(entries):
     (section,) = assemble(entries, commit="0" * 40).sections
     (found,) = section.diagnosis.activities
     assert (found.objective, found.units) == ("vae", (12.0, 14.0))
-    assert found.sentence in markdown(section.diagnosis)
+    assert found.sentence in "\n".join(diagnostics(section.diagnosis))
     assert "13 active units" in found.sentence
     assert "(12 to 14), 2 seeds" in found.sentence

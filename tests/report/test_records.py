@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from trivium.report.arrays import Prediction
-from trivium.report.records import Entry, read_entries
+from trivium.report.records import Entry, Prediction, read_entries
 
 from .fabricated import fabricate
 
@@ -37,7 +36,7 @@ def test_no_entries():
 
 
 def test_missing_folder_names_the_stage(tmp_path):
-    with pytest.raises(ValueError, match=r"probe\.json does not exist: run the probe stage"):
+    with pytest.raises(FileNotFoundError, match=r"probe\.json does not exist: run the probe stage"):
         read_entries([Entry("a", 0, tmp_path / "nowhere")])
 
 
@@ -82,7 +81,7 @@ def test_missing_key(tmp_path, missing):
     document = json.loads(path.read_text())
     del document[missing]
     path.write_text(json.dumps(document))
-    with pytest.raises(ValueError, match=f"lacks '{missing}'"):
+    with pytest.raises(ValueError, match=f"damaged evaluation \\('{missing}'\\)"):
         read_entries([entry])
 
 
@@ -95,21 +94,21 @@ def test_unknown_paradigm(tmp_path):
 def test_broken_json(tmp_path):
     entry = fabricate(tmp_path, "simclr", "self_supervised", SKILL)
     (entry.probe_folder / "probe.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="holds a damaged evaluation"):
         read_entries([entry])
 
 
 def test_broken_predictions(tmp_path):
     entry = fabricate(tmp_path, "simclr", "self_supervised", SKILL)
     (entry.probe_folder / "predictions.npz").write_bytes(b"PK nothing")
-    with pytest.raises(ValueError, match=r"predictions\.npz cannot be read"):
+    with pytest.raises(ValueError, match="holds a damaged evaluation"):
         read_entries([entry])
 
 
 def test_pickles_are_never_loaded(tmp_path):
     entry = fabricate(tmp_path, "simclr", "self_supervised", SKILL)
     np.savez(entry.probe_folder / "predictions.npz", labels=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="holds a damaged evaluation"):
         read_entries([entry])
 
 
@@ -118,5 +117,5 @@ def test_predictions_of_another_length(tmp_path):
     path = entry.probe_folder / "predictions.npz"
     arrays = dict(np.load(path)) | {"linear/1.0/0": np.zeros(3, dtype=np.int16)}
     np.savez(path, **arrays)
-    with pytest.raises(ValueError, match=r"linear/1.0/0 predicts 3 items"):
+    with pytest.raises(ValueError, match=r"linear/1.0/0 has 3 items"):
         read_entries([entry])

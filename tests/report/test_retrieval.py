@@ -6,7 +6,8 @@ import pytest
 from trivium.report.bootstrap import Resampling
 from trivium.report.cells import Cell, Scores
 from trivium.report.pairwise import paired
-from trivium.report.retrieval import markdown, retrieved
+from trivium.report.retrieval import retrieved
+from trivium.report.summary import retrieval
 
 SIZES = {"": 300, "/German": 100, "/Welsh": 200}
 RESAMPLINGS = {num: Resampling(num, num_replicates=300) for num in SIZES.values()}
@@ -61,13 +62,13 @@ def test_holm_is_over_the_strata():
 def test_without_duration_the_table_and_chance_are_left():
     found = retrieved([*CLIP, *SIGLIP], (), RESAMPLINGS)
     assert found.strata.verdicts == found.strata.sentences == ()
-    text = markdown(found)
+    text = "\n".join(retrieval(found))
     assert "100 candidates of its own stratum; chance finds 5.0 % (recall@5)." in text
     assert "| - | chance | - | 5.0 | 5.0 |" in text
 
 
 def test_it_is_said_how_often_candidates_were_drawn():
-    assert "draws" not in markdown(retrieved(CLIP, (), RESAMPLINGS))
+    assert "draws" not in retrieved(CLIP, (), RESAMPLINGS).note
     right = np.random.default_rng(0).random((3, 5, 300)) < 0.3
     drawn = [
         _scores("clip", "self_supervised", "recall@5", right, (0, 1, 2, 3, 4)),
@@ -75,7 +76,7 @@ def test_it_is_said_how_often_candidates_were_drawn():
             "clip", "self_supervised", "num_candidates", np.full((3, 5, 1), 100.0), (0, 1, 2, 3, 4)
         ),
     ]
-    text = markdown(retrieved(drawn, (), RESAMPLINGS))
+    text = retrieved(drawn, (), RESAMPLINGS).note
     assert "with 100 candidates (mean of 5 draws of one item of each group); chance" in text
 
 

@@ -9,7 +9,8 @@ from scipy import stats
 
 from trivium.report.report import write_report
 from trivium.report.sections import assemble
-from trivium.report.sensitivity import markdown, sensitive, shown
+from trivium.report.sensitivity import sensitive
+from trivium.report.summary import probes
 
 from .fabricated import fabricate
 
@@ -113,7 +114,7 @@ def test_tau_is_scipy_s_of_the_means_and_its_interval_holds_it(report):
 
 def test_the_report_says_it(entries, tmp_path, report):
     write_report(entries, tmp_path, commit="abc")
-    said = markdown(report.sections[0].sensitivity)
+    said = "\n\n".join(probes(report.sections[0].sensitivity))
     assert said in (tmp_path / "report.md").read_text()
     page = (tmp_path / "shapes.html").read_text()
     assert report.sections[0].sensitivity.agreements[0].sentence in page
@@ -128,6 +129,8 @@ def test_variations_at_labels_that_the_protocol_does_not_know_are_left_out(repor
     assert sensitive([one for one in every if one.cell.fraction != 0.1], varied) is None
 
 
-def test_names_are_those_of_the_variation():
-    assert shown("linear/layer 2") == "layer 2"
-    assert shown("knn") == "kNN"
+def test_names_are_those_of_the_variation(report):
+    found = report.sections[0].sensitivity
+    heads = dict(zip(found.columns, found.heads, strict=True))
+    assert heads["linear/layer 1"] == "layer 1"
+    assert heads["knn"] == "kNN"

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from trivium.report.arrays import Prediction
 from trivium.report.bootstrap import Interval, Resampling, num_units, pooled
-from trivium.report.records import PARADIGMS, Facts, Measured, Record
+from trivium.report.records import PARADIGMS, Facts, Measured, Prediction, Record
 from trivium.report.scores import MAIN, RETRIEVAL, is_share, score_of
 from trivium.types import MODALITIES
 
@@ -98,8 +97,7 @@ def group(
     groups: dict[Cell, list[tuple[Measured, Record]]] = defaultdict(list)
     for one in measured:
         for record in one.records:
-            values = record._asdict()
-            groups[Cell(**{name: values[name] for name in Cell._fields})].append((one, record))
+            groups[Cell(*(getattr(record, name) for name in Cell._fields))].append((one, record))
     together = {_way(o.facts): o.facts.modality for o in measured if "+" in o.facts.modality}
     return tuple(
         _scores(cell, groups[cell], resamplings, together.get(_way(cell), cell.modality))

@@ -15,7 +15,7 @@ from trivium.report.cells import Cell, Scores
 from trivium.report.figures import Figure, heatmap, styled
 from trivium.report.records import Measured
 from trivium.report.runs import best_by_validation
-from trivium.report.tables import fraction, label, percent
+from trivium.report.tables import label
 
 QUESTION = "Which classes are taken for which?"
 NOTE = (
@@ -127,18 +127,6 @@ def drawn(found: Confusion | None) -> dict[str, Figure]:
     if found is None or not found.is_drawn:
         return {}
     return {f"confusion-{one.paradigm}": _map(found, one) for one in found.objectives}
-
-
-def markdown(found: Confusion) -> str:
-    """The most confused pairs in Markdown."""
-    heads = [f"{one.name} (%)" for one in found.objectives]
-    lines = [f"| class | taken for | test items | {' | '.join(heads)} |"]
-    lines.append("|" + "-|" * (3 + len(heads)))
-    for pair in found.pairs:
-        shares = " | ".join(percent(share) for share in pair.shares)
-        lines.append(f"| {pair.true} | {pair.taken} | {pair.num_items} | {shares} |")
-    probe = f"{label(found.probe)} probe with {fraction(found.fraction)} of the labels"
-    return "\n".join([f"{probe}: shares of a class's test items.", "", *lines])
 
 
 def _predicted(

@@ -29,7 +29,7 @@ from trivium.report.tables import label, with_prefix
 Curve: TypeAlias = tuple[Sequence[float], Sequence[float]]
 """Positions, ascending, and the heights there."""
 NUM_POSITIONS = 400
-"""Positions between the ends at which the difference is looked at."""
+"""Intervals between the positions at which the difference is evaluated."""
 LEVEL = 0.95
 
 
@@ -71,7 +71,7 @@ def race(
         freedom: its degrees of freedom.
     """
     reach = stats.t.ppf(0.5 + LEVEL / 2, np.where(np.isnan(error), 1, freedom)) * error
-    told = np.where(np.abs(difference) > reach, np.sign(difference), 0).astype(int)
+    told = np.abs(difference) > reach
     # A difference of exactly none goes with what comes before it.
     signs = np.sign(difference)
     for at in range(1, len(signs)):
@@ -87,19 +87,14 @@ def race(
     )
 
 
-def _crossing(
-    at: int,
-    positions: Float[np.ndarray, " position"],
-    difference: Float[np.ndarray, " position"],
-    told: np.ndarray,
-) -> Crossing:
+def _crossing(at: int, positions: np.ndarray, difference: np.ndarray, told: np.ndarray) -> Crossing:
     """The crossing between two positions, and the nearest ones at which the difference is told."""
     one, two = difference[at], difference[at + 1]
     exact = float(positions[at] + (positions[at + 1] - positions[at]) * one / (one - two))
-    below, above = np.flatnonzero(told[: at + 1]), np.flatnonzero(told[at + 1 :])
-    low = float(positions[below[-1]]) if len(below) else None
-    high = float(positions[at + 1 + above[0]]) if len(above) else None
-    return Crossing(exact, low, high)
+    below, above = positions[: at + 1][told[: at + 1]], positions[at + 1 :][told[at + 1 :]]
+    return Crossing(
+        exact, float(below[-1]) if len(below) else None, float(above[0]) if len(above) else None
+    )
 
 
 def by_labels(
@@ -160,16 +155,12 @@ def over_seeds(first: Sequence[Curve], second: Sequence[Curve]) -> Race | None:
 
 def _scaled(found: Race) -> Race:
     """Positions of powers of ten as numbers."""
-
-    def raised(value: float | None) -> float | None:
-        return None if value is None else float(10**value)
-
     crossings = tuple(
-        Crossing(float(10**one.at), raised(one.low), raised(one.high)) for one in found.crossings
+        Crossing(*(None if value is None else float(10**value) for value in one))
+        for one in found.crossings
     )
-    return found._replace(
-        start=float(10**found.start), end=float(10**found.end), crossings=crossings
-    )
+    start, end = float(10**found.start), float(10**found.end)
+    return found._replace(start=start, end=end, crossings=crossings)
 
 
 Member = TypeVar("Member")
@@ -184,15 +175,15 @@ NOTES = {
     ),
     FLOPS: (
         "Of each paradigm the objective with the best validation accuracy of the online monitor at "
-        "the end. Each seed's curve is interpolated between its looks; the interval holds all "
-        "prices near the crossing at which the two cannot be told apart over the seeds (95 %, not "
-        "corrected for the number of pairs). Of several crossings the last counts."
+        "the end. Each seed's curve is interpolated between its evaluations; the interval holds "
+        "all FLOPs near the crossing at which the two cannot be told apart over the seeds (95 %, "
+        "not corrected for the number of pairs). Of several crossings the last counts."
     ),
 }
 
 
 class Crossover(NamedTuple):
-    """Two speakers along one axis; `first` is ahead at its end."""
+    """Two objectives along one axis; `first` is ahead at its end."""
 
     axis: str
     first: str
@@ -241,7 +232,7 @@ class Crossover(NamedTuple):
 def with_labels(
     scores: Sequence[Scores], resamplings: Mapping[int, Resampling]
 ) -> tuple[Crossover, ...]:
-    """All pairs of the speakers of one place, along the share of labels."""
+    """All pairs of the best objectives of one place, along the share of labels."""
     curves = {}
     for spoken in best_by_validation(scores):
         cell = spoken.cell
@@ -252,7 +243,7 @@ def with_labels(
 
 def with_flops(runs: Sequence[Run]) -> tuple[Crossover, ...]:
     """All pairs of the objectives that the online monitor prefers, along training FLOPs."""
-    watched: dict[tuple[str, str], list[Curve]] = {}
+    monitored: dict[tuple[str, str], list[Curve]] = {}
     for run in runs:
         seen = (run.curves or {}).get("monitor") or {}
         if seen.get("step") and "accuracy" in seen:
@@ -261,14 +252,14 @@ def with_flops(runs: Sequence[Run]) -> tuple[Crossover, ...]:
             points = [pair for pair in zip(flops, seen["accuracy"], strict=True) if pair[0] > 0]
             if points:
                 x, y = zip(*points, strict=True)
-                watched.setdefault(key_of(run), []).append((x, y))
-    last = {key: fmean(y[-1] for _, y in found) for key, found in watched.items()}
+                monitored.setdefault(key_of(run), []).append((x, y))
     curves = {}
-    for way in PARADIGMS[:-1]:
-        mine = [key for key in watched if key[0] == way]
+    for paradigm in PARADIGMS[:-1]:
+        last = {key: fmean(y[-1] for _, y in monitored[key]) for key in monitored}
+        mine = [key for key in monitored if key[0] == paradigm]
         if mine:
             best = max(mine, key=lambda key: last[key])
-            curves[best] = watched[best]
+            curves[best] = monitored[best]
 
     def last_crossing(one: Sequence[Curve], two: Sequence[Curve]) -> Race | None:
         found = over_seeds(one, two)
@@ -282,16 +273,6 @@ def by_axis(*found: tuple[Crossover, ...]) -> dict[str, tuple[Crossover, ...]]:
     return {pairs[0].axis: pairs for pairs in found if pairs}
 
 
-def markdown(found: Sequence[Crossover]) -> str:
-    """The sentences and the table of one axis."""
-    axis = found[0].axis
-    lines = [*(f"- {one.sentence}" for one in found), ""]
-    lines += [f"| ahead with fewest {axis} | ahead with most | cross at | 95 % interval |"]
-    lines += ["|-|-|-|-|"]
-    lines += [f"| {' | '.join((*one.ahead, one.places, one.intervals))} |" for one in found]
-    return "\n".join([*lines, "", NOTES[axis]])
-
-
 def _pairs(
     axis: str,
     curves: Mapping[tuple[str, str], Sequence[Member]],
@@ -303,13 +284,10 @@ def _pairs(
         if made is None:
             continue
         if not made.leads_last:
-            one, two, made = two, one, _turned(made)
+            one, two = two, one
+            made = made._replace(leads_first=not made.leads_first, leads_last=True)
         found.append(Crossover(axis, _name(one), _name(two), (one[0], two[0]), made))
     return tuple(found)
-
-
-def _turned(found: Race) -> Race:
-    return found._replace(leads_first=not found.leads_first, leads_last=not found.leads_last)
 
 
 def _name(key: tuple[str, str]) -> str:

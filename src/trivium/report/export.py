@@ -1,34 +1,20 @@
-"""The tables and figures of the report as a paper takes them in: CSV, LaTeX and Plotly JSON.
+"""The tables and figures of the report for a paper: CSV, LaTeX and Plotly JSON."""
 
-`printing` draws the figures as SVG and PNG beside their JSON.
-"""
-
-import csv
-import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import pandas as pd
 
 from trivium.report.figures import compact, standing
 from trivium.report.scores import MAIN
 from trivium.report.sections import Report, Section
-from trivium.report.tables import LEGEND, STUB, Entry, Row, filled, heading, stub
+from trivium.report.tables import LEGEND, STUB, Gridded, heading, texts
 
 FIELDS = (
-    "dataset",
-    "task",
-    "modality",
-    "paradigm",
-    "objective",
-    "encoder",
-    "probe",
-    "metric",
-    "fraction",
-    "mean",
-    "low",
-    "high",
-    "num_seeds",
-)
+    "dataset", "task", "modality", "paradigm", "objective", "encoder", "probe", "metric",
+    "fraction", "mean", "low", "high", "num_seeds",
+)  # fmt: skip
 """Columns of a CSV file, as `comparison.json` names them; shares are between 0 and 1."""
 TOLD = "best_or_tied"
 """The last column: what is bold in the LaTeX; empty where the metric is not compared."""
@@ -51,9 +37,7 @@ class Grid(NamedTuple):
 
     name: str
     title: str
-    heads: Sequence[str]
-    rows: Sequence[Row]
-    metrics: Sequence[str]
+    table: Gridded
     last: Sequence[str] = ()
 
 
@@ -61,20 +45,30 @@ def for_paper(report: Report) -> dict[str, str]:
     """Texts by their paths in the report's folder.
 
     `tables/NAME.csv` and `tables/NAME.tex` of each table of cells, `figures/NAME.json` of each
-    figure, from which `printing` makes pictures. NAME is made of dataset, task, modality and what
-    is shown, and of [a-z0-9_-] alone; names that would be the same are numbered from 2 on.
+    figure. NAME is made of dataset, task, modality and what is shown, and of [a-z0-9_-] alone;
+    names that would be the same are numbered from 2 on.
     """
     files: dict[str, str] = {}
+    taken: set[str] = set()
     for section in report.sections:
         for one in grids(section):
-            name = _free(f"tables/{one.name}", ".csv", files)
-            files |= {f"{name}.csv": as_csv(one), f"{name}.tex": as_latex(one)}
-        for shown, figure in section.drawn.items():
-            name = _free(f"figures/{_name(section, shown)}", ".json", files)
-            files[f"{name}.json"] = compact(figure)
+            name = _free(f"tables/{one.name}", taken)
+            files |= {f"{name}.csv": as_csv(one.table), f"{name}.tex": as_latex(one)}
+    for section, names in zip(report.sections, figure_names(report), strict=True):
+        files |= {f"figures/{names[one]}.json": compact(of) for one, of in section.drawn.items()}
     if overall := standing(report.rankings):
         files["figures/standing.json"] = compact(overall)
     return files
+
+
+def figure_names(report: Report) -> list[dict[str, str]]:
+    """Of each section the names of its figures' files, by what they show."""
+    taken: set[str] = set()
+    found = []
+    for section in report.sections:
+        names = {shown: _free(_name(section, shown), taken) for shown in section.drawn}
+        found.append(names)
+    return found
 
 
 def grids(section: Section) -> list[Grid]:
@@ -82,44 +76,45 @@ def grids(section: Section) -> list[Grid]:
     found = []
     for table in section.tables:
         name = _name(section, f"{table.metric}-withheld" if table.withheld else table.metric)
-        title = _title(section, f"{heading(table)}.")
-        found.append(Grid(name, title, table.heads, table.rows, table.metrics))
+        found.append(Grid(name, _title(section, f"{heading(table)}."), table))
     if one := section.retrieval:
         name, title = _name(section, "retrieval"), _title(section, f"retrieval. {one.note}")
-        found.append(Grid(name, title, one.heads, one.rows, one.columns))
+        found.append(Grid(name, title, one))
         if strata := one.strata:
             title = _title(section, "retrieval within each stratum.")
-            rest = (strata.heads, strata.rows, strata.metrics, strata.last)
-            found.append(Grid(f"{name}-strata", title, *rest))
+            found.append(Grid(f"{name}-strata", title, strata, strata.last))
     return found
 
 
-def as_csv(found: Grid) -> str:
+def as_csv(table: Gridded) -> str:
     """One line per measured cell; numbers have all their digits."""
-    text = io.StringIO()
-    lines = csv.DictWriter(text, (*FIELDS, TOLD), extrasaction="ignore", lineterminator="\n")
-    lines.writeheader()
-    entries = [entry for row in found.rows for entry in row.entries if entry]
-    lines.writerows(one.scores.row() | {TOLD: _told(one)} for one in entries)
-    return text.getvalue()
+    rows = [
+        entry.scores.row() | {TOLD: entry.leads if entry.scores.cell.metric in MAIN else None}
+        for row in table.rows
+        for entry in row.entries
+        if entry
+    ]
+    frame = pd.DataFrame(rows, columns=[*FIELDS, TOLD], dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def as_latex(found: Grid) -> str:
     r"""A `tabular` with the rules of booktabs, for `\input` in a float of the paper's own."""
+    heads = [*STUB, *found.table.heads]
     lines = [
         f"% {found.title} Shares in percent.",
         f"% {LEGEND}",
         r"% Needs \usepackage{booktabs}.",
-        rf"\begin{{tabular}}{{llr{'l' * len(found.heads)}}}",
+        rf"\begin{{tabular}}{{llr{'l' * len(found.table.heads)}}}",
         r"\toprule",
-        _line([escaped(head) for head in (*STUB, *found.heads)]),
+        _line(map(escaped, heads)),
         r"\midrule",
     ]
-    for row in found.rows:
-        texts = filled(row, found.metrics, r"\textbf{{{}}}")
-        lines.append(_line([*map(escaped, stub(row)), *texts]))
+    num = len(STUB)
+    rows = texts(found.table, r"\textbf{{{}}}")
+    lines += [_line([*map(escaped, row[:num]), *row[num:]]) for row in rows]
     if found.last:
-        lines += [r"\midrule", _line([escaped(text) for text in found.last])]
+        lines += [r"\midrule", _line(map(escaped, found.last))]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -128,12 +123,8 @@ def escaped(text: str) -> str:
     return text.translate(ESCAPES)
 
 
-def _line(texts: Sequence[str]) -> str:
-    return " & ".join(texts) + r" \\"
-
-
-def _told(entry: Entry) -> bool | None:
-    return entry.leads if entry.scores.cell.metric in MAIN else None
+def _line(row: Iterable[str]) -> str:
+    return " & ".join(row) + r" \\"
 
 
 def _title(section: Section, what: str) -> str:
@@ -147,10 +138,11 @@ def _name(section: Section, what: str) -> str:
     return "-".join(re.sub(r"[^a-z0-9_-]+", "_", part.lower()) for part in parts)
 
 
-def _free(name: str, suffix: str, taken: dict[str, str]) -> str:
-    """The name, with a number if a file has it already."""
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number if it is taken already; it is taken from then on."""
     found, number = name, 1
-    while found + suffix in taken:
+    while found in taken:
         number += 1
         found = f"{name}-{number}"
+    taken.add(found)
     return found

@@ -1,244 +1,323 @@
-"""Figures as a paper prints them: SVG and PNG of the very Plotly JSON that the page draws.
+"""Figures as a paper prints them: SVG and PNG, drawn from the report's data by matplotlib.
 
-Plotly itself draws them in a browser alone (Kaleido), which not every machine has; matplotlib needs
-none. It draws what the report's figures use (lines, markers, error bars, bars, maps and panels) in
-the colours of the light theme, the same bytes each time.
+The same bytes each time, in the colours of the light theme, under the names of the Plotly JSON.
 """
 
 import io
-import json
-import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trivium.colours import GRID, INK
-from trivium.report.figures import Figure
-from trivium.report.report import write
+from trivium.colours import GRID, INK, LIGHT, Shades, shades
+from trivium.io import write_bytes
+from trivium.report import curves, figures
+from trivium.report.confusion import Confusion
+from trivium.report.export import figure_names
+from trivium.report.label_free import LabelFree
+from trivium.report.ranking import Ranking
+from trivium.report.runs import Run
+from trivium.report.sections import Report, Section
+from trivium.report.sensitivity import LAYER, Sensitivity
+from trivium.report.tables import Estimate, Row, Table, fraction, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Sheet
 
+Drawer = Callable[["Sheet"], None]
+"""Draws one figure on an empty sheet."""
 
-WIDTH, DPI = 7.0, 150
-"""Inches across, and dots of a PNG per inch."""
-PIXELS = 100.0
-"""Of the page, to an inch of paper."""
-POINTS = 0.75
-"""Of a pixel."""
-LOOK: dict[Any, Any] = {
+WIDTH, HEIGHT, DPI = 7.0, 4.4, 150
+"""Inches of a figure of one panel, and dots of a PNG per inch."""
+STYLE: dict[Any, Any] = {
     "font.size": 9, "svg.hashsalt": "trivium", "svg.fonttype": "path", "axes.edgecolor": GRID[0],
     "axes.labelcolor": INK[0], "text.color": INK[0], "xtick.color": INK[0], "ytick.color": INK[0],
-    "axes.titlesize": 9, "legend.frameon": False, "axes.axisbelow": True,
+    "axes.titlesize": 9, "legend.frameon": False, "axes.axisbelow": True, "axes.grid": True,
+    "grid.color": GRID[0], "grid.linewidth": 0.6, "axes.spines.top": False,
+    "axes.spines.right": False, "lines.markeredgewidth": 0, "xtick.minor.size": 0,
 }  # fmt: skip
 MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X", "star": "*",
 }  # fmt: skip
-DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 
 
-def printed(figure: Figure) -> dict[str, bytes]:
-    """The figure's files by their endings; none where it holds what no drawer knows."""
+def print_figures(report: Report, folder: Path) -> None:
+    """Draw every figure of a report into a folder, as NAME.svg and NAME.png."""
+    for name, drawer in drawers(report).items():
+        for ending, content in printed(drawer).items():
+            write_bytes(folder / f"{name}.{ending}", content)
+
+
+def printed(drawer: Drawer) -> dict[str, bytes]:
+    """One figure's files by their endings."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Sheet
 
-    if not all(_kind(trace) in DRAWERS for trace in figure["data"]):
-        return {}
-    with rc_context(LOOK):
-        sheet = Sheet(figsize=(WIDTH, figure["layout"]["height"] / PIXELS), dpi=DPI)
-        _draw(sheet, figure)
-        return {
-            "svg": _saved(sheet, "svg", {"Date": None}),
-            "png": _saved(sheet, "png", {"Software": None}),
-        }
+    files = {}
+    with rc_context(STYLE):
+        sheet = Sheet(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
+        drawer(sheet)
+        for ending, unset in (("svg", "Date"), ("png", "Software")):
+            content = io.BytesIO()
+            sheet.savefig(content, format=ending, metadata={unset: None}, facecolor="white")
+            files[ending] = content.getvalue()
+    return files
 
 
-def print_figures(folder: Path) -> None:
-    """Draw each Plotly JSON of a folder beside it."""
-    for path in sorted(folder.glob("*.json")):
-        for ending, content in printed(json.loads(path.read_text(encoding="utf-8"))).items():
-            write(path.with_suffix(f".{ending}"), content)
+def drawers(report: Report) -> dict[str, Drawer]:
+    """What draws each figure, by its name."""
+    colours = shades((one.facts.paradigm, one.facts.objective) for one in report.examined)
+    found: dict[str, Drawer] = {}
+    for section, names in zip(report.sections, figure_names(report), strict=True):
+        mine = _of_section(section, colours)
+        found |= {name: mine[shown] for shown, name in names.items()}
+    if report.rankings:
+        found["standing"] = partial(_ranking, report.rankings)
+    return found
 
 
-def _saved(sheet: "Sheet", kind: str, metadata: dict[str, None]) -> bytes:
-    content = io.BytesIO()
-    sheet.savefig(content, format=kind, bbox_inches="tight", metadata=metadata, facecolor="white")
-    return content.getvalue()
+def _of_section(section: Section, colours: Shades) -> dict[str, Drawer]:
+    runs = section.runs
+    tables = [table for table in section.tables if table.metric == "accuracy"]
+    found: dict[str, Drawer] = {
+        "monitor": partial(_curves, runs, colours, curves.MONITOR, curves.flops_at),
+        "clock": partial(_curves, runs, colours, curves.MONITOR, curves.seconds_at),
+        "language": partial(_curves, runs, colours, curves.LANGUAGE, curves.flops_at),
+        "losses": partial(_losses, runs, colours),
+        "costs": partial(_costs, runs, colours),
+    }
+    if tables and section.answers:
+        found["labels"] = partial(_labels, tables[0], section.answers[0].probe, colours)
+    if section.diagnosis:
+        found["foretold"] = partial(_predictions, section.diagnosis, colours)
+        found["likeness"] = partial(_likeness, section.diagnosis)
+    if section.sensitivity:
+        found["layers"] = partial(_layers, section.sensitivity, colours)
+    if section.confusion:
+        for at, one in enumerate(section.confusion.objectives):
+            found[f"confusion-{one.paradigm}"] = partial(_confusion, section.confusion, at)
+    return found | {name: partial(_embedding, run) for run, name in section.maps}
 
 
-def _draw(sheet: "Sheet", figure: Figure) -> None:
-    layout = figure["layout"]
-    panels: dict[tuple[str, str], Axes] = {}
-    for trace in figure["data"]:
-        names = (trace.get("xaxis", "x"), trace.get("yaxis", "y"))
-        if names not in panels:
-            panels[names] = _panel(sheet, layout, names)
-        places = [_places(trace.get(name[0]), _categories(figure, name)) for name in names]
-        DRAWERS[_kind(trace)](panels[names], trace, *places)
-    for names, panel in panels.items():
-        for name in names:
-            _dress(panel, name[0], layout.get(_full(name), {}), _categories(figure, name))
-    _share(layout, panels)
-    for note in layout.get("annotations", ()):
-        sheet.text(*_inside(note["x"], note["y"] + 0.02), _plain(note["text"]), ha="center")
-    _legend(sheet, figure, list(panels.values()))
+def _labels(table: Table, probe: str, colours: Shades, sheet: "Sheet") -> None:
+    """Accuracy against the share of labels, on a logarithmic axis."""
+    panel = sheet.subplots()
+    panel.set_xscale("log")
+    every: set[float] = set()
+    lines = [(row, figures.label_points(table, row, probe)) for row in table.rows]
+    lines = [(row, points) for row, points in lines if points]
+    for index, (row, points) in enumerate(lines):
+        dodge = 1.035 ** (index - (len(lines) - 1) / 2)
+        x, entries = zip(*points, strict=True)
+        every |= set(x)
+        dash = ":" if entries[0].scores.others else "-"
+        _estimates(panel, [share * dodge for share in x], entries, row, colours, dash)
+    panel.set_xticks(sorted(every), [fraction(share) for share in sorted(every)])
+    panel.set(xlabel="labels used by the probe", ylabel="test accuracy (%)")
+    _legend(sheet)
 
 
-def _panel(sheet: "Sheet", layout: dict[str, Any], names: tuple[str, str]) -> "Axes":
-    (left, right), (low, high) = (
-        layout.get(_full(name), {}).get("domain", (0, 1)) for name in names
-    )
-    x, y = _inside(left, low)
-    end, top = _inside(right, high)
-    panel = sheet.add_axes((x, y, end - x, top - y))
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.tick_params(length=0)
-    return panel
+def _layers(found: Sensitivity, colours: Shades, sheet: "Sheet") -> None:
+    panel = sheet.subplots()
+    numbers = [int(name.removeprefix(LAYER)) for name in found.layers]
+    for row in found.rows:
+        entries = [row.entries[found.columns.index(name)] for name in found.layers]
+        points = [(n, one) for n, one in zip(numbers, entries, strict=True) if one]
+        if len(points) > 1:
+            _estimates(panel, *zip(*points, strict=True), row, colours)
+    panel.set_xticks(numbers, ["stem" if n == 0 else f"block {n}" for n in numbers])
+    panel.set(xlabel="layer", ylabel="test accuracy (%)")
+    _legend(sheet)
 
 
-def _inside(x: float, y: float) -> tuple[float, float]:
-    """A place on the plot, in shares of the sheet; labels around it may stand out."""
-    return 0.1 + 0.88 * x, 0.14 + 0.78 * y
+def _estimates(
+    panel: "Axes",
+    x: Sequence[float],
+    entries: Sequence[Estimate],
+    row: Row,
+    colours: Shades,
+    dash: str = "-",
+) -> None:
+    """Means in percent with their intervals; controls are dashed."""
+    colour, symbol = colours[row.paradigm, row.objective]
+    means = 100 * np.array([one.mean for one in entries])
+    bounds = 100 * np.array([one.bounds or (one.mean, one.mean) for one in entries])
+    panel.errorbar(
+        x, means, np.abs(bounds.T - means), color=colour, marker=MARKERS[symbol], markersize=5,
+        linestyle="--" if row.paradigm == "control" else dash, linewidth=1.5, elinewidth=1,
+        capsize=2, label=_plain(row.label),
+    )  # fmt: skip
 
 
-def _dress(panel: "Axes", which: str, axis: dict[str, Any], categories: Sequence[str]) -> None:
-    """Scale, ticks, title and grid of one axis."""
-    mine = panel.xaxis if which == "x" else panel.yaxis
-    if axis.get("visible") is False:
-        mine.set_visible(False)
-        panel.spines[["left", "bottom"]].set_visible(False)
-        return
-    if axis.get("type") == "log":
-        (panel.set_xscale if which == "x" else panel.set_yscale)("log")
-        mine.set_ticks([], minor=True)
-    ticks, texts = axis.get("tickvals"), axis.get("ticktext")
-    if categories:
-        ticks, texts = range(len(categories)), categories
-    if ticks is not None:
-        mine.set_ticks(list(ticks), labels=[_plain(text) for text in texts] if texts else None)
-    if axis.get("showticklabels") is False:
-        mine.set_tick_params(labelleft=False, labelbottom=False)
-    if axis.get("tickangle"):
-        for text in mine.get_ticklabels():
-            text.set(rotation=-axis["tickangle"], ha="right", rotation_mode="anchor")
-    if not categories:
-        mine.grid(visible=True, color=GRID[0], linewidth=0.6)
-    mine.set_label_text(_plain((axis.get("title") or {}).get("text", "")))
-    if axis.get("autorange") == "reversed":
-        mine.set_inverted(True)
-    if axis.get("rangemode") == "tozero":
-        (panel.set_xlim if which == "x" else panel.set_ylim)(0)
+def _curves(
+    runs: Sequence[Run],
+    colours: Shades,
+    what: curves.Measure,
+    cost_at: Callable[[Run, Sequence[Any]], list[float] | None],
+    sheet: "Sheet",
+) -> None:
+    """What is evaluated during pretraining, a thin line per seed, over FLOPs or seconds."""
+    panel = sheet.subplots()
+    for run in runs:
+        found = (run.curves or {}).get(what.curve) or {}
+        cost = cost_at(run, found["step"]) if found.get("step") else None
+        if cost and what.name in found:
+            values = what.scale * np.array(found[what.name])
+            colour, name = colours[figures.key_of(run)][0], label(run.facts.objective)
+            panel.plot(cost, values, color=colour, linewidth=1.3, alpha=0.85, label=_plain(name))
+    is_clock = cost_at is curves.seconds_at
+    panel.set(xlabel="seconds of pretraining" if is_clock else "training FLOPs", ylabel=what.title)
+    if is_clock:
+        panel.set_xlim(0)
+    _legend(sheet)
 
 
-def _share(layout: dict[str, Any], panels: dict[tuple[str, str], "Axes"]) -> None:
-    """Panels whose vertical axes match have the same ends."""
-    rows: dict[str, list[Any]] = {}
-    for names, panel in panels.items():
-        rows.setdefault(layout.get(_full(names[1]), {}).get("matches", names[1]), []).append(panel)
-    for mine in rows.values():
-        ends = [panel.get_ylim() for panel in mine]
-        if len(mine) > 1 and ends[0][0] < ends[0][1]:
-            for panel in mine:
-                panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+def _losses(runs: Sequence[Run], colours: Shades, sheet: "Sheet") -> None:
+    """Each objective's pretraining loss over FLOPs in a panel of its own scale."""
+    drawn = [run for run in runs if ((run.curves or {}).get("terms") or {}).get("loss")]
+    keys = list(dict.fromkeys(map(figures.key_of, drawn)))
+    panels = dict(zip(keys, _panels(sheet, len(keys)), strict=True))
+    for run in drawn:
+        key, found = figures.key_of(run), run.curves or {}
+        panels[key].plot(
+            found["flops"], found["terms"]["loss"], color=colours[key][0], linewidth=1.2, alpha=0.85
+        )
+        panels[key].set_title(_plain(label(key[1])))
 
 
-def _legend(sheet: "Sheet", figure: Figure, panels: Sequence["Axes"]) -> None:
-    if figure["layout"].get("showlegend") is False:
-        return
+def _costs(runs: Sequence[Run], colours: Shades, sheet: "Sheet") -> None:
+    """Bars of what each objective cost, mean over seeds."""
+    trained = [run for run in runs if run.facts.paradigm != "control"]
+    keys = list(dict.fromkeys(map(figures.key_of, trained)))[::-1]
+    known = []
+    for title, name, scale in figures.COSTS:
+        means = [
+            figures.mean_price([r for r in trained if figures.key_of(r) == key], name)
+            for key in keys
+        ]
+        if any(mean is not None for mean in means):
+            known.append((title, [scale * (mean or 0.0) for mean in means]))
+    sheet.set_figheight(1.1 + 0.34 * len(keys))
+    panels = sheet.subplots(1, len(known), sharey=True, squeeze=False)[0]
+    names = [_plain(label(name)) for _, name in keys]
+    for panel, (title, means) in zip(panels, known, strict=True):
+        panel.barh(names, means, color=[colours[key][0] for key in keys], height=0.65)
+        panel.grid(axis="y", visible=False)
+        panel.set_title(title)
+
+
+def _predictions(found: LabelFree, colours: Shades, sheet: "Sheet") -> None:
+    """Accuracy against each diagnostic, a point per trained encoder."""
+    panels = _panels(sheet, len(found.foretold), sharey=True)
+    for panel, one in zip(panels, found.foretold, strict=True):
+        panel.set_title(f"{label(one.metric)}: rho {one.rho:+.2f}")
+        for way, value, accuracy in zip(one.names, one.values, one.accuracies, strict=True):
+            colour, symbol = colours[way[0], way[1]]
+            panel.plot(
+                value, 100 * accuracy, color=colour, marker=MARKERS[symbol], linestyle="none",
+                label=_plain(label(way[1])),
+            )  # fmt: skip
+    panels[0].set_ylabel("test accuracy (%)")
+    _legend(sheet)
+
+
+def _ranking(found: Sequence[Ranking], sheet: "Sheet") -> None:
+    """Mean ranks with half of the critical difference to either side, by label fraction."""
+    names = [rank.name for rank in found[-1].ranks][::-1]
+    sheet.set_figheight(1.2 + 0.38 * len(names))
+    panels = sheet.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for panel, one in zip(panels, found, strict=True):
+        for rank in one.ranks:
+            panel.errorbar(
+                rank.mean, names.index(rank.name), xerr=one.critical / 2, marker="o",
+                color=LIGHT[rank.paradigm][0], capsize=3,
+            )  # fmt: skip
+        panel.set_yticks(range(len(names)), names)
+        panel.set_title(f"{fraction(one.fraction)} of the labels")
+        panel.set_xlabel("mean rank (1 is best)")
+
+
+def _likeness(found: LabelFree, sheet: "Sheet") -> None:
+    assert found.likeness
+    values = found.likeness.values
+    _map(sheet, values, found.likeness.names, ("#f6efdc", "#a8d0c6", "#5ba3c0"), 1.0, "{:.2f}")
+
+
+def _confusion(found: Confusion, at: int, sheet: "Sheet") -> None:
+    one = found.objectives[at]
+    form = "{:.0f}" if len(found.classes) <= 12 else ""
+    _map(sheet, 100 * one.shares, found.classes, (GRID[0], LIGHT[one.paradigm][0]), 100.0, form)
+    sheet.supxlabel("predicted class (rows: true class)", fontsize=9)
+
+
+def _map(
+    sheet: "Sheet",
+    values: np.ndarray,
+    names: Sequence[str],
+    colours: Sequence[str],
+    most: float,
+    form: str,
+) -> None:
+    """A square map with the same names along both axes, each square with its number."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    size = 1.9 + 0.34 * max(len(names), 6)
+    sheet.set_size_inches(size, size)
+    panel = sheet.subplots()
+    panel.grid(visible=False)
+    scale = LinearSegmentedColormap.from_list("", colours)
+    panel.pcolormesh(
+        np.ma.masked_invalid(values), cmap=scale, vmin=0, vmax=most, edgecolors="white",
+        linewidth=0.5,
+    )  # fmt: skip
+    places, shown = np.arange(len(names)) + 0.5, list(map(_plain, names))
+    panel.set_xticks(places, shown, rotation=40, ha="right", rotation_mode="anchor")
+    panel.set_yticks(places, shown)
+    panel.invert_yaxis()
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            is_dark = np.dot(scale(value / most)[:3], (0.299, 0.587, 0.114)) < 0.5
+            colour = "white" if is_dark else INK[0]
+            text = form.format(value)
+            panel.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour)
+
+
+def _embedding(run: Run, sheet: "Sheet") -> None:
+    """The last map of validation items, coloured by class."""
+    found = run.snapshots or {}
+    labels = np.array(found["label"], dtype=int)
+    x, y = (np.array(found[axis][-1]) for axis in ("x", "y"))
+    panel = sheet.subplots()
+    panel.set_axis_off()
+    for number, (name, colour) in zip(np.unique(labels), figures.classes(run), strict=True):
+        mine = labels == number
+        panel.plot(x[mine], y[mine], "o", markersize=3, color=colour, label=_plain(name))
+
+
+def _panels(sheet: "Sheet", num: int, **settings: Any) -> list["Axes"]:
+    """Panels in rows of three."""
+    columns = min(3, num)
+    rows = -(-num // columns)
+    sheet.set_figheight(1.0 + 2.1 * rows)
+    panels = sheet.subplots(rows, columns, squeeze=False, **settings).ravel()
+    for panel in panels[num:]:
+        panel.set_visible(False)
+    return list(panels[:num])
+
+
+def _legend(sheet: "Sheet") -> None:
+    """One legend below all panels, each name once; none for a single name."""
     found: dict[str, Any] = {}
-    for panel in panels:
+    for panel in sheet.axes:
         for handle, name in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
     if len(found) > 1:
-        names, columns = list(found), min(3, len(found))
-        sheet.legend(
-            list(found.values()), names, loc="upper center", bbox_to_anchor=(0.54, 0), ncols=columns
-        )
-
-
-def _scatter(panel: "Axes", trace: dict[str, Any], x: Any, y: Any) -> None:
-    line, marker, mode = trace.get("line", {}), trace.get("marker", {}), trace.get("mode", "lines")
-    is_drawn, is_marked = "lines" in mode, "markers" in mode
-    shown = trace.get("showlegend") is not False and trace.get("name")
-    look = {
-        "color": line.get("color") or marker.get("color"),
-        "linestyle": DASHES[line.get("dash", "solid")] if is_drawn else "none",
-        "linewidth": POINTS * line.get("width", 2),
-        "marker": MARKERS[marker.get("symbol", "circle")] if is_marked else None,
-        "markersize": POINTS * marker.get("size", 6) * 0.8,
-        "markeredgewidth": 0,
-        "alpha": trace.get("opacity"),
-        "label": _plain(trace["name"]) if shown else None,
-    }
-    bars = {"xerr": _error(trace.get("error_x")), "yerr": _error(trace.get("error_y"))}
-    if any(bar is not None for bar in bars.values()):
-        panel.errorbar(x, y, **bars, **look, elinewidth=1, capsize=2)
-    else:
-        panel.plot(x, y, **look)
-
-
-def _error(bar: dict[str, Any] | None) -> Any:
-    """Of an error bar, its reach to both sides."""
-    if bar is None:
-        return None
-    if "value" in bar:
-        return bar["value"]
-    return [bar.get("arrayminus", bar["array"]), bar["array"]]
-
-
-def _bar(panel: "Axes", trace: dict[str, Any], x: Any, y: Any) -> None:
-    lengths = [0 if value is None else value for value in x]
-    panel.barh(y, lengths, color=trace["marker"]["color"], height=0.65)
-
-
-def _heatmap(panel: "Axes", trace: dict[str, Any], x: Any, y: Any) -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    values = np.array(trace["z"], dtype=np.float64)
-    scale = LinearSegmentedColormap.from_list("", [tuple(stop) for stop in trace["colorscale"]])
-    low, high = trace["zmin"], trace["zmax"]
-    edges = [np.append(np.array(places) - 0.5, len(places) - 0.5) for places in (x, y)]
-    look = {"cmap": scale, "vmin": low, "vmax": high, "edgecolors": "white", "linewidth": 0.5}
-    panel.pcolormesh(*edges, np.ma.masked_invalid(values), **look)
-    for row, texts in enumerate(trace.get("text") or ()):
-        for column, text in enumerate(texts):
-            share = (values[row, column] - low) / (high - low)
-            dark = np.isfinite(share) and np.dot(scale(share)[:3], (0.299, 0.587, 0.114)) < 0.5
-            colour = "white" if dark else INK[0]
-            panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-
-
-DRAWERS: dict[str, Callable[["Axes", dict[str, Any], Any, Any], None]] = {
-    "scatter": _scatter, "bar": _bar, "heatmap": _heatmap,
-}  # fmt: skip
-"""What draws each kind of trace."""
-
-
-def _kind(trace: dict[str, Any]) -> str:
-    return str(trace.get("type", "scatter"))
-
-
-def _categories(figure: Figure, name: str) -> list[str]:
-    """The names along an axis, in order; none if it has numbers."""
-    mine = [trace for trace in figure["data"] if trace.get(f"{name[0]}axis", name[0]) == name]
-    values = [value for trace in mine for value in trace.get(name[0]) or ()]
-    found = list(dict.fromkeys(value for value in values if isinstance(value, str)))
-    named = figure["layout"].get(_full(name), {}).get("categoryarray")
-    return list(named) if named else found
-
-
-def _places(values: Sequence[Any], categories: Sequence[str]) -> list[Any]:
-    return [categories.index(value) for value in values] if categories else list(values)
-
-
-def _full(name: str) -> str:
-    """An axis's name in the layout: `xaxis2` of `x2`."""
-    return f"{name[0]}axis{name[1:]}"
+        sheet.legend(found.values(), found.keys(), loc="outside lower center", ncols=3)
 
 
 def _plain(text: str) -> str:
-    """Words without HTML; signs of formulas are none here."""
-    return re.sub(r"<[^>]+>", " ", str(text)).replace("$", r"\$").strip()
+    """A name as it is: matplotlib takes what stands between two dollars for a formula."""
+    return str(text).replace("$", r"\$")

@@ -10,10 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from trivium.colours import CLASSES, GRID, INK, LIGHT, Shades
-from trivium.report.label_free import Likeness, Prediction
+from trivium.report.label_free import Correlation, Likeness
 from trivium.report.ranking import Ranking
 from trivium.report.runs import Run
-from trivium.report.tables import Entry, Row, Table, fraction, label
+from trivium.report.tables import Estimate, Row, Table, fraction, label
 
 Figure = dict[str, Any]
 """A Plotly figure as JSON."""
@@ -86,7 +86,7 @@ def styled(figure: Any, *, height: int) -> Figure:
 
 
 def estimates(
-    x: Sequence[float], entries: Sequence[Entry], row: Row, shade: tuple[str, str], dash: str
+    x: Sequence[float], entries: Sequence[Estimate], row: Row, shade: tuple[str, str], dash: str
 ) -> dict[str, Any]:
     """A line through means in percent with their 95 % intervals; controls are dashed."""
     colour, symbol = shade
@@ -136,7 +136,7 @@ def label_efficiency(table: Table, probe: str, colours: Shades) -> Figure | None
     return styled(figure, height=500)
 
 
-def label_points(table: Table, row: Row, probe: str) -> list[tuple[float, Entry]]:
+def label_points(table: Table, row: Row, probe: str) -> list[tuple[float, Estimate]]:
     """The share of labels and the entry of each measured column of a probe."""
     columns = zip(table.columns, row.entries, strict=True)
     return [(share, entry) for (name, share), entry in columns if name == probe and entry]
@@ -179,7 +179,7 @@ def _price(run: Run, name: str) -> float | None:
     return None
 
 
-def foretold(found: Sequence[Prediction], colours: Shades) -> Figure | None:
+def foretold(found: Sequence[Correlation], colours: Shades) -> Figure | None:
     """Accuracy against each diagnostic, a point per trained encoder, in a panel of its own."""
     traces = []
     for one in found:

@@ -10,7 +10,7 @@ from trivium.report.leaders import answers
 from trivium.report.pairwise import Comparison, Verdict
 from trivium.report.records import PARADIGMS
 from trivium.report.scores import RETRIEVAL
-from trivium.report.tables import beats, fraction, label, percent, points, senses
+from trivium.report.tables import beats, fraction, label, listed, percent, points
 
 QUESTION = "Does learning together help each sense alone?"
 ANY = "any"
@@ -33,7 +33,7 @@ class Pairing(NamedTuple):
 
     @property
     def column(self) -> str:
-        """What was measured, for the eye: with which share of labels, or recall of retrieval."""
+        """What was measured: with which share of labels, or recall of retrieval."""
         if self.tower.cell.probe == RETRIEVAL:
             return self.tower.cell.metric
         return f"{fraction(self.fraction)} of the labels"
@@ -54,7 +54,7 @@ def joint_comparisons(
 ) -> tuple[Together, ...]:
     """One answer per dataset and task on which both kinds of encoders were examined.
 
-    Of each kind the one with the highest test score speaks, without the controls; that is sound
+    Of each kind the one with the highest test score is taken, without the controls; that is sound
     because all pairs of a column are corrected for together.
     """
     places: dict[tuple[str, str], dict[str, list[Scores]]] = defaultdict(lambda: defaultdict(list))
@@ -75,25 +75,8 @@ def joint_comparisons(
     return tuple(found)
 
 
-def markdown(found: Together) -> str:
-    """The sentences, and a table of every pairing."""
-    lines = [f"- {sentence}" for sentence in found.sentences]
-    lines += [
-        "",
-        "| modality | measured | paradigm | alone | with others | difference | verdict |",
-        "|-|-|-|-|-|-|-|",
-    ]
-    lines += [
-        f"| {one.modality} | {one.column} | {paradigm(one)} "
-        f"| {named(one.alone)} | {named(one.tower)} | {points(one.comparison)} "
-        f"| {one.comparison.verdict} |"
-        for one in found.pairings
-    ]
-    return "\n".join(lines)
-
-
 def paradigm(one: Pairing) -> str:
-    """The paradigm of a pairing for the eye."""
+    """The label of a pairing's paradigm."""
     return NAMES.get(one.paradigm, one.paradigm)
 
 
@@ -128,7 +111,7 @@ def _pairings(
 def _sentence(pairings: Sequence[Pairing]) -> str:
     """What the best of all paradigms say of one modality, label fractions of a verdict together."""
     best = [one for one in pairings if one.paradigm == ANY]
-    others = senses(tuple(dict.fromkeys(name for one in best for name in one.tower.others)))
+    others = listed(tuple(dict.fromkeys(name for one in best for name in one.tower.others)))
     said: dict[Verdict, str] = {
         "better": "helps the {} encoder",
         "worse": "does not help the {} encoder",

@@ -1,4 +1,4 @@
-"""What encoders show without labels, how well that foretells accuracy, and how alike they are."""
+"""What encoders show without labels, how well that predicts accuracy, and how alike they are."""
 
 import math
 from collections import defaultdict
@@ -13,10 +13,10 @@ from scipy import stats
 from trivium.evaluation.checks import CollapsedError
 from trivium.evaluation.label_free import PROBE
 from trivium.evaluation.representation import cka, gram
-from trivium.report.cells import Cell, Scores
+from trivium.report.cells import Scores
 from trivium.report.records import Measured
 from trivium.report.runs import Run
-from trivium.report.tables import Entry, Row, grid, label, named, trained
+from trivium.report.tables import Estimate, Row, RowKey, label, rows_of, way_of
 
 METRICS = ("rankme", "lidar", "alpha_req", "alignment", "uniformity")
 FEWEST = 5
@@ -35,7 +35,7 @@ LIKENESS = (
 )
 
 
-class Prediction(NamedTuple):
+class Correlation(NamedTuple):
     """The rank correlation of a diagnostic with accuracy over the trained encoders.
 
     Spearman's, over means of seeds, with the 95 % interval of Bonett and Wright (Psychometrika
@@ -46,7 +46,7 @@ class Prediction(NamedTuple):
     rho: float
     low: float
     high: float
-    names: tuple[tuple[str, str, str], ...]
+    names: tuple[RowKey, ...]
     values: tuple[float, ...]
     accuracies: tuple[float, ...]
 
@@ -97,52 +97,42 @@ class LabelFree(NamedTuple):
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
     probe: str
-    foretold: tuple[Prediction, ...]
+    foretold: tuple[Correlation, ...]
     activities: tuple[Activity, ...]
     likeness: Likeness | None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The title of each column."""
+        return tuple(map(label, self.metrics))
 
 
 def label_free(
     scores: Sequence[Scores], measured: Sequence[Measured], runs: Sequence[Run] = ()
 ) -> LabelFree | None:
     """The diagnostics among the scores, features and runs of one place; None if there are none."""
-    found = [one for one in scores if one.cell.probe == PROBE]
-    metrics = tuple(name for name in METRICS if any(one.cell.metric == name for one in found))
-    if not metrics:
+    columns = {
+        metric: {
+            way_of(one.cell): Estimate(one)
+            for one in scores
+            if (one.cell.probe, one.cell.metric) == (PROBE, metric)
+        }
+        for metric in METRICS
+    }
+    columns = {metric: entries for metric, entries in columns.items() if entries}
+    if not columns:
         return None
-    by_way: dict[tuple[str, str, str], dict[str, Scores]] = defaultdict(dict)
-    for one in found:
-        by_way[_way(one.cell)][one.cell.metric] = one
-    encoders = trained(scores)
-    rows = tuple(_row(way, mine, metrics, encoders) for way, mine in by_way.items())
+    rows = rows_of(list(columns.values()), scores)
     probe, accuracy = _accuracy(scores)
-    correlated = [_foretold(metric, by_way, accuracy) for metric in metrics]
+    correlated = [_predicted(metric, column, accuracy) for metric, column in columns.items()]
     return LabelFree(
-        metrics,
+        tuple(columns),
         rows,
         probe,
         tuple(one for one in correlated if one),
         _activities(runs),
         _likeness(rows, measured),
     )
-
-
-def markdown(found: LabelFree) -> str:
-    """The table, what it foretells, and the likeness, in Markdown."""
-    heads = [label(metric) for metric in found.metrics]
-    parts = [grid(heads, found.rows, found.metrics), NOTE]
-    if found.foretold:
-        parts.append("\n".join(f"- {one.sentence}" for one in found.foretold))
-    if found.activities:
-        parts.append("\n".join(f"- {one.sentence}" for one in found.activities))
-    if found.likeness:
-        names = found.likeness.names
-        lines = [f"| CKA | {' | '.join(names)} |", "|" + "-|" * (len(names) + 1)]
-        for name, values in zip(names, found.likeness.values, strict=True):
-            shown = ["-" if math.isnan(value) else f"{value:.2f}" for value in values]
-            lines.append(f"| {name} | {' | '.join(shown)} |")
-        parts += ["\n".join(lines), LIKENESS]
-    return "\n\n".join(parts)
 
 
 def spearman(
@@ -159,31 +149,12 @@ def spearman(
     rho = float(stats.spearmanr(first, second).statistic)
     num = len(first)
     most = 1 - 6 / (num**3 - num)
-    inside = min(max(rho, -most), most)
-    reach = stats.norm.ppf(0.5 + level / 2) * math.sqrt((1 + rho**2 / 2) / (num - 3))
-    return rho, math.tanh(math.atanh(inside) - reach), math.tanh(math.atanh(inside) + reach)
+    z = math.atanh(min(max(rho, -most), most))
+    half_width = stats.norm.ppf(0.5 + level / 2) * math.sqrt((1 + rho**2 / 2) / (num - 3))
+    return rho, math.tanh(z - half_width), math.tanh(z + half_width)
 
 
-def _way(cell: Cell) -> tuple[str, str, str]:
-    return cell.paradigm, cell.objective, cell.encoder
-
-
-def _row(
-    way: tuple[str, str, str],
-    mine: dict[str, Scores],
-    metrics: Sequence[str],
-    encoders: frozenset[str],
-) -> Row:
-    entries = tuple(
-        Entry(mine[metric], best=False, tied=False) if metric in mine else None
-        for metric in metrics
-    )
-    _, objective, encoder = way
-    shown = named(objective, encoder, encoders)
-    return Row(*way, shown, max(len(one.seeds) for one in mine.values()), entries)
-
-
-def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[tuple[str, str, str], float]]:
+def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[RowKey, float]]:
     """The accuracy with the most labels of the linear probe, or of the first one there is."""
     tested = [o for o in scores if o.cell.split == "test" and o.cell.metric == "accuracy"]
     tested = [one for one in tested if " " not in one.cell.probe]
@@ -193,30 +164,24 @@ def _accuracy(scores: Sequence[Scores]) -> tuple[str, dict[tuple[str, str, str],
     probe = "linear" if "linear" in probes else probes[0]
     most = max(one.cell.fraction for one in tested if one.cell.probe == probe)
     mine = [one for one in tested if (one.cell.probe, one.cell.fraction) == (probe, most)]
-    return probe, {_way(one.cell): one.interval.mean for one in mine}
+    return probe, {way_of(one.cell): one.interval.mean for one in mine}
 
 
-def _foretold(
-    metric: str,
-    by_way: dict[tuple[str, str, str], dict[str, Scores]],
-    accuracy: dict[tuple[str, str, str], float],
-) -> Prediction | None:
+def _predicted(
+    metric: str, column: dict[RowKey, Estimate], accuracy: dict[RowKey, float]
+) -> Correlation | None:
     """Over the encoders that were trained, without the controls."""
-    names = [
-        way
-        for way, mine in by_way.items()
-        if way[0] != "control" and metric in mine and way in accuracy
-    ]
+    names = [way for way in column if way[0] != "control" and way in accuracy]
     if len(names) < FEWEST:
         return None
-    values = [by_way[way][metric].interval.mean for way in names]
+    values = [column[way].mean for way in names]
     if metric == "alpha_req":
         values = [-abs(value - 1) for value in values]
     accuracies = [accuracy[way] for way in names]
     found = spearman(values, accuracies)
     if math.isnan(found[0]):
         return None
-    return Prediction(metric, *found, tuple(names), tuple(values), tuple(accuracies))
+    return Correlation(metric, *found, tuple(names), tuple(values), tuple(accuracies))
 
 
 def _activities(runs: Sequence[Run]) -> tuple[Activity, ...]:
@@ -229,15 +194,15 @@ def _activities(runs: Sequence[Run]) -> tuple[Activity, ...]:
 
 
 def _likeness(rows: Sequence[Row], measured: Sequence[Measured]) -> Likeness | None:
-    grams: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)
+    grams: dict[RowKey, list[np.ndarray]] = defaultdict(list)
     for one in measured:
         if one.features is not None:
             facts = one.facts
             grams[facts.paradigm, facts.objective, facts.encoder].append(gram(one.features))
-    kept = [row for row in rows if grams.get((row.paradigm, row.objective, row.encoder))]
+    kept = [row for row in rows if row.way in grams]
     if len(kept) < 2:
         return None
-    mine = [grams[row.paradigm, row.objective, row.encoder] for row in kept]
+    mine = [grams[row.way] for row in kept]
     values = np.full((len(kept), len(kept)), np.nan)
     for i, own in enumerate(mine):
         for j, other in enumerate(mine[: i + 1]):

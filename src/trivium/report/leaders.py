@@ -7,7 +7,7 @@ from trivium.colours import NAMES
 from trivium.report.cells import Cell, Scores, by_main_metric
 from trivium.report.pairwise import Comparison
 from trivium.report.scores import RETRIEVAL
-from trivium.report.tables import beats, fraction, label, percent, senses
+from trivium.report.tables import beats, fraction, label, listed, percent
 
 Outcome = Literal["wins", "not distinguishable", "no better than a control", "measured alone"]
 
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 def answers(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Answer, ...]:
     """One answer per label fraction of one dataset's task, by the linear probe's test accuracy.
 
-    Another probe speaks where there is no linear one; of retrieval there is one answer, by
+    Another probe is taken where there is no linear one; of retrieval there is one answer, by
     recall@5. The winner is picked by the same test items that judge it; that is sound because all
     pairs of a column are corrected for together.
     """
@@ -145,7 +145,7 @@ def _objective(one: Scores) -> str:
     """The objective's name; of a tower, with which other modalities it learnt."""
     name = label(one.cell.objective)
     is_tower = one.others and one.cell.paradigm != "control"
-    return f"{name} with {senses(one.others)}" if is_tower else name
+    return f"{name} with {listed(one.others)}" if is_tower else name
 
 
 def written(one: Scores) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from trivium.evaluation.results import EXAMPLES
 from trivium.report.cells import Scores
 from trivium.report.records import Measured
-from trivium.report.retrieval import MAIN
+from trivium.report.retrieval import WITHIN
 from trivium.report.runs import Run, Sample
 
 PICTURE_BUDGET = 1_500_000
@@ -153,7 +153,7 @@ def examples_of(scores: Sequence[Scores], measured: Sequence[Measured]) -> Examp
     recalls = {
         (one.cell.objective, one.cell.encoder): one.interval.mean
         for one in scores
-        if one.cell.metric == MAIN and one.cell.split == "test"
+        if one.cell.metric == WITHIN and one.cell.split == "test"
     }
     best = min(
         (one for one in measured if (one.entry.probe_folder / EXAMPLES).is_file()),

@@ -15,14 +15,14 @@ from trivium.report.runs import best
 from trivium.report.tables import WITHOUT, fraction, label
 
 QUESTION = "Which way of learning, over all datasets?"
-CONTROLS = ("raw", "untrained")
-"""Controls that are ranked beside the paradigms."""
+WAYS = (*PARADIGMS[:-1], "raw", "untrained")
+"""What is ranked: the paradigms and two controls."""
 FEWEST = 3
-"""Datasets that a ranking needs at least."""
+"""Datasets, and ways of learning, that a ranking needs at least."""
 LEVEL = 0.95
 NOTE = (
-    "Of each paradigm and dataset the objective with the best validation accuracy of the probe "
-    "speaks, with its test accuracy. Mean ranks over the datasets, 1 is best; Friedman's test asks "
+    "Of each paradigm and dataset the test accuracy of the objective with the best validation "
+    "accuracy of the probe. Mean ranks over the datasets, 1 is best; Friedman's test asks "
     "whether they differ at all, and mean ranks that differ by less than Nemenyi's critical "
     "difference cannot be told apart (Demšar 2006, JMLR 7:1). One task of each dataset, so that "
     "they are independent."
@@ -30,7 +30,7 @@ NOTE = (
 
 
 class Rank(NamedTuple):
-    """One way of learning: its mean rank, and what spoke for it on each dataset."""
+    """One way of learning: its mean rank, its rank and its best objective on each dataset."""
 
     name: str
     paradigm: str
@@ -58,22 +58,15 @@ class Ranking(NamedTuple):
     def sentence(self) -> str:
         """What it says."""
         order = ", ".join(f"{one.name} {one.mean:.2f}" for one in self.ranks)
+        found = f"mean ranks {order}; Friedman's p = {self.p:.2g}"
         asked = f"With {fraction(self.fraction)} of the labels, over {len(self.datasets)} datasets"
         if not self.p < 1 - LEVEL:
-            return (
-                f"{asked}, no way of learning can be told from the others (mean ranks {order}; "
-                f"Friedman's p = {self.p:.2g})."
-            )
+            return f"{asked}, no way of learning can be told from the others ({found})."
         tied = next(group for group in self.groups if self.ranks[0].name in group)
-        best = (
-            f"{tied[0]} is ahead of all others"
-            if len(tied) == 1
-            else f"{' and '.join([', '.join(tied[:-1]), tied[-1]])} cannot be told apart"
-        )
-        return (
-            f"{asked}, {best} (mean ranks {order}; Friedman's p = {self.p:.2g}, critical "
-            f"difference {self.critical:.2f})."
-        )
+        said = f"{tied[0]} is ahead of all others"
+        if len(tied) > 1:
+            said = f"{', '.join(tied[:-1])} and {tied[-1]} cannot be told apart"
+        return f"{asked}, {said} ({found}, critical difference {self.critical:.2f})."
 
 
 def rankings(scores: Sequence[Scores]) -> tuple[Ranking, ...]:
@@ -82,23 +75,10 @@ def rankings(scores: Sequence[Scores]) -> tuple[Ranking, ...]:
     Ways are the three paradigms, the raw input and the untrained encoder; those that a dataset
     lacks leave that dataset out.
     """
-    mine = _first_places(scores)
+    mine = _first_tasks(scores)
     fractions = sorted({one.cell.fraction for one in mine})
-    found = (_standing([one for one in mine if one.cell.fraction == share]) for share in fractions)
+    found = (_ranking([one for one in mine if one.cell.fraction == share]) for share in fractions)
     return tuple(one for one in found if one)
-
-
-def markdown(found: Sequence[Ranking]) -> str:
-    """The sentences, and a table of the mean ranks."""
-    names = [one.name for one in found[0].ranks]
-    lines = [*(f"- {one.sentence}" for one in found), ""]
-    lines += [f"| labels | {' | '.join(names)} | critical difference |"]
-    lines += ["|" + "-|" * (len(names) + 2)]
-    for one in found:
-        means = {rank.name: f"{rank.mean:.2f}" for rank in one.ranks}
-        cells = " | ".join(means.get(name, "-") for name in names)
-        lines.append(f"| {fraction(one.fraction)} | {cells} | {one.critical:.2f} |")
-    return "\n".join([*lines, "", NOTE])
 
 
 def critical_difference(num_ways: int, num_datasets: int, level: float = LEVEL) -> float:
@@ -107,7 +87,7 @@ def critical_difference(num_ways: int, num_datasets: int, level: float = LEVEL) 
     return quantile * math.sqrt(num_ways * (num_ways + 1) / (6 * num_datasets))
 
 
-def _first_places(scores: Sequence[Scores]) -> list[Scores]:
+def _first_tasks(scores: Sequence[Scores]) -> list[Scores]:
     """Accuracies of one probe on the first task of each dataset."""
     tested = [o for o in scores if o.cell.metric == "accuracy" and WITHOUT not in o.cell.probe]
     homes: dict[str, tuple[str, str, str]] = {}
@@ -116,51 +96,40 @@ def _first_places(scores: Sequence[Scores]) -> list[Scores]:
             homes.setdefault(one.cell.dataset, one.cell.place)
     probes = {one.cell.probe for one in tested}
     probe = "linear" if "linear" in probes else min(probes, default="")
-    return [
-        one
-        for one in tested
-        if one.cell.probe == probe and homes.get(one.cell.dataset) == one.cell.place
-    ]
+    known = [o for o in tested if homes.get(o.cell.dataset) == o.cell.place]
+    return [one for one in known if one.cell.probe == probe]
 
 
-def _standing(mine: Sequence[Scores]) -> Ranking | None:
-    ways: dict[str, dict[str, Scores]] = defaultdict(dict)
+def _ranking(mine: Sequence[Scores]) -> Ranking | None:
+    found: dict[str, dict[str, Scores]] = defaultdict(dict)
     for dataset in dict.fromkeys(one.cell.dataset for one in mine):
-        for way in (*PARADIGMS[:-1], *CONTROLS):
-            spoken = best([o for o in mine if o.cell.dataset == dataset and _is(o, way)])
-            if spoken:
-                ways[dataset][way] = spoken
-    every = {way for of in ways.values() for way in of}
-    complete = [dataset for dataset, of in ways.items() if set(of) == every]
-    if len(complete) < FEWEST or len(every) < 3:
+        for way in WAYS:
+            own = [one for one in mine if one.cell.dataset == dataset]
+            chosen = best([o for o in own if way in (o.cell.paradigm, o.cell.objective)])
+            if chosen:
+                found[dataset][way] = chosen
+    names = [way for way in WAYS if any(way in of for of in found.values())]
+    complete = [dataset for dataset, of in found.items() if len(of) == len(names)]
+    if len(complete) < FEWEST or len(names) < FEWEST:
         return None
-    names = [way for way in (*PARADIGMS[:-1], *CONTROLS) if way in every]
-    table = np.array([[ways[d][w].interval.mean for w in names] for d in complete])
+    table = np.array([[found[d][w].interval.mean for w in names] for d in complete])
     ranks = stats.rankdata(-table, axis=1)
     if np.ptp(ranks) == 0:
         return None
     p = float(stats.friedmanchisquare(*table.T).pvalue)
-    order = np.argsort(ranks.mean(0), kind="stable")
-    found = tuple(
+    ordered = tuple(
         Rank(
             NAMES.get(names[at], label(names[at])),
             names[at] if names[at] in PARADIGMS else "control",
             float(ranks[:, at].mean()),
             tuple(ranks[:, at].tolist()),
-            tuple(ways[dataset][names[at]].cell.objective for dataset in complete),
+            tuple(found[dataset][names[at]].cell.objective for dataset in complete),
         )
-        for at in order
+        for at in np.argsort(ranks.mean(0), kind="stable")
     )
     critical = critical_difference(len(names), len(complete))
-    one = mine[0].cell
-    groups = _groups(found, critical)
-    return Ranking(one.probe, one.fraction, tuple(complete), found, p, critical, groups)
-
-
-def _is(one: Scores, way: str) -> bool:
-    if way in CONTROLS:
-        return one.cell.objective == way
-    return one.cell.paradigm == way
+    cell, groups = mine[0].cell, _groups(ordered, critical)
+    return Ranking(cell.probe, cell.fraction, tuple(complete), ordered, p, critical, groups)
 
 
 def _groups(ranks: Sequence[Rank], critical: float) -> tuple[tuple[str, ...], ...]:

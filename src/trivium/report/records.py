@@ -1,6 +1,5 @@
 """Result records of the evaluation folders, with their per-item predictions."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,42 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from trivium.report.arrays import Prediction, read_arrays, read_features
+from trivium.evaluation.results import read_evaluation
 
-
-def joined(measured: "Sequence[Measured]") -> "tuple[Measured, ...]":
-    """Those that share all facts but no probe, together in the first of them; others as they are.
-
-    Args:
-        measured: Of one task all have the same test items.
-    """
-    found: list[Measured] = []
-    for one in measured:
-        same = [n for n, other in enumerate(found) if other.facts == one.facts]
-        same = [n for n in same if _probes(found[n]).isdisjoint(_probes(one))]
-        if not same:
-            found.append(one)
-            continue
-        first = found[same[0]]
-        found[same[0]] = replace(
-            first,
-            records=first.records + one.records,
-            predictions={**first.predictions, **one.predictions},
-        )
-    return tuple(found)
-
-
-def _probes(one: "Measured") -> set[str]:
-    return {record.probe for record in one.records}
+PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
+VARIED = "/"
+"""What stands between the name of a probe and how it was varied."""
+SEEDLESS = ("raw", "ridge", "duration")
+"""Controls that no seed can change."""
 
 
 class Entry(NamedTuple):
-    """One pretraining run of the grid and where its results lie.
+    """One pretraining run of the grid on one task, and where its results lie.
 
-    `probe_folder` holds `probe.json` and `predictions.npz`; `run_folder` (curves, cost,
-    pictures), `run_id` and `experiment_id` (tracking) and `commit` (of the code that ran) may be
-    missing. One entry stands for one task. `variant` is added to the objective's name: what sets
-    the run apart from others of that objective.
+    `run_folder` (curves, cost, pictures), `run_id` and `experiment_id` (tracking) and `commit` (of
+    the code that ran) may be missing. `variant` is added to the objective's name: what sets the run
+    apart from others of that objective.
     """
 
     cell: str
@@ -58,7 +36,7 @@ class Entry(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What was pretrained, at which price (training FLOPs and samples; 0 for controls)."""
+    """What was pretrained, at which cost (training FLOPs and samples; 0 for controls)."""
 
     dataset: str
     task: str
@@ -93,9 +71,17 @@ class Record(NamedTuple):
     commit: str | None
 
 
+class Prediction(NamedTuple):
+    """Which fitted probe predicted: its name, label fraction and label draw."""
+
+    probe: str
+    fraction: float
+    draw: int
+
+
 @dataclass(frozen=True)
 class Measured:
-    """One probe folder: facts, records, and the predicted class of every test item.
+    """One evaluation folder: facts, records, and the predicted class of every test item.
 
     `groups` says which test items belong together; None where all are independent. Of retrieval
     the items are queries, the predictions their ranks, and `strata` says within which part of the
@@ -132,91 +118,114 @@ class Measured:
         numbers = np.unique(self.strata)
         if len(names) != len(numbers):
             raise ValueError(
-                f"{self.entry.probe_folder}: probe.json names the strata {', '.join(names)}, its "
-                f"predictions have {len(numbers)}: run the probe stage again."
+                f"{self.entry.probe_folder} names the strata {', '.join(names)}, its predictions "
+                f"have {len(numbers)}: run the probe stage again."
             )
         chosen: Bool[np.ndarray, " item"] = self.strata == numbers[names.index(name)]
         return chosen
 
 
-PARADIGMS = ("supervised", "unsupervised", "self_supervised", "control")
-VARIED = "/"
-"""What stands between the name of a probe and how it was varied."""
-SEEDLESS = ("raw", "ridge", "duration")
-"""Controls that no seed can change."""
-
-
 def read_entries(entries: Sequence[Entry]) -> tuple[Measured, ...]:
-    """Read the probe folders that the grid names, in the grid's order; see `joined`.
+    """Read the evaluation folders that the grid names, in the grid's order; see `joined`.
 
     Raises:
-        ValueError: if there are none, one is missing or broken, two carry different protocol
-            versions, two claim the same run, or two disagree about the test labels of a task.
+        FileNotFoundError: one is missing.
+        ValueError: there are none, one is broken, two carry different protocol versions, two claim
+            the same run, or two disagree about the test items of a task.
     """
     if not entries:
         raise ValueError("No entry was given: the grid must name at least one cell and seed.")
     measured = tuple(_read(entry) for entry in entries)
-    _check_protocol(measured)
-    _check_labels(measured)
+    first: dict[tuple[str, str, str], Measured] = {}
+    for one in measured:
+        _check_protocol(measured[0], one)
+        _check_items(first.setdefault(one.place, one), one)
     measured = joined(measured)
-    _check_unique(measured)
+    seen: dict[tuple[object, ...], Path] = {}
+    for one in measured:
+        if one.facts[:7] in seen:
+            raise ValueError(
+                f"{seen[one.facts[:7]]} and {one.entry.probe_folder} both hold seed "
+                f"{one.facts.seed} of {one.facts.dataset} x {one.facts.objective} "
+                f"({one.facts.task}, {one.facts.modality}): name each run once in the grid."
+            )
+        seen[one.facts[:7]] = one.entry.probe_folder
     return measured
 
 
+def joined(measured: Sequence[Measured]) -> tuple[Measured, ...]:
+    """Those that share all facts but no probe, together in the first of them; others as they are.
+
+    Args:
+        measured: Of one task all have the same test items.
+    """
+    found: list[Measured] = []
+    for one in measured:
+        probes = {record.probe for record in one.records}
+        for at, other in enumerate(found):
+            if other.facts == one.facts and probes.isdisjoint(r.probe for r in other.records):
+                predictions = {**other.predictions, **one.predictions}
+                records = other.records + one.records
+                found[at] = replace(other, records=records, predictions=predictions)
+                break
+        else:
+            found.append(one)
+    return tuple(found)
+
+
 def _read(entry: Entry) -> Measured:
-    document = _document(entry.probe_folder / "probe.json")
+    evaluation = read_evaluation(entry.probe_folder)
+    arrays = dict(evaluation.predictions)
     try:
-        facts = _facts(document["facts"], entry)
-        records = tuple(_record(row, facts, entry) for row in document["records"])
-        protocol = str(document["protocol"])
-    except (KeyError, TypeError) as error:
+        facts = _facts(evaluation.facts, entry)
+        records = tuple(_record(row, facts, entry) for row in evaluation.records)
+        labels = arrays.pop("labels")
+    except KeyError as error:
         raise ValueError(
-            f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
-            "records as trivium.evaluation.protocol writes them; run the probe stage again."
+            f"{entry.probe_folder} lacks {error}: run the probe stage again."
         ) from error
-    arrays = read_arrays(entry.probe_folder / "predictions.npz")
-    features = read_features(entry.probe_folder / "features.npy")
-    return _apart(Measured(entry, protocol, facts, records, *arrays, features))
-
-
-def _apart(one: Measured) -> Measured:
-    """With what varied probes found apart from the rest."""
+    for name, array in arrays.items():
+        if array.shape != labels.shape:
+            raise ValueError(
+                f"{entry.probe_folder}: {name} has {len(array)} items, but there are "
+                f"{len(labels)} labels: run the probe stage again."
+            )
+    groups, strata = arrays.pop("groups", None), arrays.pop("strata", None)
+    predictions = {_key(name, entry): array for name, array in arrays.items()}
     own, varied = (
-        replace(
-            one,
-            records=tuple(o for o in one.records if (VARIED in o.probe) is is_varied),
-            predictions={
-                k: a for k, a in one.predictions.items() if (VARIED in k.probe) is is_varied
-            },
+        Measured(
+            entry,
+            evaluation.protocol,
+            facts,
+            tuple(one for one in records if (VARIED in one.probe) is is_varied),
+            {key: of for key, of in predictions.items() if (VARIED in key.probe) is is_varied},
+            labels,
+            groups,
+            strata,
         )
         for is_varied in (False, True)
     )
-    return replace(own, variations=replace(varied, features=None) if varied.records else None)
+    variations = varied if varied.records else None
+    return replace(own, features=evaluation.features, variations=variations)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _key(name: str, entry: Entry) -> Prediction:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist: run the probe stage of this cell.") from error
+        probe, fraction, draw = name.rsplit("/", 2)
+        return Prediction(probe, float(fraction), int(draw))
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): run the probe stage again.") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} holds {type(document).__name__}, expected a JSON object.")
-    return document
+        raise ValueError(
+            f"{entry.probe_folder}: array {name!r}, expected 'probe/fraction/draw'."
+        ) from error
 
 
-def _facts(facts: object, entry: Entry) -> Facts:
-    if not isinstance(facts, dict):
-        raise TypeError("'facts'")
+def _facts(facts: Mapping[str, Any], entry: Entry) -> Facts:
     found = Facts(
         **{name: str(facts[name]) for name in Facts._fields[:6]},
         seed=int(facts["seed"]),
         flops=int(facts.get("flops") or 0),
         samples=int(facts.get("samples") or 0),
     )
-    if entry.variant:
-        found = found._replace(objective=f"{found.objective} · {entry.variant}")
     if found.seed != entry.seed:
         raise ValueError(
             f"{entry.probe_folder} was probed from seed {found.seed}, but the grid names it as "
@@ -227,7 +236,8 @@ def _facts(facts: object, entry: Entry) -> Facts:
             f"{entry.probe_folder} names the paradigm {found.paradigm!r}, expected one of "
             f"{', '.join(PARADIGMS)}."
         )
-    return found
+    variant = f" · {entry.variant}" if entry.variant else ""
+    return found._replace(objective=f"{found.objective}{variant}")
 
 
 def _record(row: Mapping[str, Any], facts: Facts, entry: Entry) -> Record:
@@ -245,46 +255,22 @@ def _record(row: Mapping[str, Any], facts: Facts, entry: Entry) -> Record:
     )
 
 
-def _check_protocol(measured: Sequence[Measured]) -> None:
-    first = measured[0]
-    for other in measured[1:]:
-        if other.protocol != first.protocol:
+def _check_protocol(first: Measured, other: Measured) -> None:
+    if other.protocol != first.protocol:
+        raise ValueError(
+            f"Results of two protocols cannot be compared: {first.entry.probe_folder} is of "
+            f"protocol {first.protocol}, {other.entry.probe_folder} of {other.protocol}; run "
+            "the probe stage of the older ones again."
+        )
+
+
+def _check_items(first: Measured, other: Measured) -> None:
+    for name in ("labels", "groups", "strata"):
+        one, two = getattr(first, name), getattr(other, name)
+        # None, and only None, equals None.
+        if not (one is two or (one is not None and np.array_equal(one, two))):
             raise ValueError(
-                f"Results of two protocols cannot be compared: {first.entry.probe_folder} is of "
-                f"protocol {first.protocol}, {other.entry.probe_folder} of {other.protocol}; run "
-                "the probe stage of the older ones again."
+                f"{first.entry.probe_folder} and {other.entry.probe_folder} were tested on "
+                f"different items of {other.facts.dataset} ({other.facts.task}, "
+                f"{other.facts.modality}): probe both on the same store."
             )
-
-
-def _check_unique(measured: Sequence[Measured]) -> None:
-    seen: dict[tuple[object, ...], Path] = {}
-    for one in measured:
-        key = one.facts[:7]
-        if key in seen:
-            raise ValueError(
-                f"{seen[key]} and {one.entry.probe_folder} both hold seed {one.facts.seed} of "
-                f"{one.facts.dataset} x {one.facts.objective} ({one.facts.task}, "
-                f"{one.facts.modality}): name each run once in the grid."
-            )
-        seen[key] = one.entry.probe_folder
-
-
-def _check_labels(measured: Sequence[Measured]) -> None:
-    first: dict[tuple[str, str, str], Measured] = {}
-    for one in measured:
-        reference = first.setdefault(one.place, one)
-        if not all(
-            _equal(getattr(reference, name), getattr(one, name))
-            for name in ("labels", "groups", "strata")
-        ):
-            raise ValueError(
-                f"{reference.entry.probe_folder} and {one.entry.probe_folder} were tested on "
-                f"different items of {one.facts.dataset} ({one.facts.task}, "
-                f"{one.facts.modality}): probe both on the same store."
-            )
-
-
-def _equal(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return np.array_equal(first, second)

@@ -4,27 +4,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trivium.report import confusion, crossover, joint, label_free, ranking, retrieval, sensitivity
+from trivium.io import write_text
 from trivium.report.export import for_paper
 from trivium.report.html import pages
 from trivium.report.records import Entry, Measured
 from trivium.report.sections import Report, assemble
-from trivium.report.summary import results
-from trivium.report.tables import LEGEND, heading, markdown
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file atomically, its folder first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
+from trivium.report.summary import as_markdown, results
 
 
 def write_report(
     entries: Sequence[Entry], folder: Path, *, commit: str, stores: Path | None = None
-) -> None:
-    """Compare what the grid's probe folders hold and write the report.
+) -> Report:
+    """Compare what the grid's probe folders hold, write the report and return it.
 
     Args:
         entries: each pretraining run and control of the grid, once per task.
@@ -38,11 +29,12 @@ def write_report(
             `read_entries` and `group`.
     """
     report = assemble(entries, commit=commit, stores=stores)
-    write(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
-    write(folder / "report.md", as_markdown(report))
-    write(folder / "results.md", results(report))
+    write_text(folder / "comparison.json", json.dumps(document(report), indent=1, allow_nan=False))
+    write_text(folder / "report.md", as_markdown(report))
+    write_text(folder / "results.md", results(report))
     for name, text in (pages(report) | for_paper(report)).items():
-        write(folder / name, text)
+        write_text(folder / name, text)
+    return report
 
 
 def document(report: Report) -> dict[str, object]:
@@ -69,38 +61,3 @@ def _origin(one: Measured) -> dict[str, object]:
         "probe": one.entry.probe_folder.as_posix(),
         "commit": one.entry.commit,
     }
-
-
-def as_markdown(report: Report) -> str:
-    """The content of `report.md`: the answer, the tables and the comparisons."""
-    lines = ["# Which way of learning is worth its price?", ""]
-    if report.rankings:
-        lines += [f"## {ranking.QUESTION}", "", ranking.markdown(report.rankings), ""]
-    for section in report.sections:
-        for one in section.together:
-            lines += [
-                f"## {one.dataset}: {one.task}. {joint.QUESTION}",
-                "",
-                joint.markdown(one),
-                "",
-            ]
-        lines += [f"## {section.dataset}: {section.task} ({section.modality})", ""]
-        lines += [section.headline, ""]
-        lines += [f"- {answer.sentence}" for answer in section.answers] + [""]
-        for table in section.tables:
-            lines += [f"### {heading(table)}", "", markdown(table), ""]
-        parts = [
-            ("retrieval", retrieval, section.retrieval),
-            *(
-                (crossover.QUESTIONS[axis], crossover, one)
-                for axis, one in section.overtaking.items()
-            ),
-            (confusion.QUESTION, confusion, section.confusion),
-            (label_free.QUESTION, label_free, section.diagnosis),
-            (sensitivity.QUESTION, sensitivity, section.sensitivity),
-        ]
-        for title, module, found in parts:
-            if found:
-                lines += [f"### {title.lower()}", "", module.markdown(found), ""]
-    lines += [LEGEND, "", f"Protocol {report.protocol}, commit {report.commit}."]
-    return "\n".join(lines) + "\n"

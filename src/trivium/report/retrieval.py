@@ -11,20 +11,23 @@ from trivium.report.cells import Cell, Scores
 from trivium.report.leaders import written
 from trivium.report.pairwise import Comparison, holm, paired
 from trivium.report.scores import RETRIEVAL, score_of
-from trivium.report.tables import Entry, Row, grid, label, percent, points, tables
+from trivium.report.tables import Estimate, Row, RowKey, label, percent, points, rows_of, tables
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "median_rank", "modality_gap")
 """Columns of the table."""
-MAIN = "recall@5"
+WITHIN = "recall@5"
 """What is shown of each stratum."""
 DURATION = "duration"
 """The control that knows only how long a sound and a text are."""
-
-
 LINEAR = (
     "Ridge regression between the frozen {} features and the tf-idf of the texts, fitted on train, "
     "its penalty chosen on validation: no encoder needs to have seen a text. "
 )
+VERDICTS = {
+    "better": "is above",
+    "worse": "is below",
+    "not distinguishable": "is not distinguishable from",
+}
 
 
 class Strata(NamedTuple):
@@ -43,16 +46,16 @@ class Strata(NamedTuple):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metric of each column."""
-        return (MAIN,) * len(self.names)
+        return (WITHIN,) * len(self.names)
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The head of each column, for the eye."""
-        return tuple(f"{MAIN}, {name}" for name in self.names)
+        """The title of each column."""
+        return tuple(f"{WITHIN}, {name}" for name in self.names)
 
     @property
     def last(self) -> tuple[str, ...]:
-        """The row of chance, for the eye."""
+        """The row of chance, as texts."""
         return ("-", "chance", "-", *map(percent, self.chance))
 
 
@@ -72,13 +75,18 @@ class Retrieval(NamedTuple):
     read_from: str = ""
 
     def called(self, task: str) -> str:
-        """A direction by its name, for the eye."""
+        """The title of the direction."""
         return f"{task}, linear" if self.read_from else task
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric of each column."""
+        return self.columns
+
+    @property
     def heads(self) -> tuple[str, ...]:
-        """The head of each column, for the eye."""
-        return tuple(label(name) for name in self.columns)
+        """The title of each column."""
+        return tuple(map(label, self.columns))
 
     @property
     def note(self) -> str:
@@ -104,17 +112,13 @@ def retrieved(
     columns = tuple(name for name in MEASURES if any(o.cell.metric == name for o in mine))
     if not columns:
         return None
-    chance = {
-        name: _mean(mine, name.replace("recall", "chance"))
-        for name in columns
-        if name.startswith("recall")
-    }
+    recalls = [name for name in columns if name.startswith("recall")]
     return Retrieval(
         columns,
         _rows(mine, columns, comparisons),
         _mean(mine, "num_candidates"),
         max(len(one.draws) for one in mine),
-        chance,
+        {name: _mean(mine, name.replace("recall", "chance")) for name in recalls},
         _strata(mine, resamplings),
         read_from(mine[0].cell),
     )
@@ -125,37 +129,21 @@ def read_from(cell: Cell) -> str:
     return "" if "+" in cell.modality else cell.modality
 
 
-def markdown(found: Retrieval) -> str:
-    """The tables in Markdown, with what is to be said of them."""
-    parts = [grid(found.heads, found.rows, found.columns), found.note]
-    if found.strata:
-        table = grid(found.strata.heads, found.strata.rows, found.strata.metrics)
-        parts.append(f"{table}\n| {' | '.join(found.strata.last)} |")
-        if found.strata.sentences:
-            parts.append("\n".join(f"- {sentence}" for sentence in found.strata.sentences))
-    return "\n\n".join(parts)
-
-
 def _rows(
     mine: Sequence[Scores], metrics: Sequence[str], comparisons: Sequence[Comparison]
 ) -> tuple[Row, ...]:
     """The rows of one table per metric side by side."""
-    found: dict[tuple[str, str, str], dict[str, Entry | None]] = {}
-    heads: dict[tuple[str, str, str], Row] = {}
-    for table in tables([o for o in mine if o.cell.metric in metrics], comparisons):
-        for row in table.rows:
-            key = (row.paradigm, row.objective, row.encoder)
-            heads.setdefault(key, row)
-            found.setdefault(key, {})[table.metric] = _entry(row.entries[0])
-    return tuple(
-        row._replace(entries=tuple(found[key].get(name) for name in metrics))
-        for key, row in heads.items()
-    )
+    shown = [one for one in mine if one.cell.metric in metrics]
+    columns: dict[str, dict[RowKey, Estimate]] = {}
+    for table in tables(shown, comparisons):
+        entries = {row.way: row.entries[0] for row in table.rows}
+        columns[table.metric] = {way: _entry(one) for way, one in entries.items() if one}
+    return rows_of([columns[name] for name in metrics], shown)
 
 
-def _entry(entry: Entry | None) -> Entry | None:
+def _entry(entry: Estimate) -> Estimate:
     """As it is, but without an interval that the queries have no part in."""
-    if entry is None or score_of(entry.scores.cell.metric):
+    if score_of(entry.scores.cell.metric):
         return entry
     interval = entry.scores.interval._replace(low=math.nan, high=math.nan)
     return entry._replace(scores=replace(entry.scores, interval=interval))
@@ -167,7 +155,7 @@ def _mean(mine: Sequence[Scores], metric: str) -> float:
 
 
 def _strata(mine: Sequence[Scores], resamplings: Mapping[int, Resampling]) -> Strata | None:
-    metrics = tuple(dict.fromkeys(o.cell.metric for o in mine if _stratum(o)))
+    metrics = tuple(dict.fromkeys(m for o in mine if (m := o.cell.metric).startswith(f"{WITHIN}/")))
     if not metrics:
         return None
     names = tuple(metric.partition("/")[2] for metric in metrics)
@@ -176,8 +164,14 @@ def _strata(mine: Sequence[Scores], resamplings: Mapping[int, Resampling]) -> St
     verdicts = holm(
         [o for pair in pairs if (o := paired(*pair, resamplings[pair[0].values.shape[2]]))]
     )
-    told = zip(names, pairs, verdicts, chance, strict=True) if pairs else ()
-    sentences = tuple(_sentence(name, *pair, one, share) for name, pair, one, share in told)
+    sentences = tuple(
+        f"{name}: {label(best.cell.objective)}, the best over all strata, reaches {written(best)} "
+        f"and {VERDICTS[verdict.verdict]} {label(DURATION)} ({percent(control.interval.mean)} %): "
+        f"{points(verdict)}; chance {percent(random)} %."
+        for name, (best, control), verdict, random in zip(
+            names, pairs, verdicts, chance, strict=False
+        )
+    )
     return Strata(names, _rows(mine, metrics, ()), chance, tuple(verdicts), sentences)
 
 
@@ -185,27 +179,10 @@ def _against_duration(
     mine: Sequence[Scores], metrics: Sequence[str]
 ) -> list[tuple[Scores, Scores]]:
     """In each stratum, the method that is best over all strata, and the duration control."""
-    trained = [o for o in mine if o.cell.metric == MAIN and o.cell.paradigm != "control"]
+    trained = [o for o in mine if o.cell.metric == WITHIN and o.cell.paradigm != "control"]
     controls = {o.cell.metric: o for o in mine if o.cell.objective == DURATION}
     if not trained or not all(name in controls for name in metrics):
         return []
     best = max(trained, key=lambda one: one.interval.mean).cell
     found = {o.cell.metric: o for o in mine if o.cell == best._replace(metric=o.cell.metric)}
     return [(found[name], controls[name]) for name in metrics]
-
-
-def _stratum(one: Scores) -> bool:
-    return one.cell.metric.startswith(f"{MAIN}/")
-
-
-def _sentence(name: str, best: Scores, control: Scores, verdict: Comparison, chance: float) -> str:
-    said = {
-        "better": "is above",
-        "worse": "is below",
-        "not distinguishable": "is not distinguishable from",
-    }
-    return (
-        f"{name}: {label(best.cell.objective)}, the best over all strata, reaches {written(best)} "
-        f"and {said[verdict.verdict]} {label(DURATION)} ({percent(control.interval.mean)} %): "
-        f"{points(verdict)}; chance {percent(chance)} %."
-    )

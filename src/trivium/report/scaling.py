@@ -1,7 +1,7 @@
 """How the error of each way of learning falls as its encoder, its computation and its data grow."""
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -79,9 +79,21 @@ class MethodComparison(NamedTuple):
     adjusted: float
 
     @property
+    def objectives(self) -> tuple[str, str]:
+        """Both sides."""
+        return self.first.way.objective, self.second.way.objective
+
+    @property
+    def winner(self) -> str:
+        """The objective whose error falls faster; empty if that cannot be told."""
+        if not self.adjusted < 0.05:
+            return ""
+        return self.objectives[0 if self.difference.mean > 0 else 1]
+
+    @property
     def verdict(self) -> Literal["falls faster", "falls slower", "not distinguishable"]:
         """Of the first beside the second."""
-        if not self.adjusted < 0.05:
+        if not self.winner:
             return "not distinguishable"
         return "falls faster" if self.difference.mean > 0 else "falls slower"
 
@@ -98,44 +110,30 @@ class Scaling(NamedTuple):
 
 
 def scalings(measured: Sequence[Measured], runs: Sequence[Run]) -> tuple[Scaling, ...]:
-    """Fit every axis of every dataset's ladder.
+    """Fit every axis along which the encoders of each dataset grow.
 
     Raises:
         ValueError: if a run's folder does not say how large it was, or no axis has two rungs.
     """
-    found = [_ladder(place, measured, runs) for place in dict.fromkeys(o.place for o in measured)]
-    if not any(ladder.fits for ladder in found):
+    found = []
+    for place in dict.fromkeys(one.place for one in measured):
+        ways, measures, resampling = read_methods(
+            [one for one in measured if one.place == place],
+            [run for run in runs if run.facts.dataset == place[0]],
+        )
+        fits: list[Fit] = []
+        contests: list[MethodComparison] = []
+        for axis, measure in product(AXES, measures):
+            mine = [f for way in ways if (f := fitted(axis, measure, way, resampling))]
+            fits += mine
+            contests += compared(mine, resampling) if measure.is_error else []
+        found.append(Scaling(*place[:2], measures, ways, tuple(fits), tuple(contests)))
+    if not any(one.fits for one in found):
         raise ValueError(
             "No two rungs differ in one quantity alone (parameters, FLOPs or training samples): "
             "give the grid's `rungs` some that do."
         )
     return tuple(found)
-
-
-def _ladder(
-    place: tuple[str, str, str], measured: Sequence[Measured], runs: Sequence[Run]
-) -> Scaling:
-    ways, measures, resampling = read_methods(
-        [one for one in measured if one.place == place],
-        [run for run in runs if run.facts.dataset == place[0]],
-    )
-    fits = [
-        fit
-        for axis in AXES
-        for measure in measures
-        for way in ways
-        if (fit := fitted(axis, measure, way, resampling))
-    ]
-    contests = [
-        contest
-        for axis in AXES
-        for measure in measures
-        if measure.is_error
-        for contest in compared(
-            [fit for fit in fits if (fit.axis, fit.measure) == (axis, measure)], resampling
-        )
-    ]
-    return Scaling(place[0], place[1], measures, ways, tuple(fits), tuple(contests))
 
 
 def fitted(axis: Axis, measure: Measure, way: Method, resampling: Resampling) -> Fit | None:
@@ -242,26 +240,29 @@ def _band(x: np.ndarray, law: Law, resampled: Law, freedom: float) -> Band:
 
 
 def compared(fits: Sequence[Fit], resampling: Resampling) -> list[MethodComparison]:
-    """All pairs of ways on one axis and measure, Holm-corrected together."""
+    """All pairs of methods on one axis and measure, Holm-corrected together."""
     from statsmodels.stats.multitest import multipletests
 
-    found = [_contest(*pair, resampling) for pair in combinations([f for f in fits if f.slope], 2)]
+    found = []
+    for first, second in combinations([fit for fit in fits if fit.slope], 2):
+        difference = _difference(first, second, resampling)
+        p = probability(difference)
+        found.append(MethodComparison(first, second, difference, p, p))
     if not found:
         return []
     adjusted = multipletests([one.p for one in found], method="holm")[1]
     return [one._replace(adjusted=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
 
-def _contest(first: Fit, second: Fit, resampling: Resampling) -> MethodComparison:
+def _difference(first: Fit, second: Fit, resampling: Resampling) -> Interval:
+    """Of the exponents of pure power laws."""
     rungs = [point.rung for fit in (first, second) for point in fit.points]
     one, two = (np.array([point.x for point in fit.points]) for fit in (first, second))
     values, worlds = _resampled(rungs, first.measure, resampling)
 
-    def difference_of(y: np.ndarray) -> np.ndarray:
-        exponents = pure(one, y[:, : len(one)]).exponent, pure(two, y[:, len(one) :]).exponent
-        apart: np.ndarray = exponents[0] - exponents[1]
-        return apart[:, None]
+    def difference(y: np.ndarray) -> np.ndarray:
+        num = len(one)
+        found: np.ndarray = pure(one, y[:, :num]).exponent - pure(two, y[:, num:]).exponent
+        return found[:, None]
 
-    (difference,) = resampling.smooth(difference_of, values, worlds)
-    p = probability(difference)
-    return MethodComparison(first, second, difference, p, p)
+    return resampling.smooth(difference, values, worlds)[0]

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trivium.colours import NAMES, Shades, shades
+from trivium.io import write_text
+from trivium.report import figures
 from trivium.report import scaling_text as words
-from trivium.report.figures import Figure, styled
+from trivium.report.figures import Figure
 from trivium.report.html import PLOTLY, environment, paint, plotly
 from trivium.report.records import Entry, read_entries
-from trivium.report.report import write
 from trivium.report.runs import read_runs
 from trivium.report.scaling import FEWEST_FLOORED, Fit, Scaling, scalings
 from trivium.report.tables import label
@@ -49,17 +50,17 @@ def write_ladder(entries: Sequence[Entry], folder: Path, *, commit: str) -> None
             for contest in one.contests
         ],
     }
-    write(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "scaling.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     text = [f"## {one.dataset}: {one.task}\n\n{words.markdown(one)}" for one in found]
-    write(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
-    write(folder / PLOTLY, plotly())
-    write(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
+    write_text(folder / "scaling.md", f"# {words.QUESTION}\n\n" + "\n".join(text))
+    write_text(folder / PLOTLY, plotly())
+    write_text(folder / "index.html", render(found, protocol=measured[0].protocol, commit=commit))
 
 
 def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
     """The page as HTML, whose figures the script beside it draws."""
     colours = shades((way.paradigm, way.objective) for one in found for way in one.ways)
-    parts, figures = [], {}
+    parts, drawn = [], {}
     for ladder in found:
         for climb in words.climbs(ladder):
             name = f"{ladder.dataset}-{climb.axis.name}"
@@ -67,11 +68,11 @@ def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
             errors = [fit for fit in climb.fits if fit.measure.is_error]
             losses = [fit for fit in climb.fits if not fit.measure.is_error]
             titles = dict.fromkeys(fit.measure.name for fit in errors)
-            figures[part.errors] = panels([
+            drawn[part.errors] = panels([
                 (title, [fit for fit in errors if fit.measure.name == title]) for title in titles
             ], colours, scale=100, unit="test error (%)")  # fmt: skip
             if losses:
-                figures[part.losses] = panels(
+                drawn[part.losses] = panels(
                     [(label(fit.way.objective), [fit]) for fit in losses], colours,
                     scale=1, unit="validation loss",
                 )  # fmt: skip
@@ -79,7 +80,7 @@ def render(found: Sequence[Scaling], *, protocol: str, commit: str) -> str:
     ways = {(way.paradigm, way.objective) for one in found for way in one.ways}
     seeds = [len(v) for o in found for w in o.ways for r in w.rungs for v in r.values.values()]
     page = environment({}).get_template("ladder.html.j2").render(
-        **paint(figures),
+        **paint(drawn),
         title="Trivium: what does more of it buy?",
         question=words.QUESTION,
         parts=parts,
@@ -101,72 +102,60 @@ def panels(
 
     Panels side by side, each with a title and fits; of errors all share one scale.
     """
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
     shared = scale != 1
-    figure = make_subplots(
-        rows=1, cols=len(found), subplot_titles=[title for title, _ in found],
-        shared_yaxes=shared, horizontal_spacing=0.04 if shared else 0.08,
-    )  # fmt: skip
-    shown: set[str] = set()
-    for column, (_, fits) in enumerate(found, start=1):
-        for fit in fits:
-            colour, symbol = colours[fit.way.paradigm, fit.way.objective]
-            name = label(fit.way.objective)
-            for trace in _traces(fit, name, colour, symbol, scale):
-                figure.add_trace(go.Scatter(trace), row=1, col=column)
-            figure.data[-1].showlegend = name not in shown and shared
-            shown.add(name)
+    traces = [
+        (title, trace)
+        for title, fits in found
+        for fit in fits
+        for trace in _traces(fit, colours, scale, in_legend=shared)
+    ]
+    spacing = 0.04 if shared else 0.08
+    figure = figures.panels(traces, columns=len(found), shared_y=shared, spacing=spacing)
     figure.update_xaxes(
         type="log", title=found[0][1][0].axis.words, dtick=1, exponentformat="power",
         minor={"ticks": "outside", "dtick": "D1"}, showexponent="all",
     )  # fmt: skip
     for column, (_, fits) in enumerate(found, start=1):
-        drawn = found if shared else [("", fits)]
-        points = [point for _, those in drawn for fit in those for point in fit.points]
+        drawn = [fit for _, those in found for fit in those] if shared else fits
+        points = [point for fit in drawn for point in fit.points]
         low = min(p.low if p.low > 0 else p.mean for p in points)
         high = max(p.mean if math.isnan(p.high) else p.high for p in points)
         figure.update_yaxes(type="log", tickvals=ticks(scale * low, scale * high), col=column)
     figure.update_yaxes(title=unit, col=1)
-    made = styled(figure, height=440 if shared else 320)
+    made = figures.styled(figure, height=440 if shared else 320)
     made["layout"]["legend"]["y"] = -0.24
     return made
 
 
 def ticks(low: float, high: float) -> list[float]:
     """Round values for a logarithmic axis: evenly apart within a decade, else 1, 2 and 5."""
+    from matplotlib.ticker import MaxNLocator
+
     low, high = low / 1.1, high * 1.1
     if high / low > 10:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         return [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    rough = (high - low) / 5
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * digit for digit in (1, 2, 5, 10) if size * digit >= rough)
-    return [round(step * k, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    values = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [round(float(value), 12) for value in values]
 
 
-def _traces(fit: Fit, name: str, colour: str, symbol: str, scale: float) -> list[dict[str, Any]]:
+def _traces(fit: Fit, colours: Shades, scale: float, *, in_legend: bool) -> list[dict[str, Any]]:
     """The band, the line and, last, the rungs of one fit."""
+    colour, symbol = colours[fit.way.paradigm, fit.way.objective]
+    name = label(fit.way.objective)
     found: list[dict[str, Any]] = []
-    shared = {"legendgroup": name, "showlegend": False}
     if fit.band is not None:
-        x = [*fit.band.x, *fit.band.x[::-1]]
-        y = [*fit.band.low, *fit.band.high[::-1]]
+        x, mean, low, high = fit.band.x, *(scale * of for of in fit.band[1:])
+        line = {"mode": "lines", "legendgroup": name, "hoverinfo": "skip"}
         found.append({
-            "x": x, "y": [scale * value for value in y], "fill": "toself", "mode": "lines",
-            "line": {"width": 0}, "fillcolor": colour, "opacity": 0.16, "hoverinfo": "skip",
-            **shared,
+            **line, "x": [*x, *x[::-1]], "y": [*low, *high[::-1]], "fill": "toself",
+            "line": {"width": 0}, "fillcolor": colour, "opacity": 0.16,
         })  # fmt: skip
-        found.append({
-            "x": [*fit.band.x], "y": [scale * value for value in fit.band.mean], "mode": "lines",
-            "line": {"color": colour, "width": 2}, "hoverinfo": "skip", **shared,
-        })  # fmt: skip
+        found.append({**line, "x": [*x], "y": [*mean], "line": {"color": colour, "width": 2}})
     bars = [(p.mean - p.low, p.high - p.mean) if p.low == p.low else (0, 0) for p in fit.points]
-    found.append({
+    rungs = {
         "x": [p.x for p in fit.points], "y": [scale * p.mean for p in fit.points], "name": name,
-        "mode": "markers", "legendgroup": name,
-        "marker": {"color": colour, "symbol": symbol, "size": 8},
+        "mode": "markers", "marker": {"color": colour, "symbol": symbol, "size": 8},
         "error_y": {
             "type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": colour,
             "array": [scale * high for _, high in bars],
@@ -174,5 +163,5 @@ def _traces(fit: Fit, name: str, colour: str, symbol: str, scale: float) -> list
         },
         "customdata": [p.rung.name.replace("_", " ") for p in fit.points],
         "hovertemplate": f"<b>{name}</b>, %{{customdata}}<br>%{{x:.3s}}: %{{y:.3g}}<extra></extra>",
-    })  # fmt: skip
-    return found
+    }  # fmt: skip
+    return [*found, rungs if in_legend else {**rungs, "showlegend": False}]

@@ -16,7 +16,7 @@ from trivium.report.tables import fraction
 
 PROBE = "linear"
 NUM_SHARES = 2
-"""Of the shares of labels only so many, the largest, are looked at."""
+"""Only so many of the shares of labels, the largest, are evaluated."""
 
 
 class Axis(NamedTuple):

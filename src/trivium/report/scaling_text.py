@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trivium.report import tables
 from trivium.report.bootstrap import Interval
 from trivium.report.scaling import Fit, MethodComparison, Scaling
 from trivium.report.scaling_points import AXES, Axis, Measure
@@ -42,34 +43,29 @@ def headline(axis: Axis, contests: Sequence[MethodComparison]) -> str:
     last = [one for one in contests if one.first.measure == contests[-1].first.measure]
     names = dict.fromkeys(fit.way.objective for one in last for fit in (one.first, one.second))
     for name in names:
-        faster = [
-            (one.first.way.objective == name and one.verdict == "falls faster")
-            or (one.second.way.objective == name and one.verdict == "falls slower")
-            for one in last
-            if name in (one.first.way.objective, one.second.way.objective)
-        ]
-        if all(faster):
+        if all(one.winner == name for one in last if name in one.objectives):
             return f"More {axis.words}: {label(name)} gains most"
-    if any(one.verdict != "not distinguishable" for one in last):
+    if any(one.winner for one in last):
         return f"More {axis.words}: some ways gain more than others, none more than all"
     return f"More {axis.words}: no way demonstrably gains more than another"
 
 
 def _gains(fits: Sequence[Fit]) -> list[str]:
-    """One sentence for each way: its errors at ten times as much."""
+    """One sentence for each method: its errors at ten times as much."""
+    mine: dict[str, list[Fit]] = {}
+    for fit in fits:
+        if fit.measure.is_error:
+            mine.setdefault(fit.way.objective, []).append(fit)
     found = []
-    for way in dict.fromkeys((fit.way.paradigm, fit.way.objective) for fit in fits):
-        mine = [f for f in fits if (f.way.paradigm, f.way.objective) == way and f.measure.is_error]
+    for objective, own in mine.items():
         told = [
             f"{gain(fit.slope)} {_labels(fit.measure)}"
             + (f" (though not by a power law: {fit.off})" if fit.off else "")
-            for fit in mine
+            for fit in own
             if fit.slope
         ]
-        if told:
-            found.append(f"{label(way[1])}: {'; '.join(told)}.")
-        elif mine:
-            found.append(f"{label(way[1])}: {mine[0].note}, so nothing is fitted.")
+        said = "; ".join(told) or f"{own[0].note}, so nothing is fitted"
+        found.append(f"{label(objective)}: {said}.")
     return found
 
 
@@ -96,19 +92,17 @@ def _verdicts(contests: Sequence[MethodComparison]) -> list[str]:
     """Which exponents differ, and which cannot be told apart."""
     found = []
     for measure in dict.fromkeys(one.first.measure for one in contests):
-        mine = [one for one in contests if one.first.measure == measure]
         faster: dict[str, list[str]] = {}
-        for one in mine:
-            sides = [label(fit.way.objective) for fit in (one.first, one.second)]
-            if one.verdict != "not distinguishable":
-                winner, loser = sides if one.verdict == "falls faster" else sides[::-1]
-                faster.setdefault(winner, []).append(loser)
+        tied = []
+        for one in contests:
+            if one.first.measure == measure:
+                first, second = map(label, one.objectives)
+                if one.winner:
+                    loser = second if label(one.winner) == first else first
+                    faster.setdefault(label(one.winner), []).append(loser)
+                else:
+                    tied.append(f"{first} and {second}")
         words = [f"{name} falls faster than {' and '.join(faster[name])}" for name in faster]
-        tied = [
-            f"{label(one.first.way.objective)} and {label(one.second.way.objective)}"
-            for one in mine
-            if one.verdict == "not distinguishable"
-        ]
         words += ["not distinguishable: " + ", ".join(tied)] if tied else []
         found.append(f"Exponents {_labels(measure)}: {'; '.join(words)}.")
     return found
@@ -135,18 +129,24 @@ def floor_of(fit: Fit) -> str:
 
 def markdown(ladder: Scaling) -> str:
     """The sentences and the exponents in Markdown."""
-    lines = []
+    parts = []
     for climb in climbs(ladder):
-        lines += [f"### {climb.headline}", "", f"With ten times the {climb.axis.words}:", ""]
-        lines += [f"- {sentence}" for sentence in climb.sentences]
-        lines += ["", "| measure | objective | rungs | exponent b | floor |", "|-|-|-|-|-|"]
-        lines += [
-            f"| {fit.measure.name} | {label(fit.way.objective)} | {len(fit.points)} | "
-            f"{bounded(fit.slope)} | {floor_of(fit)} |"
+        rows = [
+            (
+                fit.measure.name,
+                label(fit.way.objective),
+                str(len(fit.points)),
+                bounded(fit.slope),
+                floor_of(fit),
+            )
             for fit in climb.fits
         ]
-        lines.append("")
-    return "\n".join(lines)
+        parts += [f"### {climb.headline}", f"With ten times the {climb.axis.words}:"]
+        parts.append("\n".join(f"- {sentence}" for sentence in climb.sentences))
+        parts.append(
+            tables.markdown(("measure", "objective", "rungs", "exponent b", "floor"), rows)
+        )
+    return "\n\n".join(parts) + "\n"
 
 
 def row(fit: Fit) -> dict[str, object]:
@@ -157,18 +157,16 @@ def row(fit: Fit) -> dict[str, object]:
         "fraction": fit.measure.fraction,
         "paradigm": fit.way.paradigm,
         "objective": fit.way.objective,
-        "points": [
-            {"rung": p.rung.name, "x": p.x, "mean": p.mean, "low": _known(p.low),
-             "high": _known(p.high)}
-            for p in fit.points
-        ],
-        "slope": _interval(fit.slope),
-        "exponent": _interval(fit.exponent),
-        "floor": _interval(fit.floor),
-        "factor": _known(fit.factor),
+        "points": [{"rung": p.rung.name, "x": p.x, **_bounds(*p[2:])} for p in fit.points],
+        **{
+            name: value and _bounds(*value[:3])
+            for name in ("slope", "exponent", "floor")
+            for value in (getattr(fit, name),)
+        },
+        "factor": None if np.isnan(fit.factor) else fit.factor,
         "off": fit.off,
         "note": fit.note,
-    }  # fmt: skip
+    }
 
 
 def contest_row(one: MethodComparison) -> dict[str, object]:
@@ -178,17 +176,12 @@ def contest_row(one: MethodComparison) -> dict[str, object]:
         "measure": one.first.measure.name,
         "first": one.first.way.objective,
         "second": one.second.way.objective,
-        **(_interval(one.difference) or {}),
+        **_bounds(*one.difference[:3]),
         "adjusted": one.adjusted,
         "verdict": one.verdict,
     }
 
 
-def _interval(found: Interval | None) -> dict[str, float | None] | None:
-    if found is None:
-        return None
-    return {"mean": found.mean, "low": _known(found.low), "high": _known(found.high)}
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _bounds(*values: float) -> dict[str, float | None]:
+    known = [None if np.isnan(value) else float(value) for value in values]
+    return dict(zip(("mean", "low", "high"), known, strict=True))

@@ -3,25 +3,14 @@
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from trivium.report.cells import Cell, Scores
 from trivium.report.pairwise import Comparison, Verdict
 from trivium.report.records import SEEDLESS
 from trivium.report.scores import MAIN, is_share
-
-
-def with_prefix(value: float | None, unit: str = "") -> str:
-    """A figure of three digits with an SI prefix; a dash if it is unknown."""
-    if value is None:
-        return "-"
-    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if abs(value) >= 10**power:
-            return f"{value / 10**power:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}".rstrip()
-
 
 LEGEND = (
     "Mean over seeds and label draws with its 95 % interval; bold: the best of a column and all "
@@ -34,14 +23,30 @@ WITHOUT = " without "
 """Stands in the name of a probe from whose test items a modality was withheld."""
 ZERO_SHOT = "zero-shot"
 """The probe that is fitted on no labels."""
+LABELS = {
+    "raw": "raw input",
+    "duration": "duration alone",
+    "ridge": "ridge regression",
+    "knn": "kNN",
+    "finetune": "fine-tuning",
+    "macro_f1": "macro-F1",
+    "ece": "calibration error (ECE, lower is better)",
+    "rankme": "RankMe",
+    "lidar": "LiDAR",
+    "alpha_req": "alpha-ReQ",
+}
+"""Names of probes, metrics and controls without a class that are not their keys."""
+
+RowKey = tuple[str, str, str]
+"""Paradigm, objective and encoder: what a row is of."""
 
 
-class Entry(NamedTuple):
+class Estimate(NamedTuple):
     """Of accuracy or recall@5, `best` is the highest of its column, `tied` not told from it."""
 
     scores: Scores
-    best: bool
-    tied: bool
+    best: bool = False
+    tied: bool = False
 
     @property
     def leads(self) -> bool:
@@ -68,7 +73,26 @@ class Row(NamedTuple):
     encoder: str
     label: str
     num_seeds: int
-    entries: tuple[Entry | None, ...]
+    entries: tuple[Estimate | None, ...]
+
+    @property
+    def way(self) -> RowKey:
+        """What it is of."""
+        return self[:3]
+
+
+@runtime_checkable
+class Gridded(Protocol):
+    """Anything that is shown as a table: the head and the metric of each column, and the rows."""
+
+    @property
+    def heads(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def metrics(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def rows(self) -> tuple[Row, ...]: ...  # noqa: D102
 
 
 class Table(NamedTuple):
@@ -93,13 +117,19 @@ class Table(NamedTuple):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The head of each column, for the eye."""
+        """The title of each column."""
         return tuple(f"{label(probe)} {share(probe, value)}" for probe, value in self.columns)
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metric of each column."""
         return (self.metric,) * len(self.columns)
+
+    def narrowed(self, probe: str) -> "Table":
+        """The table with the columns of one probe only."""
+        kept = [index for index, (name, _) in enumerate(self.columns) if name == probe]
+        rows = [r._replace(entries=tuple(r.entries[index] for index in kept)) for r in self.rows]
+        return self._replace(columns=tuple(self.columns[i] for i in kept), rows=tuple(rows))
 
 
 def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
@@ -110,15 +140,57 @@ def tables(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> tuple
             key = (*one.cell.place, one.cell.metric, WITHOUT in one.cell.probe)
             groups.setdefault(key, []).append(one)
     verdicts = {(one.first, one.second): one for one in comparisons}
-    return tuple(
-        _table(key, members, verdicts)
-        for key, members in groups.items()
-        if key[3] in MAIN or not key[4]
-    )
+    found = []
+    for key, members in groups.items():
+        if key[3] in MAIN or not key[4]:
+            columns: dict[tuple[str, float], dict[RowKey, Estimate]] = {}
+            for one in members:
+                mine = columns.setdefault((one.cell.probe, one.cell.fraction), {})
+                mine[way_of(one.cell)] = Estimate(one)
+            for mine in columns.values():
+                _mark(mine, verdicts)
+            found.append(Table(*key, tuple(columns), rows_of(list(columns.values()), members)))
+    return tuple(found)
+
+
+def _mark(column: dict[RowKey, Estimate], verdicts: Mapping[tuple[Cell, Cell], Comparison]) -> None:
+    """Say which entries of a column are the best or cannot be told from it."""
+    best = max((entry.scores for entry in column.values()), key=lambda one: one.interval.mean)
+    for way, entry in column.items():
+        comparison = beats(best.cell, entry.scores.cell, verdicts)
+        tied = comparison is not None and comparison.verdict != "better"
+        is_best = entry.scores is best and best.cell.metric in MAIN
+        column[way] = entry._replace(best=is_best, tied=tied)
+
+
+def rows_of(
+    columns: Sequence[Mapping[RowKey, Estimate]], place: Iterable[Scores]
+) -> tuple[Row, ...]:
+    """Entries by column as rows, in the order in which the scores of their place come.
+
+    Args:
+        columns: Entries by what they are of.
+        place: The scores whose encoders decide whether a row names its own.
+    """
+    place = list(place)
+    encoders = {one.cell.encoder for one in place if one.cell.paradigm != "control"}
+    ways = dict.fromkeys(way_of(one.cell) for one in place)
+    rows = []
+    for way in ways:
+        entries = tuple(column.get(way) for column in columns)
+        num_seeds = max((len(one.scores.seeds) for one in entries if one), default=0)
+        if num_seeds:
+            rows.append(Row(*way, named(way[1], way[2], encoders), num_seeds, entries))
+    return tuple(rows)
+
+
+def way_of(cell: Cell) -> RowKey:
+    """What a row with this cell is of."""
+    return cell.paradigm, cell.objective, cell.encoder
 
 
 def beats(
-    first: Cell, second: Cell, verdicts: dict[tuple[Cell, Cell], Comparison]
+    first: Cell, second: Cell, verdicts: Mapping[tuple[Cell, Cell], Comparison]
 ) -> Comparison | None:
     """The comparison of two cells seen from the first; None if they were not compared."""
     if (first, second) in verdicts:
@@ -135,6 +207,37 @@ def beats(
         high=-found.low,
         verdict=turned.get(found.verdict, found.verdict),
     )
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+    return "\n".join([lines[0], "|" + "-|" * len(heads), *lines[1:]])
+
+
+def grid(found: Gridded) -> str:
+    """A table of entries in Markdown: mean [low, high]; bold are the best and all tied with it."""
+    return markdown([*STUB, *found.heads], texts(found))
+
+
+def texts(found: Gridded, bold: str = "**{}**") -> list[list[str]]:
+    """The rows of a table as texts; `bold` is the format of the mean of the best and tied."""
+    return [
+        [row.paradigm.replace("_", "-"), row.label, str(row.num_seeds)]
+        + [
+            interval_text(one.mean, one.bounds, metric, bold if one.leads else "{}") if one else "-"
+            for one, metric in zip(row.entries, found.metrics, strict=True)
+        ]
+        for row in found.rows
+    ]
+
+
+def interval_text(
+    mean: float, bounds: tuple[float, float] | None, metric: str, form: str = "{}"
+) -> str:
+    """`mean [low, high]`, or the mean alone where nothing bounds it; `form` is of the mean."""
+    shown = form.format(figure(mean, metric))
+    return shown + (f" [{', '.join(figure(one, metric) for one in bounds)}]" if bounds else "")
 
 
 def percent(value: float) -> str:
@@ -157,32 +260,31 @@ def share(probe: str, value: float) -> str:
     return "no labels" if probe == ZERO_SHOT else fraction(value)
 
 
-def trained(scores: Iterable[Scores]) -> frozenset[str]:
-    """The encoders that something was trained on."""
-    return frozenset(one.cell.encoder for one in scores if one.cell.paradigm != "control")
+def points(one: Comparison) -> str:
+    """A difference in points with its interval; never a negative zero."""
+    shown = [round(100 * value, 1) + 0.0 for value in (one.difference, one.low, one.high)]
+    return f"{shown[0]:+.1f} points [{shown[1]:.1f}, {shown[2]:.1f}]"
 
 
-def named(objective: str, encoder: str, encoders: frozenset[str]) -> str:
-    """An objective for the eye, with its encoder where there are several of them."""
-    both = len(encoders) > 1 and objective not in SEEDLESS
+def with_prefix(value: float | None, unit: str = "") -> str:
+    """A figure of three digits with an SI prefix; a dash if it is unknown."""
+    if value is None:
+        return "-"
+    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if abs(value) >= 10**power:
+            return f"{value / 10**power:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def named(objective: str, encoder: str, encoders: Iterable[str]) -> str:
+    """An objective's label, with its encoder where something was trained on several of them."""
+    both = len(set(encoders)) > 1 and objective not in SEEDLESS
     return label(objective) + (f" · {encoder}" if both else "")
 
 
 def label(name: str) -> str:
-    """An objective's, probe's or metric's name as tables and figures show it."""
-    named = {
-        "raw": "raw input",
-        "duration": "duration alone",
-        "ridge": "ridge regression",
-        "knn": "kNN",
-        "finetune": "fine-tuning",
-        "macro_f1": "macro-F1",
-        "ece": "calibration error (ECE, lower is better)",
-        "rankme": "RankMe",
-        "lidar": "LiDAR",
-        "alpha_req": "alpha-ReQ",
-    }
-    return (named | objective_titles()).get(name, name.replace("_", " "))
+    """The label of an objective, a probe or a metric."""
+    return (LABELS | objective_titles()).get(name, name.replace("_", " "))
 
 
 @functools.cache
@@ -198,110 +300,6 @@ def heading(table: Table) -> str:
     return label(table.metric) + (" where a modality is withheld" if table.withheld else "")
 
 
-def senses(names: Sequence[str]) -> str:
+def listed(modalities: Sequence[str]) -> str:
     """Modalities in a sentence."""
-    return " and ".join("images" if name == "image" else name for name in names)
-
-
-def points(one: Comparison) -> str:
-    """A difference in points with its interval; never a negative zero."""
-    shown = [round(100 * value, 1) + 0.0 for value in (one.difference, one.low, one.high)]
-    return f"{shown[0]:+.1f} points [{shown[1]:.1f}, {shown[2]:.1f}]"
-
-
-class Column(NamedTuple):
-    """One more column of a Markdown table: its head, and the text of each row."""
-
-    head: str
-    text: Callable[[Row], str]
-
-
-def markdown(table: Table, more: Sequence[Column] = ()) -> str:
-    """The table in Markdown: mean [low, high]; bold are the best and all tied with it."""
-    return grid(table.heads, table.rows, table.metrics, more)
-
-
-def grid(
-    heads: Sequence[str], rows: Sequence[Row], metrics: Sequence[str], more: Sequence[Column] = ()
-) -> str:
-    """Rows in Markdown, with the head and the metric of each column."""
-    heads = [*STUB, *heads, *(column.head for column in more)]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "-|" * len(heads)]
-    for row in rows:
-        texts = [*stub(row), *filled(row, metrics, "**{}**")]
-        texts += [column.text(row) for column in more]
-        lines.append("| " + " | ".join(texts) + " |")
-    return "\n".join(lines)
-
-
-def stub(row: Row) -> tuple[str, str, str]:
-    """What a row begins with, under the heads of `STUB`."""
-    return row.paradigm.replace("_", "-"), row.label, str(row.num_seeds)
-
-
-def filled(row: Row, metrics: Sequence[str], bold: str) -> list[str]:
-    """Each entry as mean [low, high]; `bold` is the format of the mean of the best and tied."""
-    return [_filled(*pair, bold) for pair in zip(row.entries, metrics, strict=True)]
-
-
-def narrowed(table: Table, probe: str) -> Table:
-    """The table with the columns of one probe only."""
-    kept = [index for index, (name, _) in enumerate(table.columns) if name == probe]
-    rows = tuple(
-        row._replace(entries=tuple(row.entries[index] for index in kept)) for row in table.rows
-    )
-    return table._replace(columns=tuple(table.columns[index] for index in kept), rows=rows)
-
-
-def _filled(entry: Entry | None, metric: str, bold: str) -> str:
-    if entry is None:
-        return "-"
-    mean = figure(entry.mean, metric)
-    mean = bold.format(mean) if entry.leads else mean
-    if entry.bounds is None:
-        return mean
-    return f"{mean} [{figure(entry.bounds[0], metric)}, {figure(entry.bounds[1], metric)}]"
-
-
-def _table(
-    key: tuple[str, str, str, str, bool],
-    members: Sequence[Scores],
-    verdicts: dict[tuple[Cell, Cell], Comparison],
-) -> Table:
-    columns = tuple(dict.fromkeys((one.cell.probe, one.cell.fraction) for one in members))
-    found = {
-        (
-            one.cell.paradigm,
-            one.cell.objective,
-            one.cell.encoder,
-            one.cell.probe,
-            one.cell.fraction,
-        ): one
-        for one in members
-    }
-    best = {
-        column: max(
-            (one for one in members if (one.cell.probe, one.cell.fraction) == column),
-            key=lambda one: one.interval.mean,
-        )
-        for column in columns
-    }
-    encoders = trained(members)
-    names = dict.fromkeys((o.cell.paradigm, o.cell.objective, o.cell.encoder) for o in members)
-    rows = []
-    for paradigm, objective, encoder in names:
-        mine = [found.get((paradigm, objective, encoder, *column)) for column in columns]
-        entries = tuple(
-            None if one is None else _entry(one, best[column], verdicts)
-            for one, column in zip(mine, columns, strict=True)
-        )
-        shown = named(objective, encoder, encoders)
-        num_seeds = max(len(one.seeds) for one in mine if one)
-        rows.append(Row(paradigm, objective, encoder, shown, num_seeds, entries))
-    return Table(*key, columns, tuple(rows))
-
-
-def _entry(one: Scores, best: Scores, verdicts: dict[tuple[Cell, Cell], Comparison]) -> Entry:
-    comparison = beats(best.cell, one.cell, verdicts)
-    tied = comparison is not None and comparison.verdict != "better"
-    return Entry(one, one is best and one.cell.metric in MAIN, tied)
+    return " and ".join("images" if name == "image" else name for name in modalities)

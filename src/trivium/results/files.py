@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trivium.report.report import write
+from trivium.io import write_bytes, write_text
 
 ROOT = Path("docs/results")
 """Where the versions lie, seen from the project's root."""
@@ -94,7 +94,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     written = [_write_table(table, folder / name) for name, table in tables.items()]
     document = {"protocol": results.protocol, "parts": dict(sorted(results.parts.items()))}
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write(folder / ENVIRONMENT, text + "\n")
+    write_text(folder / ENVIRONMENT, text + "\n")
     for stale in {*folder.rglob("*.csv"), *folder.rglob("*.parquet")} - set(written):
         stale.unlink()
     return [*written, folder / ENVIRONMENT]
@@ -182,5 +182,5 @@ def _write_table(table: pd.DataFrame, stem: Path) -> Path:
         buffer = BytesIO()
         table.to_parquet(buffer, index=False)
         content, path = buffer.getvalue(), stem.with_name(stem.name + ".parquet")
-    write(path, content)
+    write_bytes(path, content)
     return path

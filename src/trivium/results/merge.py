@@ -1,10 +1,8 @@
 """Results published in parts, merged; which cells lead their column."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +12,9 @@ from trivium.report.scores import MAIN, is_share
 from trivium.results.files import CELLS, KEY, SIDES, WAY, Results, ordered
 
 LEVEL = 0.95
-OF_CELL = (*WAY, "modality", "probe", "fraction", "split", "metric")
+COLUMN = ("dataset", "task", "modality", "probe", "fraction", "split", "metric")
+"""What the cells of one column of a table share."""
+OF_CELL = (*WAY, *COLUMN[2:])
 OVER_SEEDS = "seeds"
 """What an interval covers that was made again from the records of several parts."""
 
@@ -32,26 +32,22 @@ def merged(old: Results | None, new: Results) -> Results:
     """
     if old is None:
         return new
-    gone = _rows(old.runs, KEY).isin(_set(new.runs, KEY)) | old.runs["part"].isin(list(new.parts))
+    gone = _among(old.runs, new.runs, KEY) | old.runs["part"].isin(list(new.parts))
     kept = old.runs[~gone]
     if len(kept) and old.protocol != new.protocol:
         raise ValueError(
             f"results of protocol {new.protocol} cannot join results of protocol {old.protocol}: "
             "publish every part anew, or as another version"
         )
-    runs = ordered(pd.concat([kept, new.runs]))
-    keys, fresh = _set(kept, KEY), _set(new.runs, WAY)
-    touched = fresh | _set(old.runs[gone], WAY)
-    records = [old.records[_rows(old.records, KEY).isin(keys)], new.records]
-    still = old.cells[~_rows(old.cells, WAY).isin(touched)]
+    touched = pd.concat([old.runs[gone], new.runs])
+    parts = {name: facts for name, facts in old.parts.items() if name in set(kept["part"])}
     found = Results(
         new.protocol,
-        {name: facts for name, facts in old.parts.items() if name in set(kept["part"])}
-        | dict(new.parts),
-        runs,
-        ordered(pd.concat(records)),
-        ordered(pd.concat([still, new.cells])),
-        ordered(pd.concat([_without(old.comparisons, touched), new.comparisons])),
+        parts | dict(new.parts),
+        _joined(kept, new.runs),
+        _joined(old.records[_among(old.records, kept, KEY)], new.records),
+        _joined(old.cells[~_among(old.cells, touched, WAY)], new.cells),
+        _joined(_without(old.comparisons, touched), new.comparisons),
     )
     return with_leaders(_over_seeds(found, touched))
 
@@ -66,53 +62,76 @@ def student(values: Iterable[float], level: float = LEVEL) -> tuple[float, float
     return mean, mean - half, mean + half
 
 
-def _over_seeds(results: Results, touched: set[tuple[Any, ...]]) -> Results:
+def with_leaders(results: Results) -> Results:
+    """The results with `leads` of each cell set anew.
+
+    The best mean of a column of test accuracies (or recall@5) leads, and so does each cell that a
+    comparison does not tell from it. What was never compared with the best does not.
+    """
+    tied = set()
+    for row in results.comparisons.to_dict("records"):
+        column = tuple(row[name] for name in COLUMN)
+        first, second = (tuple(row[f"{side}_{n}"] for n in SIDES) for side in ("first", "second"))
+        if row["verdict"] != "better":
+            tied.add((column, first, second))
+        if row["verdict"] != "worse":
+            tied.add((column, second, first))
+    cells = results.cells
+    leads = pd.Series(False, index=cells.index)
+    tested = cells[(cells["split"] == "test") & cells["metric"].isin(MAIN)]
+    for column, members in tested.groupby(list(COLUMN)):
+        best = members["mean"].idxmax()
+        sides = _rows(members, SIDES)
+        leads[members.index] = [(column, sides[best], side) in tied for side in sides]
+        leads[best] = True
+    return replace(results, cells=cells.assign(leads=leads))
+
+
+def _over_seeds(results: Results, touched: pd.DataFrame) -> Results:
     """Of touched ways: cells that miss a seed of their runs, made again from the records."""
-    seeds = {way: set(map(str, group)) for way, group in results.runs.groupby(list(WAY))["seed"]}
-    ways = {way for way in touched if way in seeds}
-    mine = results.cells[_rows(results.cells, WAY).isin(ways)]
-    whole = {
-        way
-        for way, group in mine.groupby(list(WAY))["seeds"]
-        if all(set(each.split()) == seeds[way] for each in group)
-    }
-    split = ways - whole
-    if not split:
+    runs = results.runs[_among(results.runs, touched, WAY)]
+    seeds = runs.groupby(list(WAY))["seed"].agg(set).rename("known").reset_index()
+    mine = results.cells.merge(seeds, on=list(WAY))
+    is_split = [
+        set(map(int, row["seeds"].split())) != row["known"] for row in mine.to_dict("records")
+    ]
+    split = mine[np.array(is_split, dtype=bool)]
+    if split.empty:
         return results
-    cells = results.cells[~_rows(results.cells, WAY).isin(split)]
-    records = results.records[_rows(results.records, WAY).isin(split)]
-    again = ordered(pd.DataFrame(_means(records, results.runs), columns=list(CELLS)))
-    return replace(
-        results,
-        cells=ordered(pd.concat([cells, again])),
-        comparisons=_without(results.comparisons, split),
-    )
+    records = results.records[_among(results.records, split, WAY)]
+    again = _means(records, results.runs)
+    cells = results.cells[~_among(results.cells, split, WAY)]
+    comparisons = _without(results.comparisons, split)
+    return replace(results, cells=_joined(cells, again), comparisons=comparisons)
 
 
-def _means(records: pd.DataFrame, runs: pd.DataFrame) -> list[dict[str, Any]]:
-    paradigms = runs.drop_duplicates(list(WAY)).set_index(list(WAY))["paradigm"]
+def _means(records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Cells of records, with intervals over seeds."""
     rows = []
     for key, group in records.groupby(list(OF_CELL), sort=False):
         by_seed = group.groupby("seed")["value"].mean()
         mean, low, high = student(by_seed)
         if is_share(key[-1]):
             low, high = max(low, 0.0), min(high, 1.0)
-        rows.append(
-            dict(zip(OF_CELL, key, strict=True))
-            | {"paradigm": paradigms[key[: len(WAY)]], "mean": mean, "low": low, "high": high}
-            | {"seeds": " ".join(map(str, by_seed.index)), "leads": False}
-            | {"num_draws": group["draw"].nunique(), "covers": OVER_SEEDS}
-        )
-    return rows
+        row = dict(zip(OF_CELL, key, strict=True)) | {"mean": mean, "low": low, "high": high}
+        row |= {"seeds": " ".join(map(str, by_seed.index)), "num_draws": group["draw"].nunique()}
+        rows.append(row | {"covers": OVER_SEEDS, "leads": False})
+    paradigms = runs[[*WAY, "paradigm"]].drop_duplicates(list(WAY))
+    return ordered(pd.DataFrame(rows).merge(paradigms, on=list(WAY))[list(CELLS)])
 
 
-def _without(comparisons: pd.DataFrame, ways: set[tuple[Any, ...]]) -> pd.DataFrame:
+def _without(comparisons: pd.DataFrame, ways: pd.DataFrame) -> pd.DataFrame:
     """Comparisons of which neither side is among these ways."""
-    involved = pd.Series(False, index=comparisons.index)
+    gone = pd.Series(False, index=comparisons.index)
     for side in ("first", "second"):
         names = ["dataset", "task", *(f"{side}_{name}" for name in SIDES[1:])]
-        involved |= _rows(comparisons, names).isin(ways)
-    return comparisons[~involved]
+        gone |= _rows(comparisons, names).isin(set(_rows(ways, WAY)))
+    return comparisons[~gone]
+
+
+def _among(table: pd.DataFrame, other: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Which rows agree with some row of another table in these columns."""
+    return _rows(table, names).isin(set(_rows(other, names)))
 
 
 def _rows(table: pd.DataFrame, names: Iterable[str]) -> pd.Series:
@@ -121,42 +140,5 @@ def _rows(table: pd.DataFrame, names: Iterable[str]) -> pd.Series:
     return pd.Series(values, index=table.index, dtype=object)
 
 
-def _set(table: pd.DataFrame, names: Iterable[str]) -> set[tuple[Any, ...]]:
-    return set(_rows(table, names))
-
-
-COLUMN = ("dataset", "task", "modality", "probe", "fraction", "split", "metric")
-"""What the cells of one column of a table share."""
-
-
-def with_leaders(results: Results) -> Results:
-    """The results with `leads` of each cell set anew.
-
-    The best mean of a column of test accuracies (or recall@5) leads, and so does each cell that a
-    comparison does not tell from it. What was never compared with the best does not.
-    """
-    verdicts = {}
-    for row in results.comparisons.to_dict("records"):
-        first, second = (tuple(row[f"{side}_{n}"] for n in SIDES) for side in ("first", "second"))
-        verdicts[_column(row), first, second] = row["verdict"] == "better"
-        verdicts[_column(row), second, first] = row["verdict"] == "worse"
-    columns: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    rows = results.cells.to_dict("records")
-    for row in rows:
-        row["leads"] = False
-        if row["split"] == "test" and row["metric"] in MAIN:
-            columns[_column(row)].append(row)
-    for column, members in columns.items():
-        best = max(members, key=lambda row: row["mean"])
-        for row in members:
-            is_worse = verdicts.get((column, _side(best), _side(row)), True)
-            row["leads"] = row is best or not is_worse
-    return replace(results, cells=results.cells.assign(leads=[row["leads"] for row in rows]))
-
-
-def _column(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in COLUMN)
-
-
-def _side(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SIDES)
+def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    return ordered(pd.concat([first, second]))

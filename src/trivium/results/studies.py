@@ -1,12 +1,12 @@
 """Tuning studies as data: `studies/PARADIGM-METHOD-KIND.csv`, one row per trial, best first."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivium.report.report import write
+import pandas as pd
+
+from trivium.io import write_text
 from trivium.results.files import ENVIRONMENT, read_environment
 from trivium.results.tables import plain
 
@@ -22,7 +22,7 @@ def studies(folder: Path) -> str:
 
 
 def title(stem: str) -> str:
-    """`self_supervised-simclr-text` for the eye: self_supervised/simclr on text."""
+    """The heading of `self_supervised-simclr-text`: self_supervised/simclr on text."""
     paradigm, method, *kind = stem.split("-")
     return f"{paradigm}/{method}" + (f" on {kind[0]}" if kind else "")
 
@@ -45,23 +45,20 @@ def take(source: Path, results: Path, paradigms: Mapping[str, str], *, commit: s
         if method not in paradigms:
             continue
         name = "-".join([paradigms[method], method, *kind])
-        target, text = results / FOLDER / f"{name}.csv", as_csv(path.read_text(encoding="utf-8"))
+        target, text = results / FOLDER / f"{name}.csv", _as_csv(path.read_text(encoding="utf-8"))
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            write(target, text)
+            write_text(target, text)
             taken.append(name)
     if taken:
         _sign(results, taken, commit)
     return taken
 
 
-def as_csv(table: str) -> str:
+def _as_csv(table: str) -> str:
     """A Markdown table as CSV."""
-    rows = [line for line in table.splitlines() if line.startswith("|")]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in rows[:1] + rows[2:]:
-        writer.writerow([text.strip() for text in row.strip("|").split("|")])
-    return buffer.getvalue()
+    lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    heads, _, *rows = [[text.strip() for text in line] for line in lines]
+    return pd.DataFrame(rows, columns=heads).to_csv(index=False, lineterminator="\n")
 
 
 def _sign(results: Path, taken: list[str], commit: str) -> None:
@@ -69,9 +66,8 @@ def _sign(results: Path, taken: list[str], commit: str) -> None:
     document = read_environment(results)
     kept = {}
     for part, facts in document["parts"].items():
-        left = [name for name in facts["studies"] if name not in taken]
-        if left:
+        if left := [name for name in facts["studies"] if name not in taken]:
             kept[part] = {**facts, "studies": left}
     document["parts"] = kept | {commit: {"commits": [commit], "studies": taken}}
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
-    write(results / ENVIRONMENT, text + "\n")
+    write_text(results / ENVIRONMENT, text + "\n")

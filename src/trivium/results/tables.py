@@ -8,41 +8,58 @@ from typing import Any
 import pandas as pd
 
 from trivium.report.records import PARADIGMS
+from trivium.report.retrieval import MEASURES, WITHIN
 from trivium.report.scores import RETRIEVAL, is_share
-from trivium.report.tables import LEGEND, figure, fraction, label, named, share
+from trivium.report.tables import (
+    LEGEND,
+    STUB,
+    figure,
+    fraction,
+    interval_text,
+    label,
+    markdown,
+    named,
+    share,
+)
 from trivium.results.files import read_environment, read_table
 
 PLACE = ("dataset", "task", "modality")
 WAYS = ("paradigm", "objective", "encoder")
 LINEAR = "linear"
-WITHIN = "recall@5"
-"""What is shown of each stratum."""
-RECALLS = ("recall@1", "recall@5", "recall@10")
+RECALLS = MEASURES[:3]
 MORE = {"rankme": "RankMe", "beats_untrained": "beats untrained at"}
 """Columns of `more.csv`, beside the cells of a set, and their heads."""
+FACTS = {
+    "commits": "commit", "cpu": "CPU", "cpu_model": "model", "num_cores": "cores",
+    "num_threads": "threads", "libraries": "libraries", "precisions": "precision",
+    "published": "published",
+}  # fmt: skip
+"""What is shown of an environment, and its heads."""
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn")
+
+Place = tuple[str, str, str]
 
 
 def answer(folder: Path) -> str:
     """One table: of each data set the linear probe's accuracy of every way of learning."""
-    cells = _measured(folder, LINEAR, "accuracy")
-    lines: list[str] = []
+    cells = _measured(folder, LINEAR)
     shares = sorted(cells["fraction"].unique())
+    rows = []
     for place in main_places(cells):
-        mine = _at(cells, place)
-        for number, row in enumerate(ways(mine, shares, "fraction")):
-            texts = [f"**{place[0]}** ({_title(place)})" if number == 0 else "", *row]
-            lines.append(_line(texts))
-    heads = ["data", *STUB, *(fraction(one) for one in shares)]
-    return "\n".join([_line(heads), "|" + "-|" * len(heads), *lines, "", LEGEND])
+        title = f"**{place[0]}** ({_title(place)})"
+        for row in ways(_at(cells, place), shares, "fraction").values():
+            rows.append([title, *row])
+            title = ""
+    heads = ["data", "way of learning", *STUB[1:], *map(fraction, shares)]
+    return f"{markdown(heads, rows)}\n\n{LEGEND}"
 
 
 def findings(folder: Path) -> str:
     """Of each data set, which way leads at each share of the labels and what ties with it."""
-    cells = _measured(folder, LINEAR, "accuracy")
+    cells = _measured(folder, LINEAR)
     lines = []
     for place in main_places(cells):
-        mine = _at(cells, place)
-        said = [_leader(mine[mine["fraction"] == one], one) for one in sorted(set(mine.fraction))]
+        said = [_leader(column, one) for one, column in _at(cells, place).groupby("fraction")]
         lines.append(f"- **{place[0]}**: {'; '.join(said)}.")
     return "\n".join(lines)
 
@@ -55,9 +72,8 @@ def everything(folder: Path) -> str:
         mine = _at(cells, place)
         parts.append(f"### {place[0]}: {_title(place)}")
         found = mine[(mine["split"] == "test") & (mine["metric"] == "accuracy")]
-        probes = sorted(found["probe"].unique(), key=lambda name: (name != LINEAR, name))
         chosen = dict(zip(PLACE, place, strict=True))
-        for probe in probes:
+        for probe in sorted(found["probe"].unique(), key=lambda name: (name != LINEAR, name)):
             table = accuracy(folder, probe=probe, **chosen)
             parts += [f"{label(probe)}, test accuracy in %:", table]
         if set(mine["metric"]) & set(RECALLS):
@@ -70,49 +86,49 @@ def everything(folder: Path) -> str:
 
 def accuracy(folder: Path, *, probe: str = LINEAR, **chosen: str) -> str:
     """Accuracies of one probe at each share of labels, and what `more.csv` says of each row."""
-    cells = _chosen(_measured(folder, probe, "accuracy"), chosen)
+    cells = _chosen(_measured(folder, probe), chosen)
     shares = sorted(cells["fraction"].unique())
-    heads = [f"{label(probe)} {share(probe, one)}" for one in shares]
-    return _table(heads, cells, shares, "fraction", _more(folder, chosen))
+    heads = [*STUB, *(f"{label(probe)} {share(probe, one)}" for one in shares)]
+    rows = ways(cells, shares, "fraction")
+    if (folder / "more.csv").is_file():
+        more = _chosen(read_table(folder / "more"), chosen).set_index(list(WAYS))
+        for way, row in rows.items():
+            row += [str(more.loc[way, column]) if way in more.index else "-" for column in MORE]
+        heads += MORE.values()
+    return markdown(heads, rows.values())
 
 
 def recall(folder: Path, *, probe: str = RETRIEVAL, within: str = "", **chosen: str) -> str:
     """Recalls and what else is told of retrieval; `within=NAME`: that recall in each stratum."""
     cells = read_table(folder / "cells")
     cells = _chosen(cells[(cells["probe"] == probe) & (cells["split"] == "test")], chosen)
+    measured = set(cells["metric"])
+    columns = [one for one in MEASURES if one in measured]
+    heads = list(map(label, columns))
     if within:
-        cells = cells[cells["metric"].str.startswith(f"{within}/")]
-        columns = sorted(cells["metric"].unique())
-        return _table([one.replace("/", ", ") for one in columns], cells, columns, "metric")
-    known = [*RECALLS, "median_rank", "modality_gap"]
-    columns = [one for one in known if one in set(cells["metric"])]
-    return _table([label(one) for one in columns], cells, columns, "metric")
+        columns = sorted(one for one in measured if one.startswith(f"{within}/"))
+        heads = [one.replace("/", ", ") for one in columns]
+        cells = cells[cells["metric"].isin(columns)]
+    return markdown([*STUB, *heads], ways(cells, columns, "metric").values())
 
 
 def environment(folder: Path) -> str:
     """Where each part was measured."""
     parts: Mapping[str, Mapping[str, Any]] = read_environment(folder)["parts"]
-    names = {
-        "commits": "commit", "cpu": "CPU", "cpu_model": "model", "num_cores": "cores",
-        "num_threads": "threads", "libraries": "libraries", "precisions": "precision",
-        "published": "published",
-    }  # fmt: skip
-    shown = [name for name in names if any(name in facts for facts in parts.values())]
-    lines = [_line(["part", *(names[name] for name in shown)]), "|" + "-|" * (len(shown) + 1)]
-    for part, facts in parts.items():
-        lines.append(_line([part, *(_fact(facts.get(name)) for name in shown)]))
-    return "\n".join(lines)
+    shown = [name for name in FACTS if any(name in facts for facts in parts.values())]
+    rows = [[part, *(_fact(of.get(name)) for name in shown)] for part, of in parts.items()]
+    return markdown(["part", *(FACTS[name] for name in shown)], rows)
 
 
 def plain(folder: Path, *, file: str) -> str:
     """A CSV file as it is, without `commit`; the first word of a row that was `chosen` is bold."""
     table = pd.read_csv(folder / f"{file}.csv", dtype=str, keep_default_na=False)
     table = table.drop(columns="commit", errors="ignore")
-    marks = table.pop("chosen") if "chosen" in table else pd.Series("", index=table.index)
-    lines = [_line(list(table.columns)), "|" + "-|" * len(table.columns)]
-    for mark, row in zip(marks, table.itertuples(index=False), strict=True):
-        lines.append(_line([f"**{row[0]}**" if mark else row[0], *row[1:]]))
-    return "\n".join(lines)
+    if "chosen" in table:
+        marked = table.pop("chosen") != ""
+        first = table.columns[0]
+        table.loc[marked, first] = "**" + table.loc[marked, first] + "**"
+    return markdown(list(table.columns), table.to_numpy().tolist())
 
 
 def notes(folder: Path, *, about: str) -> str:
@@ -121,7 +137,6 @@ def notes(folder: Path, *, about: str) -> str:
     return "\n".join(f"- {text}" for text in table["text"])
 
 
-STUB = ("way of learning", "objective", "seeds")
 RENDERERS: dict[str, Callable[..., str]] = {
     "answer": answer,
     "findings": findings,
@@ -135,9 +150,9 @@ RENDERERS: dict[str, Callable[..., str]] = {
 """What a block may be named."""
 
 
-def main_places(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+def main_places(cells: pd.DataFrame) -> list[Place]:
     """Of each data set its first task, seen by all modalities together."""
-    found: dict[str, tuple[str, str, str]] = {}
+    found: dict[str, Place] = {}
     for place in _places(cells):
         best = found.setdefault(place[0], place)
         if best[1] == place[1] and place[2].count("+") > best[2].count("+"):
@@ -145,71 +160,39 @@ def main_places(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
     return list(found.values())
 
 
-def ways(cells: pd.DataFrame, columns: Sequence[Any], by: str) -> list[list[str]]:
-    """Rows of texts: paradigm, objective, seeds, and each column's mean [low, high]."""
-    trained = frozenset(cells[cells["paradigm"].isin(PARADIGMS[:-1])]["encoder"])
-    rows = []
-    for (paradigm, objective, encoder), group in _by_way(cells):
-        found = {row[by]: row for row in group.to_dict("records")}
-        num_seeds = max(len(one["seeds"].split()) for one in found.values())
-        stub = [
-            paradigm.replace("_", "-"),
-            named(objective, encoder, trained),
-            str(num_seeds) if num_seeds else "-",
-        ]
-        rows.append([*stub, *(cell_text(found.get(one)) for one in columns)])
-    return rows
+def ways(cells: pd.DataFrame, columns: Sequence[Any], by: str) -> dict[Any, list[str]]:
+    """Rows of texts by what they are of: the stub, and each column's mean [low, high]."""
 
-
-def cell_text(cell: Mapping[str, Any] | None) -> str:
-    """Mean [low, high], bold if the cell leads its column; a dash where nothing was measured."""
-    if cell is None:
-        return "-"
-    mean = figure(cell["mean"], cell["metric"])
-    mean = f"**{mean}**" if cell["leads"] else mean
-    if math.isnan(cell["low"]) or not is_share(cell["metric"]):
-        return mean
-    return f"{mean} [{figure(cell['low'], cell['metric'])}, {figure(cell['high'], cell['metric'])}]"
-
-
-def _table(
-    heads: Sequence[str],
-    cells: pd.DataFrame,
-    columns: Sequence[Any],
-    by: str,
-    more: Mapping[str, Mapping[Any, str]] | None = None,
-) -> str:
-    more = more or {}
-    heads = ["paradigm", "objective", "seeds", *heads, *more]
-    lines = [_line(heads), "|" + "-|" * len(heads)]
-    for (key, _), row in zip(_by_way(cells), ways(cells, columns, by), strict=True):
-        lines.append(_line([*row, *(found.get(key, "-") for found in more.values())]))
-    return "\n".join(lines)
-
-
-def _by_way(cells: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
     def order(group: tuple[Any, pd.DataFrame]) -> tuple[Any, ...]:
         paradigm, *rest = group[0]
         return ([*PARADIGMS, paradigm].index(paradigm), *rest)
 
-    return sorted(cells.groupby(list(WAYS), sort=False), key=order)
+    trained = set(cells[cells["paradigm"].isin(PARADIGMS[:-1])]["encoder"])
+    rows = {}
+    for way, group in sorted(cells.groupby(list(WAYS), sort=False), key=order):
+        paradigm, objective, encoder = way
+        found = {row[by]: row for row in group.to_dict("records")}
+        num_seeds = max(len(one["seeds"].split()) for one in found.values())
+        stub = [paradigm.replace("_", "-"), named(objective, encoder, trained)]
+        texts = [_cell_text(found.get(one)) for one in columns]
+        rows[way] = [*stub, str(num_seeds or "-"), *texts]
+    return rows
 
 
-def _more(folder: Path, chosen: Mapping[str, str]) -> dict[str, dict[Any, str]]:
-    if not (folder / "more.csv").is_file():
-        return {}
-    rows = _chosen(read_table(folder / "more"), chosen).to_dict("records")
-    return {
-        head: {tuple(row[name] for name in WAYS): row[column] for row in rows}
-        for column, head in MORE.items()
-    }
+def _cell_text(cell: Mapping[str, Any] | None) -> str:
+    """Mean [low, high], bold if the cell leads its column; a dash where nothing was measured."""
+    if cell is None:
+        return "-"
+    bounds = None if math.isnan(cell["low"]) else (cell["low"], cell["high"])
+    bounds = bounds if is_share(cell["metric"]) else None
+    return interval_text(cell["mean"], bounds, cell["metric"], "**{}**" if cell["leads"] else "{}")
 
 
-def _measured(folder: Path, probe: str, metric: str) -> pd.DataFrame:
+def _measured(folder: Path, probe: str) -> pd.DataFrame:
+    """Test accuracies of one probe."""
     cells = read_table(folder / "cells")
-    return cells[
-        (cells["probe"] == probe) & (cells["metric"] == metric) & (cells["split"] == "test")
-    ]
+    chosen = (cells["probe"] == probe) & (cells["metric"] == "accuracy")
+    return cells[chosen & (cells["split"] == "test")]
 
 
 def _chosen(cells: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
@@ -222,18 +205,18 @@ def _chosen(cells: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
     return cells
 
 
-def _places(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _places(cells: pd.DataFrame) -> list[Place]:
     """Datasets in order, retrieval after what is predicted, several modalities after each."""
     retrieved = set(cells[cells["probe"] == RETRIEVAL]["task"])
     found = set(zip(*(cells[name] for name in PLACE), strict=True))
     return sorted(found, key=lambda o: (o[0], o[1] in retrieved, o[1], o[2].count("+"), o[2]))
 
 
-def _at(cells: pd.DataFrame, place: tuple[str, str, str]) -> pd.DataFrame:
+def _at(cells: pd.DataFrame, place: Place) -> pd.DataFrame:
     return _chosen(cells, dict(zip(PLACE, place, strict=True)))
 
 
-def _title(place: tuple[str, str, str]) -> str:
+def _title(place: Place) -> str:
     """Task and modality, as far as a reader needs both."""
     if " to " in place[1]:
         return place[1] if "+" in place[2] else f"{place[1]}, linear"
@@ -253,31 +236,22 @@ def _chance(cells: pd.DataFrame) -> list[str]:
 
 
 def _leader(cells: pd.DataFrame, fraction_of_labels: float) -> str:
-    best = cells.loc[cells["mean"].idxmax()]
-    tied = cells[cells["leads"] & (cells.index != best.name)].sort_values("mean", ascending=False)
+    best, *others = cells.sort_values("mean", ascending=False, kind="stable").to_dict("records")
+    tied = [_called(one) for one in others if one["leads"]]
     said = f"with {fraction(fraction_of_labels)} of the labels {_called(best)} is best"
-    if tied.empty:
+    if not tied:
         return f"{said}, ahead of all that it was compared with"
-    return f"{said}, not distinguishable from {', '.join(map(_called, _rows(tied)))}"
+    return f"{said}, not distinguishable from {', '.join(tied)}"
 
 
-def _rows(cells: pd.DataFrame) -> list[Any]:
-    return [cells.loc[index] for index in cells.index]
-
-
-def _called(cell: Any) -> str:
+def _called(cell: Mapping[str, Any]) -> str:
     kind = "" if cell["paradigm"] == "control" else f"{cell['paradigm'].replace('_', '-')} "
     return f"{kind}{label(cell['objective'])} ({figure(cell['mean'], cell['metric'])} %)"
 
 
 def _fact(value: object) -> str:
     if isinstance(value, Mapping):
-        shown = ("torch", "numpy", "scipy", "scikit-learn")
-        return ", ".join(f"{name} {value[name]}" for name in shown if name in value)
+        return ", ".join(f"{name} {value[name]}" for name in LIBRARIES if name in value)
     if isinstance(value, list):
         return ", ".join(str(one)[:10] for one in value)
     return "-" if value is None else str(value)
-
-
-def _line(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(texts) + " |"

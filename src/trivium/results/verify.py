@@ -134,7 +134,7 @@ class Chosen(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one run made again; `detail` is for the eye."""
+    """What became of one run made again; `detail` says why."""
 
     name: str
     word: Word
@@ -213,22 +213,21 @@ def figures(results: Results, chosen: Chosen, again: pd.DataFrame) -> list[Figur
     A figure is the mean over label draws of a test accuracy or recall@5. Where its cell has one
     seed, the published interval of its mean stands in.
     """
-    ways = _of(results.records, chosen.rows, seeds=True)
-    groups = dict(list(_main(ways).groupby(list(FIGURE))))
+    ways = _main(_of(results.records, chosen.rows, seeds=True))
+    published = ways.groupby([*FIGURE, "seed"])["value"].mean()
     cells = _of(results.cells, chosen.rows, seeds=True).set_index(list(FIGURE)).sort_index()
     found = []
-    for key, made in _main(again).groupby(list(FIGURE)):
-        if key not in groups:
+    for key, made in _main(again).groupby(list(FIGURE))["value"].mean().items():
+        if key not in published.index:
             continue
-        means = groups[key].groupby("seed")["value"].mean()
+        means = published.loc[key]
         if len(means) > 1:
             low, high = prediction(means)
         else:
-            cell = cells.loc[[key]].iloc[0]
-            low, high = (float(cell[end]) for end in ("low", "high"))
-            low, high = (float(means.iloc[0]) if math.isnan(one) else one for one in (low, high))
+            cell = cells.loc[[key]].iloc[0].fillna({"low": means.iloc[0], "high": means.iloc[0]})
+            low, high = float(cell["low"]), float(cell["high"])
         name = f"{key[0]} {key[1]} {key[3]}, {key[4]} at {100 * key[5]:g} %"
-        found.append(Figure(name, str(key[-1]), float(made["value"].mean()), low, high))
+        found.append(Figure(name, str(key[-1]), float(made), low, high))
     return found
 
 

@@ -36,8 +36,8 @@ def main(values: Config) -> None:
     if scaling:
         write_ladder(found, folder, commit=commit())
     else:
-        write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
-        print_figures(folder / "figures")
+        report = write_report(found, folder, commit=commit(), stores=Path(values["stores"]))
+        print_figures(report, folder / "figures")
     if values["index"] is not None:
         write_summary(folder, Path(values["index"]))
     print(f"The report is in {folder / 'index.html'}")
