@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trivium.compose import grid_values
-from trivium.config import without_numerics
+from trivium.config import decided, without_numerics
 from trivium.grid import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,10 +48,10 @@ class Cell:
     def __init__(self, values: dict[str, Any]) -> None:
         from trivium.data.prepare import prepare
         from trivium.training.datamodule import StoreData
-        from trivium.training.module import PARADIGMS
-        from trivium.training.settings import trainer_settings
+        from trivium.training.module import TrainingModule
+        from trivium.training.settings import TrainerSettings
 
-        self.settings = trainer_settings(values["trainer"])
+        self.settings = TrainerSettings(**decided(values["trainer"]))
         if self.settings.num_threads is not None:
             torch.set_num_threads(self.settings.num_threads)
         self.store = prepare(values["data"], ROOT / values["stores"] / values["data"]["name"])
@@ -61,14 +61,13 @@ class Cell:
         objective = instantiate(values["objective"], encoder=encoder, data=spec)
         optimiser = {k: v for k, v in values["optimizer"].items() if k != "weight_decay"}
         self.data = StoreData(self.store, batch_size=self.settings.batch_size, seed=0, task="label")
-        self.module = PARADIGMS[objective.paradigm](
+        self.module = TrainingModule(
             objective,
             views=instantiate(next(iter(values["views"]["image"].values()))),
             optimiser=instantiate(optimiser),
             schedule=instantiate(values["schedule"]),
             weight_decay=values["optimizer"]["weight_decay"],
             num_steps=NUM_STEPS,
-            seconds=None,
             seed=0,
         )
         self.views = self.module.make_views(self.data.batch(0), 0)
@@ -101,7 +100,7 @@ class Cell:
         clock = Clock()
         with start_run("benchmark", {}, {}, folder=folder) as writer:
             recorder = MetricLogger(
-                every=20, price=StepCost.constant(1), samples_per_step=1, writer=writer
+                every=20, step_cost=StepCost(lambda _: 1), samples_per_step=1, writer=writer
             )
             cost = Throughput(stream=self.data.stream, batch_size=self.settings.batch_size)
             trainer = lightning.Trainer(

@@ -35,7 +35,7 @@ class Towers(Encoder):
     towers' pooled features side by side; by `cross_attention` the towers' tokens look at each other
     first, in blocks of co-attention, and each modality's tokens are then averaged. In place of what
     a sample lacks stands a vector (`missing`): learnt where training samples lacked it, else the
-    mean of the training samples (`trivium.training.module`). *Joint* features are linear
+    mean of the training samples (`trivium.training.fitting`). *Joint* features are linear
     projections of the towers' pooled features to one space, of unit length, in which modalities
     can be compared.
 

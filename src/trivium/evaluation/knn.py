@@ -136,6 +136,16 @@ class KNNProbe:
         shares: np.ndarray = self._votes(features, (self.k_,))[0].numpy()
         return shares
 
+    @property
+    def chosen_(self) -> dict[str, float]:
+        """The hyperparameter that validation chose."""
+        return {"k": self.k_}
+
+    @property
+    def validation_(self) -> dict[str, float]:
+        """What it reached on validation, before the validation items became neighbours."""
+        return {"accuracy": float(self.validation_scores_.max())}
+
     def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))

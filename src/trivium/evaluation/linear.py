@@ -141,6 +141,20 @@ class LinearProbe:
         """Probabilities in the order of `classes_`."""
         return torch.from_numpy(self._logits(features)).softmax(1).numpy()
 
+    @property
+    def chosen_(self) -> dict[str, float]:
+        """The hyperparameter that validation chose."""
+        return {"C": self.C_}
+
+    @property
+    def validation_(self) -> dict[str, float]:
+        """What it reached on validation, before the second fit."""
+        best = self.C.index(self.C_)
+        return {
+            "accuracy": float(self.validation_accuracy_[best]),
+            "cross_entropy": float(self.validation_scores_[best]),
+        }
+
     def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
         """Accuracy."""
         return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))

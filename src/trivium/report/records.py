@@ -172,7 +172,7 @@ def _read(entry: Entry) -> Measured:
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{entry.probe_folder / 'probe.json'} lacks {error}: expected protocol, facts and "
-            "records as trivium.evaluation.protocol writes them; run the probe stage again."
+            "records as trivium.evaluation.results writes them; run the probe stage again."
         ) from error
     arrays = read_arrays(entry.probe_folder / "predictions.npz")
     features = read_features(entry.probe_folder / "features.npy")

@@ -93,7 +93,7 @@ def entries(grid: Any) -> list[Any]:
     Raises:
         LookupError: something of it is not measured yet.
     """
-    from trivium.evaluation.protocol import read_evaluation
+    from trivium.evaluation.results import read_evaluation
     from trivium.report.records import Entry
     from trivium.tracking import names
     from trivium.tracking.run import find_run

@@ -21,7 +21,8 @@ def main(values: dict[str, Any]) -> None:
 
     from trivium.data.prepare import prepare
     from trivium.encoders.checkpoint import checkpoint_hash
-    from trivium.evaluation.protocol import Protocol, write_evaluation
+    from trivium.evaluation.protocol import Protocol
+    from trivium.evaluation.results import write_evaluation
     from trivium.training.finetune import finetune
 
     how = finetuning(built, facts)
@@ -94,7 +95,7 @@ def finetuning(values: dict[str, Any], facts: dict[str, Any]) -> Any:
     """What a fine-tuning is made of; wrong settings are refused."""
     from trivium.training.budget import Budget
     from trivium.training.finetune import FineTuning
-    from trivium.training.settings import trainer_settings
+    from trivium.training.settings import TrainerSettings
 
     settings, lr = values["optimizer"], values["optimizer"]["lr"]
     by_lr = {float(one): {**settings, "lr": one} for one in (lr if isinstance(lr, list) else [lr])}
@@ -109,7 +110,7 @@ def finetuning(values: dict[str, Any], facts: dict[str, Any]) -> Any:
         schedule=instantiate(values["schedule"]),
         weight_decay=settings["weight_decay"],
         budget=Budget(**values["budget"]),
-        trainer=trainer_settings(values["trainer"]),
+        trainer=TrainerSettings(**values["trainer"]),
         layer_decay=values["layer_decay"],
         seed=facts["seed"] if values["seed"] is None else values["seed"],
     )

@@ -76,9 +76,9 @@ def check(values: dict[str, Any]) -> tuple[Any, Any, Any]:
     from trivium.data.splits import check_share
     from trivium.objectives.compatibility import check as check_contract
     from trivium.training.budget import Budget
-    from trivium.training.settings import trainer_settings
+    from trivium.training.settings import TrainerSettings
 
-    budget, trainer = Budget(**values["budget"]), trainer_settings(values["trainer"])
+    budget, trainer = Budget(**values["budget"]), TrainerSettings(**values["trainer"])
     store = Path(values["stores"]) / values["data"]["name"]
     data = spec_from_config(values["data"], values["task"], store, values["part"])
     objective: Any = get_class(values["objective"]["_target_"])
@@ -154,8 +154,8 @@ def run(
     import torch
 
     from trivium.evaluation.protocol import PROTOCOL
-    from trivium.training.run import Recipe, pretrain
-    from trivium.training.settings import monitor_settings
+    from trivium.training.run import pretrain
+    from trivium.training.settings import MonitorSettings, PretrainingRun
 
     data = store.spec(values["task"])
     task = store.task(values["task"]) if store.meta.tasks else None
@@ -163,7 +163,7 @@ def run(
     encoder = instantiate(values["encoder"], data=data)
     load_towers(encoder, values["towers"])
     objective = instantiate(values["objective"], encoder=encoder, data=data)
-    recipe = Recipe(
+    pretraining = PretrainingRun(
         objective=objective,
         views=views_of(values),
         optimiser=optimiser(values["optimizer"]),
@@ -171,7 +171,7 @@ def run(
         weight_decay=values["optimizer"]["weight_decay"],
         budget=budget,
         trainer=trainer,
-        monitor=monitor_settings(values["monitor"]),
+        monitor=MonitorSettings(**values["monitor"]),
         seed=values["seed"],
         task=task,
         facts={
@@ -193,7 +193,7 @@ def run(
         data_fraction=values["data_fraction"],
     )
     label = f"{values['method']} · {values['seed']} · {data.name}"
-    return pretrain(recipe, store, folder, name=label, **values["tracking"])
+    return pretrain(pretraining, store, folder, name=label, **values["tracking"])
 
 
 def note_reuse(values: dict[str, Any], metrics: dict[str, Any]) -> None:

@@ -72,7 +72,8 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
     `whole` are the data that the store is a part of; where they have texts, other modalities search
     them as well, and each evaluation has a folder of its own.
     """
-    from trivium.evaluation.protocol import evaluate, write_evaluation
+    from trivium.evaluation.protocol import evaluate
+    from trivium.evaluation.results import write_evaluation
     from trivium.features import load_encoder
     from trivium.stages import multimodal as of_several
 
@@ -116,7 +117,7 @@ def alone(values: dict[str, Any], source: Path | None, store: Any, whole: Any) -
 
 def keep(evaluation: Any, store: Any, folder: Path, name: str, label: str, own: Home) -> None:
     """Write, track and tell one of several evaluations, in a folder of its own."""
-    from trivium.evaluation.protocol import write_evaluation
+    from trivium.evaluation.results import write_evaluation
 
     write_evaluation(evaluation, folder / name)
     track(evaluation, store, folder / name, own, [name])

@@ -25,12 +25,11 @@ def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        leaf = name.rsplit(".", 1)[-1]
-        vector = sum(size > 1 for size in parameter.shape) < 2
-        exempt = vector or "position" in leaf or "token" in leaf
-        (kept if exempt else decayed).append(parameter)
+        if parameter.requires_grad:
+            leaf = name.rsplit(".", 1)[-1]
+            vector = sum(size > 1 for size in parameter.shape) < 2
+            exempt = vector or "position" in leaf or "token" in leaf
+            (kept if exempt else decayed).append(parameter)
     if not decayed and not kept:
         raise ValueError(
             f"{type(module).__name__} has no trainable parameter: nothing to pretrain."
