@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 from PIL import Image
-from probes.test_pairs import NUM_ITEMS, joint, store
+from .test_pairs import NUM_ITEMS, joint, store
 
 from trivium.evaluation.examples import NUM_QUERIES, examples, shown
 from trivium.evaluation.pair_search import search

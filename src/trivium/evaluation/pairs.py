@@ -1,6 +1,6 @@
 """Retrieval under the protocol: every direction between the modalities of a store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,7 +51,7 @@ def evaluate_retrieval(
         ValueError: features that are not finite.
     """
 
-    def searched(search: Search) -> Found:
+    def found(search: Search) -> Found:
         queries, others = joint[search.first], joint[search.second]
         ranks = retrieval(
             queries[search.queries], others[search.candidates], search.right, search.strata
@@ -59,7 +59,7 @@ def evaluate_retrieval(
         gap = modality_gap(queries[np.unique(search.queries)], others[np.unique(search.candidates)])
         return ranks, {"modality_gap": gap}
 
-    return _evaluations(searched, store, facts, checkpoint, candidates, seed)
+    return list(_evaluations(found, store, facts, checkpoint, candidates, seed))
 
 
 def evaluate_scores(
@@ -76,66 +76,52 @@ def evaluate_scores(
     Directions for which `scores` returns None are left out.
     """
 
-    def searched(search: Search) -> Found | None:
+    def found(search: Search) -> Found | None:
         similarity = scores(search)
-        if similarity is None:
-            return None
-        return rank(similarity, search.right, search.strata), {}
+        return None if similarity is None else (rank(similarity, search.right, search.strata), {})
 
-    return _evaluations(searched, store, facts, checkpoint, candidates, seed)
+    return list(_evaluations(found, store, facts, checkpoint, candidates, seed))
 
 
 def _evaluations(
-    searched: Callable[[Search], Found | None],
+    find: Callable[[Search], Found | None],
     store: PairStore,
     facts: Mapping[str, Any],
     checkpoint: str,
     candidates: int | None,
     seed: int,
-) -> list[Evaluation]:
+) -> Iterator[Evaluation]:
     """One of every direction in which something was found, over all of its draws."""
-    evaluations = []
     for first, second in directions(store):
-        draws = drawn(store, first, second, most=candidates, seed=seed)
-        found = [one for search in draws if (one := searched(search)) is not None]
-        if found:
-            evaluations.append(_evaluation(draws[0], found, store, facts, checkpoint))
-    return evaluations
+        searches = drawn(store, first, second, most=candidates, seed=seed)
+        found = [one for search in searches if (one := find(search)) is not None]
+        if not found:
+            continue
+        search = searches[0]
+        predictions = {
+            f"{PROBE}/1.0/{draw}": ranks.ranks.astype(np.int32)
+            for draw, (ranks, _) in enumerate(found)
+        }
+        predictions["labels"] = np.zeros(len(search.queries), np.int32)
+        if search.groups is not None:
+            predictions["groups"] = search.groups.astype(np.int32)
+        if search.strata is not None:
+            predictions["strata"] = search.strata[0].astype(np.int16)
+        known = {**facts, "task": search.task, "modality": store.meta.modality}
+        records = _records(search, found, store.meta.strata)
+        yield Evaluation(PROTOCOL, checkpoint, known, tuple(records), predictions)
 
 
-def _evaluation(
-    search: Search,
-    found: Sequence[Found],
-    store: PairStore,
-    facts: Mapping[str, Any],
-    checkpoint: str,
-) -> Evaluation:
-    facts = {**facts, "task": search.task, "modality": store.meta.modality}
-    num = len(search.queries)
-    records = [one for draw, own in enumerate(found) for one in _records(search, *own, store, draw)]
-    predictions = {
-        f"{PROBE}/1.0/{draw}": ranks.ranks.astype(np.int32) for draw, (ranks, _) in enumerate(found)
-    }
-    predictions["labels"] = np.zeros(num, np.int32)
-    if search.groups is not None:
-        predictions["groups"] = search.groups.astype(np.int32)
-    if search.strata is not None:
-        predictions["strata"] = search.strata[0].astype(np.int16)
-    return Evaluation(PROTOCOL, checkpoint, facts, tuple(records), predictions)
-
-
-def _records(
-    search: Search, ranks: Ranks, more: Mapping[str, float], store: PairStore, draw: int
-) -> list[Record]:
-    """All measures of one draw, and the main ones of each stratum."""
-    num = len(ranks.ranks)
-    measured = {**measures(ranks), **more}
-    records = [record(search.task, PROBE, *pair, num, draw=draw) for pair in measured.items()]
-    strata = np.zeros(0, np.int64) if search.strata is None else search.strata[0]
-    for number in np.unique(strata):
-        own = ranks.of(strata == number)
-        within, name = measures(own), store.meta.strata[number]
-        for metric in OF_STRATA:
-            pair = (f"{metric}/{name}", within[metric])
-            records.append(record(search.task, PROBE, *pair, len(own.ranks), draw=draw))
-    return records
+def _records(search: Search, found: Sequence[Found], strata: Sequence[str]) -> Iterator[Record]:
+    """All measures of each draw, and the main ones of each stratum."""
+    for draw, (ranks, more) in enumerate(found):
+        num = len(ranks.ranks)
+        for metric, value in {**measures(ranks), **more}.items():
+            yield record(search.task, PROBE, metric, value, num, draw=draw)
+        numbers = np.zeros(0, np.int64) if search.strata is None else search.strata[0]
+        for number in np.unique(numbers):
+            own = ranks.of(numbers == number)
+            within = measures(own)
+            for metric in OF_STRATA:
+                name = f"{metric}/{strata[number]}"
+                yield record(search.task, PROBE, name, within[metric], len(own.ranks), draw=draw)

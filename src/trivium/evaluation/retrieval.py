@@ -58,9 +58,7 @@ def retrieval(
         ValueError: features that are not finite, or a query without any right candidate.
     """
     asked, unit = _unit(queries), _unit(candidates)
-    blocks = (
-        _products(asked[first : first + CHUNK], unit) for first in range(0, len(queries), CHUNK)
-    )
+    blocks = (_cosine(asked[at : at + CHUNK], unit) for at in range(0, len(asked), CHUNK))
     return _rank(blocks, (len(queries), len(candidates)), right, strata)
 
 
@@ -72,7 +70,7 @@ def cosine(
     Raises:
         ValueError: features that are not finite.
     """
-    return _products(_unit(queries), _unit(candidates))
+    return _cosine(_unit(queries), _unit(candidates))
 
 
 def rank(
@@ -85,7 +83,7 @@ def rank(
     Raises:
         ValueError: similarities that are not finite, or a query without any right candidate.
     """
-    blocks = (similarity[first : first + CHUNK] for first in range(0, len(similarity), CHUNK))
+    blocks = (similarity[at : at + CHUNK] for at in range(0, len(similarity), CHUNK))
     return _rank(blocks, similarity.shape, right, strata)
 
 
@@ -122,18 +120,18 @@ def modality_gap(
     return float(np.linalg.norm(_unit(first).mean(0) - _unit(second).mean(0)))
 
 
-def _products(
-    first: Float[np.ndarray, "query joint"], second: Float[np.ndarray, "candidate joint"]
-) -> Float[np.ndarray, "query candidate"]:
-    """Of vectors of unit length."""
-    similarity: np.ndarray = (first @ second.T).round(DIGITS)
-    return similarity
-
-
 def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
     if not np.isfinite(features).all():
         raise ValueError(f"features must be finite, but {(~np.isfinite(features)).sum()} are not")
     return unit_rows(features)
+
+
+def _cosine(
+    unit: Float[np.ndarray, "query joint"], others: Float[np.ndarray, "candidate joint"]
+) -> Float[np.ndarray, "query candidate"]:
+    """Of vectors of unit length."""
+    similarity: np.ndarray = (unit @ others.T).round(DIGITS)
+    return similarity
 
 
 def _rank(
@@ -147,7 +145,7 @@ def _rank(
     table = sparse.csr_array((np.ones(len(named[0]), bool), named), shape=shape)
     parts, first = [], 0
     for similarity in blocks:
-        if np.isnan(similarity).any() or np.isinf(similarity).any():
+        if not np.isfinite(similarity).all():
             raise ValueError("similarities must be finite")
         chosen = slice(first, first + len(similarity))
         allowed = np.ones(similarity.shape, bool)
