@@ -107,10 +107,6 @@ class KNNProbe:
         """What it reached on validation, before the validation items became neighbours."""
         return {"accuracy": float(self.validation_scores_.max())}
 
-    def score(self, features: Features, labels: Labels) -> float:
-        """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
-
     @torch_threads()
     def _votes(
         self, features: Features, neighbours: Sequence[int]

@@ -148,10 +148,6 @@ class LinearProbe:
             "cross_entropy": float(self.validation_scores_[best]),
         }
 
-    def score(self, features: Features, labels: Labels) -> float:
-        """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
-
     def _solve(
         self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
     ) -> Vector:

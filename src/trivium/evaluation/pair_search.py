@@ -62,12 +62,6 @@ class Search(NamedTuple):
         return f"{self.first} to {self.second}"
 
 
-def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    if first is None or second is None:
-        return first is not second
-    return not np.array_equal(first, second)
-
-
 def directions(store: PairStore, split: str = "test") -> list[tuple[Modality, Modality]]:
     """The ordered pairs of modalities that an item of the split has, all to be searched."""
     ordered = permutations(parts_of(store.meta.modality), 2)
@@ -97,12 +91,13 @@ def drawn(
         for draw in range(draws)
     ]
     one = found[0]
-    if not any(
-        _differ(other.queries, one.queries) or _differ(other.candidates, one.candidates)
+    if all(
+        np.array_equal(other.queries, one.queries)
+        and np.array_equal(other.candidates, one.candidates)
         for other in found
     ):
-        return found[:1]
-    if any(_differ(other.groups, one.groups) for other in found):
+        return [one]
+    if not all(np.array_equal(other.groups, one.groups) for other in found):
         raise ValueError(
             f"items of different groups of {store.meta.name} name the same {first}: put what "
             "shares a row into one group"
