@@ -60,7 +60,7 @@ def weights(objective):
 
 def tuned(how, encoder, store, items=None):
     items = store.split("train") if items is None else items
-    return train_classifier(how, 1e-3, encoder, store, items, task="shape", label="t")
+    return train_classifier(how, encoder, store, "shape", 1e-3, items, "t")
 
 
 def test_a_seed_gives_the_same_bits_and_a_layer_decay_others(how, encoder, store):
@@ -139,7 +139,7 @@ def stubbed(monkeypatch):
     """Trainings that are none, and what they were given: (learning rate, items)."""
     trained, asked = [], []
 
-    def instead(settings, lr, encoder, store, items, **_):
+    def instead(settings, encoder, store, task, lr, items, label):
         trained.append((lr, items))
         if lr > 1:
             raise FloatingPointError(f"at {lr}")

@@ -161,5 +161,5 @@ def with_sensitivity(
             value = float(np.mean(found == labels[test]))
             where: dict[str, Any] = {"fraction": settings.fraction, "draw": draw}
             made = record(task, f"linear/{name}", "accuracy", value, len(test), **where)
-            records.append(made | probe.chosen_)
+            records.append({**made, **probe.chosen_})
     return replace(evaluation, records=(*evaluation.records, *records), predictions=predictions)

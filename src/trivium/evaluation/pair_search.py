@@ -97,7 +97,7 @@ def drawn(
         for other in found
     ):
         return [one]
-    if not all(np.array_equal(other.groups, one.groups) for other in found):
+    if not all(np.array_equal(np.asarray(other.groups), np.asarray(one.groups)) for other in found):
         raise ValueError(
             f"items of different groups of {store.meta.name} name the same {first}: put what "
             "shares a row into one group"
@@ -115,7 +115,7 @@ def search(
     seed: int = 0,
     draw: int = 0,
 ) -> Search:
-    """What the items of a split that have both modalities ask.
+    """The queries and candidates of the items of a split that have both modalities.
 
     Args:
         store: A store of several modalities.
@@ -139,20 +139,21 @@ def search(
     if most is not None:
         chosen = _draw(stratum, _groups(store, items), most, [seed, draw])
         items, stratum = items[chosen], stratum[chosen]
-    asked, found = (_Side.of(store, one, items, stratum) for one in (first, second))
+    queries, candidates = (_Side.of(store, one, items, stratum) for one in (first, second))
     ones = np.ones(len(items), bool)
-    linked = sparse.csr_array((ones, (asked.content, found.content)))
-    named = linked[asked.content[asked.items]][:, found.content[found.items]].tocoo().coords
+    linked = sparse.csr_array((ones, (queries.content, candidates.content)))
+    rows = linked[queries.content[queries.items]]
+    right = rows[:, candidates.content[candidates.items]].tocoo().coords
     groups = store.groups()
     if groups is not None:
-        groups = np.unique(np.take(groups, items[asked.items]), return_inverse=True)[1]
+        groups = np.unique(np.take(groups, items[queries.items]), return_inverse=True)[1]
     return Search(
         first,
         second,
-        asked.rows,
-        found.rows,
-        (named[0].astype(np.int64), named[1].astype(np.int64)),
-        None if strata is None else (stratum[asked.items], stratum[found.items]),
+        queries.rows,
+        candidates.rows,
+        (right[0].astype(np.int64), right[1].astype(np.int64)),
+        None if strata is None else (stratum[queries.items], stratum[candidates.items]),
         None if groups is None else groups.astype(np.int64),
     )
 

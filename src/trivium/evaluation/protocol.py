@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 import numpy as np
 from jaxtyping import Float
 
-from trivium.evaluation.checks import SparseFeatures
+from trivium.evaluation.checks import Features
 from trivium.evaluation.knn import KNNProbe
 from trivium.evaluation.linear import VALUES_OF_C, LinearProbe
 from trivium.evaluation.metrics import NUM_BINS, measure
@@ -101,7 +101,7 @@ class Protocol:
 
 
 def evaluate(
-    features: Float[np.ndarray, "item channel"] | SparseFeatures | Mapping[str, np.ndarray],
+    features: Features,
     store: LabelledStore,
     protocol: Protocol,
     facts: Mapping[str, Any],
@@ -110,14 +110,13 @@ def evaluate(
     task: str = "label",
     variants: Mapping[str, Float[np.ndarray, "item channel"]] | None = None,
 ) -> Evaluation:
-    """Probe frozen features; the test items are read once, after everything is chosen.
+    """Probe frozen features; a probe predicts the test items once, after everything is chosen.
 
     The same fitted probes also see `variants` of the test items' features, such as those of
     items from which a modality is withheld; their records name the probe `PROBE VARIANT`.
 
     Args:
-        features: Of every item of the store, dense or sparse, or one array per split in the order
-            of its indices.
+        features: Of every item of the store.
         store: Splits, labels and label fractions.
         protocol: The settings.
         facts: What identifies the checkpoint; kept as they are.
@@ -130,9 +129,12 @@ def evaluate(
             that lacks a class.
     """
     labels = np.asarray(store.labels(task), dtype=np.int64)
-    table = _table(features, store, len(labels))
+    if features.shape[0] != len(labels):
+        raise ValueError(
+            f"there are {features.shape[0]} features for {len(labels)} items: embed the same store"
+        )
     test = np.asarray(store.split("test"))
-    shown = {"": table[test]} | {f" {name}": own for name, own in (variants or {}).items()}
+    shown = {"": features[test]} | {f" {name}": own for name, own in (variants or {}).items()}
     records: list[Record] = []
     predictions = true_labels(store, task)
     for fraction, draw in protocol.draws():
@@ -143,10 +145,10 @@ def evaluate(
                 f"draw {draw} of the label fraction {fraction} has no training item of the classes "
                 f"{missing.tolist()}: every class needs one"
             )
-        held_out = (table[validation], labels[validation])
+        held_out = (features[validation], labels[validation])
         for name in protocol.probes:
             probe = protocol.build(name)
-            probe.fit(table[train], labels[train], validation=held_out)
+            probe.fit(features[train], labels[train], validation=held_out)
             measured = [(name, "validation", len(validation), probe.validation_)]
             for suffix, test_features in shown.items():
                 shares = probe.predict_proba(test_features)
@@ -156,7 +158,10 @@ def evaluate(
                 measured.append((name + suffix, "test", len(test), values))
             where: dict[str, Any] = {"fraction": fraction, "draw": draw}
             records += [
-                record(task, probe_name, metric, value, num, split=split, **where) | probe.chosen_
+                {
+                    **record(task, probe_name, metric, value, num, split=split, **where),
+                    **probe.chosen_,
+                }
                 for probe_name, split, num, values in measured
                 for metric, value in values.items()
             ]
@@ -170,29 +175,3 @@ def true_labels(store: LabelledStore, task: str) -> dict[str, np.ndarray]:
     if groups is not None:
         found["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
     return found
-
-
-def _table(
-    features: np.ndarray | SparseFeatures | Mapping[str, np.ndarray],
-    store: LabelledStore,
-    num_items: int,
-) -> np.ndarray | SparseFeatures:
-    """Features by item index."""
-    if isinstance(features, Mapping):
-        splits = {name: np.asarray(store.split(name)) for name in features}
-        for name, indices in splits.items():
-            if len(features[name]) != len(indices):
-                raise ValueError(
-                    f"there are {len(features[name])} features for the {len(indices)} items "
-                    f"of the split {name!r}: embed the same store"
-                )
-        width = next(iter(features.values())).shape[1]
-        table = np.full((num_items, width), np.nan, dtype=np.float32)
-        for name, indices in splits.items():
-            table[indices] = features[name]
-        return table
-    if features.shape[0] != num_items:
-        raise ValueError(
-            f"there are {features.shape[0]} features for {num_items} items: embed the same store"
-        )
-    return features

@@ -14,7 +14,7 @@ from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
 from trivium.encoders.layers import mean_pool
 from trivium.encoders.towers import Towers
-from trivium.types import Encoder, Modality, ModalityInput, MultimodalInput
+from trivium.types import Encoder, Features, Modality, ModalityInput, MultimodalInput
 
 Data: TypeAlias = Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray]
 """What `embed` takes."""
@@ -101,10 +101,10 @@ def ready(values: Tensor | MultimodalInput, device: torch.device | str) -> Any:
         return as_values(values.to(device))
     return {
         one: ModalityInput(
-            as_values(sense.values.to(device)),
-            *(None if held is None else held.to(device) for held in sense[1:]),
+            as_values(each.values.to(device)),
+            *(None if more is None else more.to(device) for more in each[1:]),
         )
-        for one, sense in values.items()
+        for one, each in values.items()
     }
 
 
@@ -114,11 +114,11 @@ def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> Source:
     settings, frames = settings_of(tuple(described["sound"])), int(described["shape"][1])
     lengths = np.array([len(wave) for wave in waves])
     limit = frames * settings.hop
-    # A store's spectrograms are cut, so that the last frame has heard what follows.
-    heard = limit if encoder.column == "wave" else limit + settings.window
+    # A store cuts its spectrograms, so that the last frame depends on what follows.
+    longest_wave = limit if encoder.column == "wave" else limit + settings.window
 
     def taken(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        longest = min(int(lengths[chosen].max()), heard)
+        longest = min(int(lengths[chosen].max()), longest_wave)
         batch, ends = torch.zeros(len(chosen), longest), torch.zeros(len(chosen)).long()
         for row, item in enumerate(chosen):
             wave = as_values(torch.from_numpy(np.ascontiguousarray(waves[item])))[:longest]
@@ -167,7 +167,8 @@ def embed(
 
     def pooled(values: Any, valid: Tensor | None) -> Tensor:
         held = None if valid is None else valid.to(device)
-        return encoder(ready(values, device), held).pooled
+        features: Features = encoder(ready(values, device), held)
+        return features.pooled
 
     source = source_of(encoder, data, without)
     chosen = np.arange(source.num_items) if indices is None else indices

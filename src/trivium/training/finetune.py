@@ -1,8 +1,9 @@
 """Fine-tuning: an encoder and a linear head learn from labels, under the protocol."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +120,7 @@ def finetune(
         FloatingPointError: if no learning rate keeps the loss finite.
     """
     name = f"{facts['objective']}-{facts['seed']}"
+    learn = partial(train_classifier, settings, encoder, store, task)
     test, predictions = np.asarray(store.split("test")), true_labels(store, task)
     targets = np.take(store.labels(task), test)
     records: list[Record] = []
@@ -126,14 +128,14 @@ def finetune(
     for fraction, draw in protocol.draws():
         label = f"{name}, {fraction:.0%} of labels, draw {draw}"
         train, validation = store.fraction(fraction, draw, task)
-        lr, reached = choose(settings, encoder, store, train, validation, task=task, label=label)
-        both = np.sort(np.concatenate([train, validation]))
-        classifier = train_classifier(settings, lr, encoder, store, both, task=task, label=label)
+        reached = try_rates(learn, settings.optimisers, store, train, validation, task, label)
+        lr = min(reached, key=lambda one: reached[one]["cross_entropy"])
+        classifier = learn(lr, np.sort(np.concatenate([train, validation])), label)
         probabilities = np.exp(classifier.log_probabilities(store, test))
         predictions[f"{PROBE}/{fraction}/{draw}"] = probabilities.argmax(1).astype(np.int16)
         flops = max(flops, classifier.flops)
         measured = {
-            "validation": (reached, len(validation)),
+            "validation": (reached[lr], len(validation)),
             "test": (measure(probabilities, targets), len(test)),
         }
         where: dict[str, Any] = {"fraction": fraction, "draw": draw}
@@ -147,52 +149,44 @@ def finetune(
     return Evaluation(PROTOCOL, checkpoint, known, tuple(records), predictions)
 
 
-def choose(
-    settings: FineTuning,
-    encoder: Encoder,
+def try_rates(
+    learn: Callable[[float, np.ndarray, str], Classifier],
+    rates: Iterable[float],
     store: Store,
     train: Int64[np.ndarray, " item"],
     validation: Int64[np.ndarray, " validation"],
-    *,
     task: str,
     label: str,
-) -> tuple[float, dict[str, float]]:
-    """The learning rate of the lowest validation cross-entropy, and what it reached there.
-
-    One at which the training breaks down is left out.
+) -> dict[float, dict[str, float]]:
+    """What each learning rate reaches on validation; one at which it breaks down is left out.
 
     Raises:
-        FloatingPointError: if it breaks down at all of them.
+        FloatingPointError: if the training breaks down at all of them.
     """
     targets = np.take(store.labels(task), validation)
     reached: dict[float, dict[str, float]] = {}
-    for lr in settings.optimisers:
+    for lr in rates:
         try:
-            classifier = train_classifier(
-                settings, lr, encoder, store, train, task=task, label=label
-            )
+            found = learn(lr, train, label).log_probabilities(store, validation)
         except FloatingPointError as error:
             broken = error
             continue
-        found = classifier.log_probabilities(store, validation)
         reached[lr] = {
             "accuracy": float((found.argmax(1) == targets).mean()),
             "cross_entropy": float(-found[np.arange(len(targets)), targets].mean()),
         }
     if not reached:
         raise broken
-    best = min(reached, key=lambda lr: reached[lr]["cross_entropy"])
-    return best, reached[best]
+    return reached
 
 
 def train_classifier(
     settings: FineTuning,
-    lr: float,
     encoder: Encoder,
     store: Store,
-    items: Int64[np.ndarray, " item"],
-    *,
     task: str,
+    lr: float,
+    items: Int64[np.ndarray, " item"],
     label: str,
 ) -> Classifier:
     """Train a copy of the encoder and a new head on some items, to the end of the budget.

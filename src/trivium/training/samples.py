@@ -1,5 +1,6 @@
 """Samples as image grids, maps, spectrograms, texts and sounds, for the report and for tracking."""
 
+import io
 import json
 import logging
 import re
@@ -133,24 +134,25 @@ def draw_map(
     classes: tuple[str, ...],
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A scatter of points, coloured by class (of the first 20) where labels are known."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), dpi=110, layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot(xticks=[], yticks=[])
-    parts = {"": slice(None)} if labels is None else {}
+    axes = figure.add_subplot(xticks=[], yticks=[])
+    parts: dict[str, Any] = {"": slice(None)}
     if labels is not None:
         parts = {name: labels == number for number, name in enumerate(classes[:NUM_COLOURS])}
     for number, (name, chosen) in enumerate(parts.items()):
-        axes.scatter(*points[chosen].T, s=5, linewidths=0, color=f"C{number}", label=name)
+        axes.scatter(
+            points[chosen, 0], points[chosen, 1], s=5, linewidths=0, color=f"C{number}", label=name
+        )
     if labels is not None and len(classes) <= NUM_COLOURS:
         axes.legend(
             markerscale=3, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     axes.set_xlabel("first principal component", fontsize=8)
     axes.set_ylabel("second principal component", fontsize=8)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    figure.savefig(buffer := io.BytesIO(), format="png")
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 class SampleWriter(NamedTuple):
