@@ -87,13 +87,8 @@ def evaluate_controls(
 ) -> Iterator[Evaluation]:
     """`evaluate_scores` of ridge regression, and of durations where there are texts and audio.
 
-    Args:
-        features: Raw ones by modality, of every row of its part; see `RidgeRetrieval`.
-        store: Items, splits, strata and groups; the part of audio tells its `lengths`.
-        facts: Kept, but for the objective (`ridge` or `duration`), the task and the modality.
-        checkpoint: What stands for the hash of one.
-        candidates: So many items of each stratum at most are asked and searched.
-        seed: Of their choice.
+    `features` are raw ones by modality, of every row of its part (see `RidgeRetrieval`); the
+    objective of `facts` becomes `ridge` or `duration`.
     """
     controls: dict[str, Scores] = {
         "ridge": RidgeRetrieval(features, store, most=candidates, seed=seed)

@@ -133,11 +133,11 @@ def evaluate_linear_retrieval(
     Args:
         features: Frozen ones of every row of the part of `modality`.
         texts: Raw ones (tf-idf) of every row of the part of texts.
-        store: Items, splits, strata and groups.
-        facts: What identifies the checkpoint; task and modality are set here.
+        store: As the rest, see `evaluate_scores`.
+        facts: The modality is set here.
         modality: Whose features they are; any but text.
-        checkpoint: Its hash.
-        candidates: So many items of each stratum at most are asked and searched.
+        checkpoint: The hash of the encoder's checkpoint.
+        candidates: Of each stratum at most.
         seed: Of their choice.
 
     Raises:

@@ -31,13 +31,7 @@ def evaluate_retrieval(
 ) -> list[Evaluation]:
     """`evaluate_scores` of the cosine in a joint space, with the modality gap as a record.
 
-    Args:
-        joint: Features of every row of each part, in one space.
-        store: Items, splits, strata and groups.
-        facts: What identifies the checkpoint; task and modality are set here.
-        checkpoint: Its hash.
-        candidates: See `evaluate_scores`.
-        seed: Of the choice of those.
+    `joint` holds features of every row of each part, in one space.
 
     Raises:
         ValueError: features that are not finite.

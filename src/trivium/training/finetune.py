@@ -106,14 +106,8 @@ def finetune(
     validation cross-entropy, the last training is on train and validation items of the draw
     together, and the test items are predicted once, after its last step.
 
-    Args:
-        settings: Every training costs its budget.
-        encoder: The pretrained encoder; it is left as it is.
-        store: Whose labels.
-        protocol: Its fractions and draws.
-        facts: Of the encoder.
-        checkpoint: Its hash.
-        task: Whose labels are learnt.
+    Every training spends the whole budget. `encoder` is left as it is; `facts` and the hash
+    `checkpoint` are the encoder's.
 
     Raises:
         ValueError: if the budget does not buy a step.

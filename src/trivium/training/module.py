@@ -37,16 +37,10 @@ class TrainingModule(lightning.LightningModule):
     All randomness of a step (views, masks, noise) follows from (seed, step, rank), and the learning
     rate from the progress alone, so that a resumed run repeats an uninterrupted one bit by bit.
 
-    Args:
-        objective: Holds the encoder.
-        views: Makes the views of a batch.
-        optimiser: The optimiser of some parameter groups.
-        schedule: Progress in [0, 1] to a factor of the learning rate.
-        weight_decay: Of matrices, see `decay_groups`.
-        seed: Of views and objective.
-        num_steps: When the training ends; None if `seconds` say so.
-        seconds: The budget in seconds.
-        layer_decay: The learning rate of a layer over that of the next one, see `layer_groups`.
+    `objective` holds the encoder; `views` makes the views of a batch; `schedule` maps progress in
+    [0, 1] to a factor of the learning rate; `weight_decay` is that of matrices (`decay_groups`);
+    training ends after `num_steps`, or after `seconds` if they are None; `layer_decay` is the
+    learning rate of a layer over that of the next one (`layer_groups`).
     """
 
     def __init__(

@@ -24,10 +24,8 @@ def validation_loss(module: TrainingModule, data: StoreData, num_batches: int) -
     The objective is evaluated on a copy (no dropout, running statistics, moving averages at
     rest), in single precision; the module, its data's order and the random state stay as they were.
 
-    Args:
-        module: The trained module.
-        data: What it was trained on.
-        num_batches: How many batches; at most those of one pass over the validation split.
+    `data` is what it was trained on; there are at most as many batches as one pass over the
+    validation split has.
 
     Raises:
         ValueError: if the validation split does not hold one batch.
