@@ -66,14 +66,11 @@ class WarmupCosine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constant:
-    """Linear warm-up, then the full learning rate to the end."""
+class Constant(WarmupCosine):
+    """Linear warm-up, then the full learning rate to the end: a cosine that falls by nothing."""
 
     warmup: float = 0.0
-
-    def __call__(self, progress: float) -> float:
-        """The factor at `progress` in [0, 1]."""
-        return progress / self.warmup if progress < self.warmup else 1.0
+    floor: float = 1.0
 
 
 ENCODER = "encoder."
