@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from trivium.data.store import Store
 from trivium.evaluation.checks import Features
 from trivium.evaluation.linear_retrieval import RidgeRetrieval
-from trivium.evaluation.pair_search import PairStore, Search, pair_items
+from trivium.evaluation.pair_search import Search, pair_items
 from trivium.evaluation.pairs import Scores, evaluate_scores
 from trivium.evaluation.results import Evaluation
 from trivium.types import Modality, parts_of
@@ -38,7 +38,7 @@ class DurationControl:
         ValueError: a clip has no duration.
     """
 
-    def __init__(self, store: PairStore, durations: Shaped[np.ndarray, " row"]) -> None:
+    def __init__(self, store: Store, durations: Shaped[np.ndarray, " row"]) -> None:
         if not (durations > 0).all():
             raise ValueError("durations must be above zero")
         self.store, self.log_durations = store, np.log(durations.astype(np.float64))
@@ -78,7 +78,7 @@ class DurationControl:
 
 def evaluate_controls(
     features: Mapping[Modality, Features],
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     checkpoint: str,

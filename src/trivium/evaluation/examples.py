@@ -11,7 +11,8 @@ from jaxtyping import Float
 from PIL import Image
 
 from trivium.data.batches import gather
-from trivium.evaluation.pair_search import PairStore, Search
+from trivium.data.store import Store
+from trivium.evaluation.pair_search import Search
 from trivium.evaluation.retrieval import cosine
 from trivium.types import Modality
 
@@ -28,7 +29,7 @@ Example = dict[str, Any]
 
 
 def examples(
-    joint: Mapping[Modality, Float[np.ndarray, "_ joint"]], store: PairStore, search: Search
+    joint: Mapping[Modality, Float[np.ndarray, "_ joint"]], store: Store, search: Search
 ) -> list[Example]:
     """Some queries of a search with their most similar candidates.
 
@@ -51,7 +52,7 @@ def examples(
 
 
 def _example(
-    store: PairStore, search: Search, place: int, similarity: Float[np.ndarray, " candidate"]
+    store: Store, search: Search, place: int, similarity: Float[np.ndarray, " candidate"]
 ) -> Example:
     right = np.zeros(len(similarity), bool)
     right[search.right[1][search.right[0] == place]] = True

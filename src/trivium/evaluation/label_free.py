@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
+from trivium.data.store import Store
 from trivium.evaluation.checks import CollapsedError, unit_rows
-from trivium.evaluation.protocol import LabelledStore, Protocol
+from trivium.evaluation.protocol import Protocol
 from trivium.evaluation.representation import alignment, alpha_req, lidar, rankme, uniformity
 from trivium.evaluation.results import Evaluation, Record, record
 
@@ -51,7 +52,7 @@ class LabelFree:
         """What makes views for an encoder of a modality; None if there is no such recipe."""
         return self.views.get("wave" if column == "wave" else modality)
 
-    def items(self, store: LabelledStore) -> Int64[np.ndarray, " item"]:
+    def items(self, store: Store) -> Int64[np.ndarray, " item"]:
         """The items, in a random order that depends on the split alone."""
         held_out = np.asarray(store.split(SPLIT), np.int64)
         order = np.random.default_rng(0).permutation(len(held_out))
@@ -110,7 +111,7 @@ class Sensitivity:
                 f"{self.fraction} and {self.num_draws}"
             )
 
-    def items(self, store: LabelledStore, task: str) -> Int64[np.ndarray, " item"]:
+    def items(self, store: Store, task: str) -> Int64[np.ndarray, " item"]:
         """Whose features are asked for: of the label draws and of test."""
         drawn = [part for n in self.draws() for part in store.fraction(self.fraction, n, task)]
         return np.unique(np.concatenate([np.asarray(store.split("test")), *drawn]))
@@ -124,7 +125,7 @@ def with_sensitivity(
     evaluation: Evaluation,
     features: Float[np.ndarray, "item channel"],
     layers: Float[np.ndarray, "item layer channel"] | None,
-    store: LabelledStore,
+    store: Store,
     protocol: Protocol,
     settings: Sensitivity,
 ) -> Evaluation:

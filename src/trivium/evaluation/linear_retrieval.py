@@ -11,8 +11,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from trivium.data.store import Store
 from trivium.evaluation.checks import Features
-from trivium.evaluation.pair_search import PairStore, Search, drawn, pair_items
+from trivium.evaluation.pair_search import Search, drawn, pair_items
 from trivium.evaluation.pairs import evaluate_scores
 from trivium.evaluation.results import Evaluation
 from trivium.evaluation.retrieval import cosine, rank
@@ -50,7 +51,7 @@ class RidgeRetrieval:
     def __init__(
         self,
         features: Mapping[Modality, Features],
-        store: PairStore,
+        store: Store,
         alphas: Sequence[float] = ALPHAS,
         *,
         most: int | None = None,
@@ -116,7 +117,7 @@ def prepare(features: Features, train: np.ndarray) -> Float[np.ndarray, "row cha
 def evaluate_linear_retrieval(
     features: Features,
     texts: Features,
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     modality: Modality,

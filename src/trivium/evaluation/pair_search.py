@@ -2,42 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any, NamedTuple, runtime_checkable
-from typing import Protocol as Interface
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 from scipy import sparse
 
+from trivium.data.store import Store
 from trivium.evaluation.retrieval import Pairs, Strata
 from trivium.types import Modality, parts_of
 
 NUM_DRAWS = 5
 """Draws of one item of each group, as many as of labels."""
-
-
-@runtime_checkable
-class PairStore(Interface):
-    """The part of a store of several modalities that retrieval reads."""
-
-    @property
-    def meta(self) -> Any:
-        """Its `name`, its `modality`, and the names of its `strata`."""
-
-    def split(self, name: str) -> np.ndarray:
-        """Item indices of train, validation or test."""
-
-    def rows(self, modality: str) -> np.ndarray:
-        """Which row of a part each item names; -1 where it lacks that modality."""
-
-    def groups(self) -> np.ndarray | None:
-        """Which items belong together (and are not independent); None where none do."""
-
-    def strata(self) -> np.ndarray | None:
-        """Within which items may be contrasted; None if all may."""
-
-    def part(self, modality: str) -> Any:
-        """The store of one modality; that of text gives `texts` of some rows."""
 
 
 class Search(NamedTuple):
@@ -62,14 +38,14 @@ class Search(NamedTuple):
         return f"{self.first} to {self.second}"
 
 
-def directions(store: PairStore, split: str = "test") -> list[tuple[Modality, Modality]]:
+def directions(store: Store, split: str = "test") -> list[tuple[Modality, Modality]]:
     """The ordered pairs of modalities that an item of the split has, all to be searched."""
     ordered = permutations(parts_of(store.meta.modality), 2)
     return [pair for pair in ordered if len(pair_items(store, *pair, split))]
 
 
 def drawn(
-    store: PairStore,
+    store: Store,
     first: Modality,
     second: Modality,
     *,
@@ -106,7 +82,7 @@ def drawn(
 
 
 def search(
-    store: PairStore,
+    store: Store,
     first: Modality,
     second: Modality,
     *,
@@ -159,7 +135,7 @@ def search(
 
 
 def pair_items(
-    store: PairStore, first: Modality, second: Modality, split: str
+    store: Store, first: Modality, second: Modality, split: str
 ) -> Int64[np.ndarray, " item"]:
     """The items of a split that have both modalities."""
     items = np.asarray(store.split(split), np.int64)
@@ -167,7 +143,7 @@ def pair_items(
     return items[both]
 
 
-def _groups(store: PairStore, items: np.ndarray) -> Int64[np.ndarray, " item"]:
+def _groups(store: Store, items: np.ndarray) -> Int64[np.ndarray, " item"]:
     """What each item belongs to: itself, if the store has no groups."""
     groups = store.groups()
     return items if groups is None else np.take(groups, items).astype(np.int64)
@@ -184,7 +160,7 @@ class _Side(NamedTuple):
     content: np.ndarray
 
     @classmethod
-    def of(cls, store: PairStore, one: Modality, items: np.ndarray, stratum: np.ndarray) -> "_Side":
+    def of(cls, store: Store, one: Modality, items: np.ndarray, stratum: np.ndarray) -> "_Side":
         named = np.take(store.rows(one), items)
         content = named
         if one == "text":

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from trivium.evaluation.pair_search import PairStore, Search, directions, drawn
+from trivium.data.store import Store
+from trivium.evaluation.pair_search import Search, directions, drawn
 from trivium.evaluation.protocol import PROTOCOL
 from trivium.evaluation.results import Evaluation, Record, record
 from trivium.evaluation.retrieval import Ranks, cosine, measures, modality_gap, rank
@@ -22,7 +23,7 @@ Scores: TypeAlias = Callable[[Search], Float[np.ndarray, "query candidate"] | No
 
 def evaluate_retrieval(
     joint: Mapping[Modality, Float[np.ndarray, "_ joint"]],
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     checkpoint: str,
@@ -52,7 +53,7 @@ def evaluate_retrieval(
 
 def evaluate_scores(
     scores: Scores,
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     checkpoint: str,

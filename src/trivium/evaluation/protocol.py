@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, runtime_checkable
-from typing import Protocol as Interface
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from trivium.data.store import Store
 from trivium.evaluation.checks import Features
 from trivium.evaluation.knn import KNNProbe
 from trivium.evaluation.linear import VALUES_OF_C, LinearProbe
@@ -22,23 +22,6 @@ PROTOCOL = "3"
 """
 
 PROBES = ("linear", "knn")
-
-
-@runtime_checkable
-class LabelledStore(Interface):
-    """The part of a store that the protocol reads."""
-
-    def split(self, name: str) -> np.ndarray:
-        """Item indices of train, validation or test."""
-
-    def labels(self, task: str) -> np.ndarray:
-        """Class index of every item."""
-
-    def groups(self) -> np.ndarray | None:
-        """Which items belong together (and are not independent); None where none do."""
-
-    def fraction(self, fraction: float, draw: int, task: str) -> tuple[np.ndarray, np.ndarray]:
-        """Labelled train and validation indices of one draw of a label fraction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +85,7 @@ class Protocol:
 
 def evaluate(
     features: Features,
-    store: LabelledStore,
+    store: Store,
     protocol: Protocol,
     facts: Mapping[str, Any],
     *,
@@ -168,7 +151,7 @@ def evaluate(
     return Evaluation(PROTOCOL, checkpoint, dict(facts), tuple(records), predictions)
 
 
-def true_labels(store: LabelledStore, task: str) -> dict[str, np.ndarray]:
+def true_labels(store: Store, task: str) -> dict[str, np.ndarray]:
     """`labels` of the test items, and their `groups` from 0 where the store has some."""
     test, groups = np.asarray(store.split("test")), store.groups()
     found = {"labels": np.take(store.labels(task), test).astype(np.int16)}
