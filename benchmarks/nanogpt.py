@@ -31,7 +31,8 @@ from trivium.compose import composed
 from trivium.data.packing import Packed, pack
 from trivium.data.prepare import prepare
 from trivium.stages.pretrain import main as pretrain
-from trivium.training.callbacks.language import spread
+from trivium.training.callbacks.language import NUM_TOKENS
+from trivium.training.samples import spread
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = "moby_dick_gpt_nanogpt"
@@ -98,7 +99,8 @@ def theirs(train: Packed, validation: Packed, vocabulary: int, args: argparse.Na
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     model.eval()
-    blocks = torch.from_numpy(validation.blocks(spread(validation)))
+    numbers = spread(validation.num_blocks, max(1, NUM_TOKENS // validation.length))
+    blocks = torch.from_numpy(validation.blocks(numbers))
     with torch.no_grad():
         return float(np.average([float(loss_of(model, part)) for part in torch.split(blocks, 1)]))
 

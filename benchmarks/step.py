@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trivium.compose import grid_values
-from trivium.config import prune, without_numerics
+from trivium.config import decided, prune, without_numerics
 from trivium.grid import Grid
 from trivium.stages.pretrain import optimiser, views_of
 
@@ -52,11 +52,11 @@ class Cell:
     def __init__(self, values: dict[str, Any], num_steps: int) -> None:
         from trivium.data.prepare import prepare
         from trivium.training.datamodule import StoreData
-        from trivium.training.module import PARADIGMS
-        from trivium.training.settings import trainer_settings
+        from trivium.training.module import TrainingModule
+        from trivium.training.settings import TrainerSettings
 
         self.num_steps = num_steps
-        self.settings = trainer_settings(values["trainer"])
+        self.settings = TrainerSettings(**decided(values["trainer"]))
         if self.settings.num_threads is not None:
             torch.set_num_threads(self.settings.num_threads)
         self.store = prepare(values["data"], Path(values["stores"]) / values["data"]["name"])
@@ -66,14 +66,13 @@ class Cell:
         encoder = instantiate(values["encoder"], data=spec)
         objective = instantiate(values["objective"], encoder=encoder, data=spec)
         self.data = StoreData(self.store, batch_size=self.settings.batch_size, seed=0, task=task)
-        self.module = PARADIGMS[objective.paradigm](
+        self.module = TrainingModule(
             objective,
             views=views_of(values),
             optimiser=optimiser(values["optimizer"]),
             schedule=instantiate(values["schedule"]),
             weight_decay=values["optimizer"]["weight_decay"],
             num_steps=num_steps,
-            seconds=None,
             seed=0,
         )
         self.views = self.module.make_views(self.data.batch(0), 0)
@@ -106,7 +105,7 @@ class Cell:
         clock = Clock()
         with start_run("benchmark", {}, {}, folder=folder) as writer:
             recorder = MetricLogger(
-                every=20, price=StepCost.constant(1), samples_per_step=1, writer=writer
+                every=20, step_cost=StepCost(lambda _: 1), samples_per_step=1, writer=writer
             )
             cost = Throughput(stream=self.data.stream, batch_size=self.settings.batch_size)
             trainer = lightning.Trainer(

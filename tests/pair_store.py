@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from trivium.data.store import Store
 
-class PairStore:
+
+class PairStore(Store):
     """Items by their rows; `splits` by name, train where none is given."""
 
     def __init__(self, rows, splits, *, texts=(), durations=(), groups=None, strata=None, names=()):

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from trivium.data.store import Store
+
 
 def blobs(num_items, width, num_classes, *, spread=1.0, seed=0):
     """Gaussian classes along correlated axes of very different variance."""
@@ -25,7 +27,7 @@ def words(num_items, num_words, num_classes, *, seed=0):
     return sparse.csr_array(counts), labels.astype(np.int64)
 
 
-class Shop:
+class Shop(Store):
     """A store in memory: 60 % train, 10 % validation, 30 % test, two nested label fractions."""
 
     def __init__(self, labels, groups=None):

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from trivium.evaluation.knn import CHUNK, directions, joined, similarities
+from trivium.evaluation.checks import stacked
+from trivium.evaluation.knn import CHUNK, directions, similarities
 
 from .conftest import words
 
@@ -16,7 +17,7 @@ def test_sparse_similarities_are_those_of_dense_features():
     for found, expected in zip(similarities(*rows), similarities(*dense), strict=True):
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    np.testing.assert_allclose(joined(*rows).toarray(), joined(*dense).numpy(), atol=1e-6)
+    np.testing.assert_allclose(stacked(*rows).toarray(), stacked(*dense), atol=1e-6)
 
 
 def test_a_text_without_known_words_is_near_to_nothing():

@@ -10,6 +10,9 @@ from evaluation.test_pairs import NUM_ITEMS, joint, store
 from trivium.evaluation.examples import NUM_QUERIES, examples, shown
 from trivium.evaluation.pair_search import search
 from trivium.evaluation.results import Evaluation, read_evaluation, write_evaluation
+from trivium.evaluation.retrieval import cosine, rank
+
+from .test_pairs import NUM_ITEMS, joint, store
 
 
 class Pictures:
@@ -49,11 +52,8 @@ def test_a_perfect_space_shows_the_right_candidate_first():
 def test_the_rank_is_that_of_the_search_within_its_stratum():
     noisy = joint(shop(), noise=3.0)
     asked = search(shop(), "text", "image")
-    from trivium.evaluation.retrieval import retrieval
-
-    ranks = retrieval(
-        noisy["text"][asked.queries], noisy["image"][asked.candidates], asked.right, asked.strata
-    )
+    similarity = cosine(noisy["text"][asked.queries], noisy["image"][asked.candidates])
+    ranks = rank(similarity, asked.right, asked.strata)
     places = np.linspace(0, len(asked.queries) - 1, NUM_QUERIES).round().astype(int)
     found = examples(noisy, shop(), asked)
     assert [one["rank"] - 1 for one in found] == ranks.ranks[places].tolist()

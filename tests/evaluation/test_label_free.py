@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
+from trivium.data.store import Store
 from trivium.evaluation.label_free import LabelFree, with_label_free
 from trivium.evaluation.representation import alignment, lidar, linear_cka, rankme, uniformity
 from trivium.evaluation.results import Evaluation, read_evaluation, write_evaluation
@@ -13,7 +14,7 @@ RNG = np.random.default_rng(0)
 EVALUATION = Evaluation("2", "abc", {"task": "label"}, ({"metric": "accuracy"},), {})
 
 
-class Store:
+class HeldOut(Store):
     def __init__(self, num):
         self.held_out = np.arange(num) * 3
 
@@ -28,12 +29,12 @@ class Store:
 
 def test_the_items_are_some_of_validation_and_always_the_same():
     settings = LabelFree(num_items=50)
-    items = settings.items(Store(400))
+    items = settings.items(HeldOut(400))
     assert len(set(items)) == 50
-    assert set(items) < set(Store(400).held_out)
+    assert set(items) < set(HeldOut(400).held_out)
     assert items.max() > 900  # from all of the split
-    np.testing.assert_array_equal(items, LabelFree(num_items=50).items(Store(400)))
-    assert sorted(settings.items(Store(20))) == Store(20).held_out.tolist()
+    np.testing.assert_array_equal(items, LabelFree(num_items=50).items(HeldOut(400)))
+    assert sorted(settings.items(HeldOut(20))) == HeldOut(20).held_out.tolist()
 
 
 def test_recipes_are_by_modality_and_by_column():

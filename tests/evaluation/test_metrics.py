@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import f1_score, recall_score
+from sklearn.metrics import f1_score
 
-from trivium.evaluation.metrics import measure, recall_per_class
+from trivium.evaluation.metrics import measure
 
 
 def test_calibration_error_in_closed_form():
@@ -21,23 +21,13 @@ def test_confident_and_right_is_perfect():
     )
 
 
-def test_macro_f1_and_recall_are_those_of_scikit_learn():
+def test_macro_f1_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     shares, targets = rng.dirichlet(np.ones(5), 400), rng.integers(0, 5, 400)
     predictions = shares.argmax(1)
     assert measure(shares, targets)["macro_f1"] == pytest.approx(
         f1_score(targets, predictions, average="macro")
     )
-    np.testing.assert_allclose(
-        recall_per_class(predictions, targets, 5),
-        recall_score(targets, predictions, average=None),
-        rtol=1e-6,
-    )
-
-
-def test_recall_of_an_absent_class_is_unknown():
-    recall = recall_per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
-    np.testing.assert_allclose(recall, [1.0, 0.5, np.nan])
 
 
 def test_all_three_are_those_of_torchmetrics():

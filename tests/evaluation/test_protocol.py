@@ -62,13 +62,6 @@ def test_twice_the_same_bit_by_bit(shop):
     assert first.records == second.records
 
 
-def test_features_per_split_give_the_same(shop):
-    features, store = shop
-    parts = {name: features[store.split(name)] for name in ("train", "validation", "test")}
-    whole, split = (evaluate(each, store, SMALL, FACTS) for each in (features, parts))
-    assert whole.records == split.records
-
-
 def test_sparse_features_are_probed_like_dense_ones():
     features, labels = words(900, 40, 3)
     store = Shop(labels)
@@ -112,8 +105,6 @@ def test_features_of_another_store_are_an_error(shop):
     features, store = shop
     with pytest.raises(ValueError, match="599 features for 600 items"):
         evaluate(features[:-1], store, SMALL, FACTS)
-    with pytest.raises(ValueError, match="of the split 'test'"):
-        evaluate({"test": features[:5]}, store, SMALL, FACTS)
 
 
 @pytest.mark.parametrize(

@@ -88,18 +88,18 @@ class Losses(lightning.Callback):
 def _losses(objective: Any, views: Any, data: Any, settings: Mapping[str, Any]) -> list[float]:
     optimizer = dict(settings["optimizer"])
     decay = optimizer.pop("weight_decay")
-    module = parts.PARADIGMS[objective.paradigm](
+    module = parts.TrainingModule(
         objective,
         views=views,
         optimiser=instantiate(optimizer),
         schedule=instantiate(settings["schedule"]),
         weight_decay=decay,
         num_steps=NUM_STEPS,
-        seconds=None,
         seed=0,
     )
     losses = Losses()
-    parts.run_trainer(module, data, parts.trainer_settings(settings["trainer"]), [losses])
+    trainer = parts.TrainerSettings(**parts.config.decided(settings["trainer"]))
+    parts.fit(module, data, trainer, [losses])
     return losses.values
 
 
@@ -133,13 +133,13 @@ def described(name: str, features: np.ndarray) -> Values:
 def _views(settings: Mapping[str, Any]) -> Any:
     chosen = parts.recipe_names(settings)
     made: Any = {one: instantiate(settings["views"][one][name]) for one, name in chosen.items()}
-    return parts.SeveralRecipe(made) if len(made) > 1 else next(iter(made.values()))
+    return parts.MultimodalViews(made) if len(made) > 1 else next(iter(made.values()))
 
 
 def _train_values(data: Any, column: Any) -> tuple[Any, Any]:
     batch, modality = parts.gather(data.store, data.items, None, column), data.store.meta.modality
     if data.store.parts:
-        return parts.senses_of(batch), None
+        return parts.modality_inputs_of(batch), None
     return batch.inputs[modality], batch.valid.get(modality)
 
 

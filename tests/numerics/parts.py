@@ -3,8 +3,9 @@
 from trivium import config as config
 from trivium.config import recipe_names as recipe_names
 from trivium.config import register as register
+from trivium.config import without_numerics as without_numerics
 from trivium.data.batches import gather as gather
-from trivium.data.batches import modality_inputs_of as senses_of  # noqa: F401
+from trivium.data.batches import modality_inputs_of as modality_inputs_of
 from trivium.data.prepare import prepare as prepare
 from trivium.encoders.checkpoint import load_encoder as load_encoder
 from trivium.encoders.checkpoint import save_encoder as save_encoder
@@ -28,13 +29,10 @@ from trivium.evaluation.representation import uniformity as uniformity
 from trivium.evaluation.zero_shot import zero_shot as zero_shot
 from trivium.features import embed as embed
 from trivium.training.datamodule import StoreData as StoreData
-from trivium.training.module import PARADIGMS as PARADIGMS
-from trivium.training.module import fill_missing as fill_missing
-from trivium.training.settings import trainer_settings as trainer_settings
-from trivium.training.trainer import run_trainer as run_trainer
-from trivium.transforms.multimodal import MultimodalViews as SeveralRecipe  # noqa: F401
+from trivium.training.fitting import fill_missing as fill_missing
+from trivium.training.module import TrainingModule as TrainingModule
+from trivium.training.settings import TrainerSettings as TrainerSettings
+from trivium.training.trainer import fit as fit
+from trivium.transforms.multimodal import MultimodalViews as MultimodalViews
 from trivium.types import Objective as Objective
 from trivium.types import kind_of as kind_of
-
-without_numerics = getattr(config, "without_numerics", lambda values: values)
-"""Takes the keys `numerics` out of a config's values."""

@@ -10,11 +10,11 @@ from trivium.encoders.vit import ViT
 from trivium.training.budget import Budget
 from trivium.training.folder import RunFolder
 from trivium.training.optimizer import WarmupCosine
-from trivium.training.run import Recipe
-from trivium.training.settings import CollapseSettings, MonitorSettings, TrainerSettings
+from trivium.training.settings import MonitorSettings, PretrainingRun, TrainerSettings
 from yamls import read
 
 VIEWS = OmegaConf.to_container(read("views/image.yaml"))
+COLLAPSE = {"patience": 0.5, "tolerance": 1e-4, "lowest_rank": 1.0, "action": "warn"}
 DATA = {
     "name": "synthetic",
     "modality": "image",
@@ -57,9 +57,9 @@ def make_objective(store):
 
 
 @pytest.fixture
-def make_recipe(make_objective):
+def make_run(make_objective):
     def make(kind, *, views="plain", budget=None, seed=0, monitor=None, trainer=None, **settings):
-        return Recipe(
+        return PretrainingRun(
             objective=make_objective(kind, seed=seed, **settings),
             views=hydra.utils.instantiate(VIEWS[views]),
             optimiser=lambda groups: torch.optim.AdamW(groups, lr=1e-3),
@@ -85,9 +85,7 @@ def make_recipe(make_objective):
                 num_items=40,
                 num_glances=2,
                 pictures=False,
-                sentinels=CollapseSettings(
-                    patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn"
-                ),
+                sentinels=COLLAPSE,
             ),
             seed=seed,
             task="shape",

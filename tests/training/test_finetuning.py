@@ -14,9 +14,9 @@ from trivium.evaluation.linear import LinearProbe
 from trivium.evaluation.protocol import Protocol, evaluate
 from trivium.objectives.supervised.cross_entropy import CrossEntropy
 from trivium.training.budget import Budget
-from trivium.training.finetune import FineTuning, FineTuningEvaluation, finetune, train
+from trivium.training.finetune import FineTuning, finetune, train_classifier
 from trivium.training.optimizer import WarmupCosine
-from trivium.training.settings import trainer_settings
+from trivium.training.settings import TrainerSettings
 from yamls import read
 
 VIEWS = OmegaConf.to_container(read("views/image.yaml"))
@@ -45,7 +45,7 @@ def how():
         schedule=WarmupCosine(warmup=0.1),
         weight_decay=0.05,
         budget=Budget(steps=5),
-        trainer=trainer_settings({**TRAINER, "batch_size": 64, "precision": "32-true"}),
+        trainer=TrainerSettings(**{**TRAINER, "batch_size": 64, "precision": "32-true"}),
         layer_decay=0.75,
         seed=3,
     )
@@ -60,7 +60,7 @@ def weights(objective):
 
 def tuned(how, encoder, store, items=None):
     items = store.split("train") if items is None else items
-    return train(how, 1e-3, encoder, store, items, task="shape", label="t")
+    return train_classifier(how, encoder, store, "shape", 1e-3, items, "t")
 
 
 def test_a_seed_gives_the_same_bits_and_a_layer_decay_others(how, encoder, store):
@@ -125,7 +125,7 @@ class Stub:
     def __init__(self, store, lr, asked):
         self.store, self.lr, self.asked = store, lr, asked
 
-    def log_shares(self, store, items):
+    def log_probabilities(self, store, items):
         self.asked.append(items)
         right = store.labels("shape")[items]
         num_classes = len(store.meta.tasks["shape"])
@@ -139,13 +139,13 @@ def stubbed(monkeypatch):
     """Trainings that are none, and what they were given: (learning rate, items)."""
     trained, asked = [], []
 
-    def instead(self, lr, items, _):
+    def instead(settings, encoder, store, task, lr, items, label):
         trained.append((lr, items))
         if lr > 1:
             raise FloatingPointError(f"at {lr}")
-        return Stub(self.store, lr, asked)
+        return Stub(store, lr, asked)
 
-    monkeypatch.setattr(FineTuningEvaluation, "train", instead)
+    monkeypatch.setattr("trivium.training.finetune.train_classifier", instead)
     return trained, asked
 
 

@@ -7,7 +7,7 @@ from trivium.encoders.resnet import ResNet
 from trivium.encoders.text import TextTransformer
 from trivium.encoders.vit import ViT
 from trivium.objectives.supervised.cross_entropy import CrossEntropy
-from trivium.training.finetune import FineTuningModule
+from trivium.training.module import TrainingModule
 from trivium.training.optimizer import layer_groups, layers
 from trivium.types import DataSpec
 
@@ -40,14 +40,13 @@ def test_the_stem_is_lowest_and_the_head_highest():
 def test_learning_rates_are_powers_of_the_decay():
     objective = headed(vit())
     names = {id(one): name for name, one in objective.named_parameters()}
-    module = FineTuningModule(
+    module = TrainingModule(
         objective,
         views=lambda values, generator: (),
         optimiser=lambda groups: torch.optim.AdamW(groups, lr=0.01),
         schedule=lambda progress: 1.0,
         weight_decay=0.05,
         num_steps=1,
-        seconds=None,
         seed=0,
         layer_decay=0.5,
     )

@@ -21,15 +21,16 @@ from trivium.objectives.unsupervised.vae import VAE
 from trivium.tracking.run import find_run
 from trivium.training.budget import Budget
 from trivium.training.datamodule import StoreData
-from trivium.training.run import pretrain, train_values
-from trivium.training.settings import CollapseSettings, MonitorSettings
+from trivium.training.fitting import train_values
+from trivium.training.run import pretrain
+from trivium.training.settings import MonitorSettings
 
 PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
 BUSY = MonitorSettings(
     num_items=40,
     num_glances=5,
     pictures=True,
-    sentinels=CollapseSettings(patience=0.5, tolerance=1e-4, lowest_rank=1.0, action="warn"),
+    sentinels={"patience": 0.5, "tolerance": 1e-4, "lowest_rank": 1.0, "action": "warn"},
 )
 
 KINDS = [
@@ -67,22 +68,22 @@ def weights(folder):
 
 @pytest.mark.parametrize(("kind", "views", "settings"), KINDS, ids=[k[0].__name__ for k in KINDS])
 def test_one_seed_gives_the_same_bits_twice(
-    kind, views, settings, store, make_recipe, make_folder, tracked
+    kind, views, settings, store, make_run, make_folder, tracked
 ):
     folders = [make_folder("first"), make_folder("second"), make_folder("other")]
     for folder, seed in zip(folders, (0, 0, 1), strict=True):
-        recipe = make_recipe(kind, views=views, seed=seed, **settings)
-        accuracy = pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+        run = make_run(kind, views=views, seed=seed, **settings)
+        accuracy = pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
         assert 0 <= accuracy <= 1
     first, second, other = map(weights, folders)
     assert first == second
     assert first != other
 
 
-def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tracked):
+def test_the_folder_holds_what_was_promised(store, make_run, make_folder, tracked):
     folder = make_folder()
-    recipe = make_recipe(CrossEntropy, views="mild", **PLAIN)
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    run = make_run(CrossEntropy, views="mild", **PLAIN)
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     metrics = json.loads((folder.path / "metrics.json").read_text())
     curves = json.loads((folder.path / "curves.json").read_text())
     cost = json.loads((folder.path / "cost.json").read_text())
@@ -106,32 +107,32 @@ def test_the_folder_holds_what_was_promised(store, make_recipe, make_folder, tra
 
 
 def test_the_untrained_control_costs_nothing_and_is_the_initial_encoder(
-    store, make_recipe, make_folder, tracked
+    store, make_run, make_folder, tracked
 ):
     folder = make_folder()
-    recipe = make_recipe(Untrained)
-    before = {name: value.clone() for name, value in recipe.objective.encoder.state_dict().items()}
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    run = make_run(Untrained)
+    before = {name: value.clone() for name, value in run.objective.encoder.state_dict().items()}
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     after = load_encoder(folder.path).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert read_facts(folder.path)["flops"] == 0
 
 
-def test_a_budget_in_seconds_ends(store, make_recipe, make_folder, tracked):
+def test_a_budget_in_seconds_ends(store, make_run, make_folder, tracked):
     folder = make_folder()
-    recipe = make_recipe(CrossEntropy, **PLAIN, budget=Budget(seconds=0.2))
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    run = make_run(CrossEntropy, **PLAIN, budget=Budget(seconds=0.2))
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     assert json.loads((folder.path / "metrics.json").read_text())["num_steps"] >= 1
 
 
-def test_a_batch_larger_than_the_data_is_refused(store, make_recipe, make_folder, tracked):
-    recipe = make_recipe(CrossEntropy, **PLAIN, trainer={"batch_size": 1000})
+def test_a_batch_larger_than_the_data_is_refused(store, make_run, make_folder, tracked):
+    run = make_run(CrossEntropy, **PLAIN, trainer={"batch_size": 1000})
     with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
-        pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
+        pretrain(run, store, make_folder(), name="t", experiment="trivium", interval=2.0)
 
 
 def test_a_share_of_the_data_is_all_that_is_learnt_from(
-    store, make_recipe, make_folder, tracked, monkeypatch
+    store, make_run, make_folder, tracked, monkeypatch
 ):
     seen = []
     gather = trivium.training.datamodule.gather
@@ -140,9 +141,9 @@ def test_a_share_of_the_data_is_all_that_is_learnt_from(
         lambda store, indices, *rest: seen.extend(indices) or gather(store, indices, *rest),
     )
     folder = make_folder()
-    recipe = make_recipe(CrossEntropy, **PLAIN, budget=Budget(steps=9))
-    recipe = replace(recipe, data_fraction=0.25)
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    run = make_run(CrossEntropy, **PLAIN, budget=Budget(steps=9))
+    run = replace(run, data_fraction=0.25)
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     share = store.share("train", 0.25, 0, "shape")
     assert set(seen) <= set(share)
     assert json.loads((folder.path / "metrics.json").read_text())["items"] == len(share)
@@ -151,13 +152,13 @@ def test_a_share_of_the_data_is_all_that_is_learnt_from(
 
 @pytest.mark.parametrize(("kind", "views", "settings"), KINDS, ids=[k[0].__name__ for k in KINDS])
 def test_the_held_out_loss_is_that_of_validation_and_leaves_the_training_alone(
-    kind, views, settings, store, make_recipe, make_folder, tracked
+    kind, views, settings, store, make_run, make_folder, tracked
 ):
     folders = [make_folder("quiet"), make_folder("asked")]
     for folder, num in zip(folders, (0, 99), strict=True):
-        recipe = make_recipe(kind, views=views, trainer={"batch_size": 8}, **settings)
-        recipe = replace(recipe, monitor=replace(recipe.monitor, num_held_out=num))
-        pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+        run = make_run(kind, views=views, trainer={"batch_size": 8}, **settings)
+        run = replace(run, monitor=replace(run.monitor, num_held_out=num))
+        pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     assert weights(folders[0]) == weights(folders[1])
     metrics = [json.loads((folder.path / "metrics.json").read_text()) for folder in folders]
     assert "held_out" not in metrics[0]
@@ -165,15 +166,15 @@ def test_the_held_out_loss_is_that_of_validation_and_leaves_the_training_alone(
 
 
 def test_the_held_out_loss_of_a_classifier_is_its_mean_cross_entropy(
-    store, make_recipe, make_folder, tracked
+    store, make_run, make_folder, tracked
 ):
-    recipe = make_recipe(CrossEntropy, **PLAIN, trainer={"batch_size": 8})
-    recipe = replace(recipe, monitor=replace(recipe.monitor, num_held_out=99))
+    run = make_run(CrossEntropy, **PLAIN, trainer={"batch_size": 8})
+    run = replace(run, monitor=replace(run.monitor, num_held_out=99))
     folder = make_folder()
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     data = StoreData(store, batch_size=8, seed=0, task="shape", split="validation")
     assert set(data.items) == set(store.split("validation"))
-    objective, losses = recipe.objective.eval(), []
+    objective, losses = run.objective.eval(), []
     with torch.no_grad():
         for step in range(len(data.items) // 8):
             batch = data.batch(step)
@@ -195,22 +196,22 @@ def test_a_share_smaller_than_a_batch_is_refused(store):
         StoreData(store, batch_size=32, seed=0, task="shape", data_fraction=0.05)
 
 
-def test_monitors_leave_the_training_alone(store, make_recipe, make_folder, tracked):
+def test_monitors_leave_the_training_alone(store, make_run, make_folder, tracked):
     folders = [make_folder("quiet"), make_folder("watched")]
     for folder, monitor in zip(folders, (None, BUSY), strict=True):
         kind, views, settings = KINDS[-1]
-        recipe = make_recipe(kind, views=views, monitor=monitor, **settings)
-        pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+        run = make_run(kind, views=views, monitor=monitor, **settings)
+        pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     assert weights(folders[0]) == weights(folders[1])
     for name in ("rows", "embedding", "neighbours"):
         assert len(list((folders[1].path / "pictures").glob(f"{name}-*.png"))) == 5
 
 
 def test_an_objective_with_groups_of_its_own_is_drawn_as_a_sheet_of_clusters(
-    store, make_recipe, make_folder, tracked
+    store, make_run, make_folder, tracked
 ):
     folder = make_folder()
-    recipe = make_recipe(
+    run = make_run(
         DeepClusterV2,
         views="contrastive",
         monitor=BUSY,
@@ -222,16 +223,16 @@ def test_an_objective_with_groups_of_its_own_is_drawn_as_a_sheet_of_clusters(
         hidden_width=16,
         projection_width=8,
     )
-    pretrain(recipe, store, folder, name="t", experiment="trivium", interval=2.0)
+    pretrain(run, store, folder, name="t", experiment="trivium", interval=2.0)
     with Image.open(folder.path / "pictures" / "clusters-step000006.png") as last:
         assert last.width == 2 * 12 * (32 + 2)  # twice the size, twelve members, their frames
 
 
 def test_a_fitted_control_exports_what_it_fitted_and_its_price(
-    store, make_recipe, make_folder, tracked
+    store, make_run, make_folder, tracked
 ):
     folder = make_folder()
-    pretrain(make_recipe(PCA, width=5), store, folder, name="t", experiment="trivium", interval=2.0)
+    pretrain(make_run(PCA, width=5), store, folder, name="t", experiment="trivium", interval=2.0)
     facts = read_facts(folder.path)
     assert facts["flops"] > 0
     assert facts["samples"] == 0

@@ -17,7 +17,7 @@ from trivium.training.budget import Budget, count_flops
 from trivium.training.callbacks.language import LanguageMeasures
 from trivium.training.datamodule import StoreData
 from trivium.training.run import build_module, pretrain
-from trivium.training.settings import CollapseSettings, MonitorSettings
+from trivium.training.settings import MonitorSettings
 from trivium.transforms.text import TextPipeline, TextViews
 from trivium.types import BOS, EOS, PAD, View
 
@@ -28,7 +28,7 @@ BUSY = MonitorSettings(
     num_items=40,
     num_glances=3,
     pictures=True,
-    sentinels=CollapseSettings(patience=0.5, tolerance=1e-9, lowest_rank=1.0, action="warn"),
+    sentinels={"patience": 0.5, "tolerance": 1e-9, "lowest_rank": 1.0, "action": "warn"},
 )
 
 
@@ -68,14 +68,14 @@ BERT_SETTINGS = {"ratio": 0.15, "mask": 0.8, "random": 0.1}
 
 
 @pytest.fixture
-def text_recipe(make_recipe):
+def text_run(make_run):
     from dataclasses import replace
 
     def make(kind, settings, **others):
-        recipe = make_recipe(kind, **settings, **others)
-        facts = {**recipe.facts, "dataset": "animals", "modality": "text", "task": "kind"}
+        run = make_run(kind, **settings, **others)
+        facts = {**run.facts, "dataset": "animals", "modality": "text", "task": "kind"}
         views = TextViews([TextPipeline([])])
-        return replace(recipe, views=views, task="kind", facts=facts)
+        return replace(run, views=views, task="kind", facts=facts)
 
     return make
 
@@ -119,31 +119,31 @@ def test_a_share_of_the_texts_is_packed_alone(store):
     assert len(data.items) == round(len(store.split("train")) / 2)
 
 
-def test_the_price_of_a_run_is_the_sum_of_its_steps(store, text_recipe):
-    recipe = text_recipe(BERT, BERT_SETTINGS, budget=Budget(flops=1.2e9))
+def test_the_price_of_a_run_is_the_sum_of_its_steps(store, text_run):
+    run = text_run(BERT, BERT_SETTINGS, budget=Budget(flops=1.2e9))
     data = StoreData(store, batch_size=32, seed=0, task="kind")
-    module, price = build_module(recipe, data)
+    module, step_cost = build_module(run, data)
     total = 0
     for step in range(module.num_steps + 1):
         first = next(s for s in range(step + 1) if data.size(s) == data.size(step))
-        total += count_flops(recipe.objective, module.make_views(data.batch(first), first))
-        assert price.upto(step + 1) == total
-    assert price.upto(module.num_steps) <= 1.2e9 < total
-    assert len(price.by_size) > 1
-    longer = sorted(price.by_size)
-    assert [price.by_size[size] for size in longer] == sorted(price.by_size.values())
+        total += count_flops(run.objective, module.make_views(data.batch(first), first))
+        assert step_cost.upto(step + 1) == total
+    assert step_cost.upto(module.num_steps) <= 1.2e9 < total
+    assert len(step_cost.by_size) > 1
+    longer = sorted(step_cost.by_size)
+    assert [step_cost.by_size[size] for size in longer] == sorted(step_cost.by_size.values())
 
 
 @pytest.fixture
-def gpt_run(tracked, store, text_recipe, make_folder):
-    recipe = text_recipe(GPT, GPT_SETTINGS, monitor=BUSY, budget=Budget(steps=8))
+def gpt_run(tracked, store, text_run, make_folder):
+    run = text_run(GPT, GPT_SETTINGS, monitor=BUSY, budget=Budget(steps=8))
     folder = make_folder()
-    pretrain(recipe, store, folder, name="gpt", experiment="test", interval=0.1)
-    return recipe, folder.path
+    pretrain(run, store, folder, name="gpt", experiment="test", interval=0.1)
+    return run, folder.path
 
 
 def test_a_language_model_is_measured_in_bits_per_byte(store, gpt_run):
-    recipe, folder = gpt_run
+    run, folder = gpt_run
     metrics = json.loads((folder / "metrics.json").read_text())
     curves = json.loads((folder / "curves.json").read_text())
     measured = metrics["language"]
@@ -158,9 +158,9 @@ def test_a_language_model_is_measured_in_bits_per_byte(store, gpt_run):
     ids = np.concatenate([flat[offsets[i] : offsets[i + 1]] for i in store.split("validation")])
     num = (len(ids) - 24) // 24
     blocks = np.stack([ids[k * 24 : k * 24 + 25] for k in range(num)]).astype(np.int64)
-    recipe.objective.eval()
+    run.objective.eval()
     with torch.no_grad():
-        nats = recipe.objective.surprisal(View(torch.from_numpy(blocks))).sum().item()
+        nats = run.objective.surprisal(View(torch.from_numpy(blocks))).sum().item()
     num_bytes = sum(len(store.tokenizer().decode(row[1:].tolist()).encode()) for row in blocks)
     assert measured["bits_per_byte"] == pytest.approx(nats / math.log(2) / num_bytes, rel=1e-5)
     assert num_bytes == token_bytes(store.tokenizer())[blocks[:, 1:]].sum()
@@ -205,10 +205,8 @@ def test_features_do_not_depend_on_the_batch(store, make_objective):
 def test_measures_leave_the_objective_as_it_was(store, make_objective):
     objective = make_objective(GPT, **GPT_SETTINGS)
     objective.train()
-    probe = type("Probe", (), {"store": store, "history": {"step": []}})()
-    measured = object.__new__(LanguageMeasures)
-    measured.probe = probe
-    first = LanguageMeasures.measure(measured, objective, torch.device("cpu"))
+    language = LanguageMeasures(store=store, writer=None)
+    first = language.measure(objective, torch.device("cpu"))
     assert objective.training
-    assert first == LanguageMeasures.measure(measured, objective, torch.device("cpu"))
+    assert first == language.measure(objective, torch.device("cpu"))
     assert first["perplexity"] == pytest.approx(300, rel=0.2)  # it knows nothing yet

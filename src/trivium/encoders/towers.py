@@ -36,7 +36,7 @@ class Towers(Encoder):
     of co-attention, and each modality's tokens are then averaged. A vector (`missing`) replaces
     what a
     sample lacks: learned where training samples lacked it, else the mean of the training samples
-    (`trivium.training.module`). *Joint* features are linear projections of the towers' pooled
+    (`trivium.training.fitting`). *Joint* features are linear projections of the towers' pooled
     features, of unit length.
 
     Args:

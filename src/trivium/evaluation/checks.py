@@ -1,7 +1,7 @@
 """What a probe accepts: the checks at its border."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
@@ -9,6 +9,15 @@ from scipy import sparse
 
 SparseFeatures: TypeAlias = sparse.csr_array
 """Features [item, channel] of which nearly all are zero, such as counts of words."""
+Features: TypeAlias = Shaped[np.ndarray, "_ _"] | SparseFeatures
+"""Features [item, channel], dense or sparse."""
+AnyFeatures = TypeVar("AnyFeatures", bound=np.ndarray | SparseFeatures)
+Labels: TypeAlias = Shaped[np.ndarray, "..."]
+"""One label per item, of any type that can be sorted."""
+
+
+class CollapsedError(ValueError):
+    """Features that are the same for all items: nothing can be said of their spectrum."""
 
 
 def unit_rows(features: Float[np.ndarray, "row channel"]) -> Float[np.ndarray, "row channel"]:
@@ -19,86 +28,59 @@ def unit_rows(features: Float[np.ndarray, "row channel"]) -> Float[np.ndarray, "
     return unit
 
 
-class CollapsedError(ValueError):
-    """Features that are the same for all items: nothing can be said of their spectrum."""
-
-
-def check_features(
-    features: Shaped[np.ndarray, "..."], width: int | None = None
-) -> Float[np.ndarray, "item channel"]:
-    """Features as a finite floating array.
+def check_features(features: AnyFeatures, width: int | None = None) -> AnyFeatures:
+    """Dense or sparse features as finite floats.
 
     Raises:
         ValueError: no items, another width than the probe was fitted on, or values that are not
             finite; the message counts them.
     """
-    _check_shape(features.shape, width)
+    if len(features.shape) != 2 or 0 in features.shape:
+        raise ValueError(f"features must be [item, channel] and not empty, got {features.shape}")
+    if width is not None and features.shape[1] != width:
+        raise ValueError(
+            f"the probe was fitted on {width} channels, but these features have "
+            f"{features.shape[1]}: embed both with the same encoder"
+        )
     if not np.issubdtype(features.dtype, np.floating):
-        features = features.astype(np.float32)
-    _check_finite(np.isfinite(features).all(1))
-    return features
-
-
-def check_sparse(features: SparseFeatures, width: int | None = None) -> SparseFeatures:
-    """Sparse features as finite floats.
-
-    Raises:
-        ValueError: as `check_features`.
-    """
-    _check_shape(features.shape, width)
-    if not np.issubdtype(features.dtype, np.floating):
-        features = features.astype(np.float32)
-    broken = features.tocoo().coords[0][~np.isfinite(features.data)]
-    finite = np.ones(features.shape[0], bool)
-    finite[broken] = False
-    _check_finite(finite)
-    return features
-
-
-def check_any(
-    features: Shaped[np.ndarray, "..."] | SparseFeatures, width: int | None = None
-) -> Float[np.ndarray, "item channel"] | SparseFeatures:
-    """Dense or sparse features as finite floats.
-
-    Raises:
-        ValueError: as `check_features`.
-    """
+        features = cast(AnyFeatures, features.astype(np.float32))
     if isinstance(features, np.ndarray):
-        return check_features(features, width)
-    return check_sparse(features, width)
+        broken = np.flatnonzero(~np.isfinite(features).all(1))
+    else:
+        broken = np.unique(features.tocoo().coords[0][~np.isfinite(features.data)])
+    if len(broken):
+        raise ValueError(
+            f"{len(broken)} of {features.shape[0]} feature rows hold NaN or infinity, the first "
+            f"is row {broken[0]}: the encoder diverged or the input is broken"
+        )
+    return features
 
 
-def stacked(
-    first: Float[np.ndarray, "_ channel"] | SparseFeatures,
-    second: Float[np.ndarray, "_ channel"] | SparseFeatures,
-) -> Float[np.ndarray, "item channel"] | SparseFeatures:
+def stacked(first: Features, second: Features) -> Features:
     """The items of both, dense or sparse."""
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     return sparse.vstack([first, second], format="csr")
 
 
-def check_c(values: Sequence[float], tolerance: float) -> tuple[float, ...]:
-    """The values of C of a linear probe as floats.
+def check_ascending(name: str, values: Sequence[float]) -> None:
+    """Refuse values of a hyperparameter that are not positive and ascending.
 
     Raises:
-        ValueError: values that are not positive and ascending, or a tolerance of zero.
+        ValueError: if they are not.
     """
     if not values or min(values) <= 0 or list(values) != sorted(set(values)):
-        raise ValueError(f"C must be positive and ascending, got {list(values)}")
-    if tolerance <= 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
-    return tuple(float(value) for value in values)
+        raise ValueError(f"{name} must be positive and ascending, got {list(values)}")
 
 
-def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np.ndarray, " label"]:
+def check_labels(labels: Labels, num_items: int) -> Shaped[np.ndarray, " label"]:
     """One label per item.
 
     Raises:
         ValueError: labels of another number than the features.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) != num_items:
+    if labels.shape != (num_items,):
         raise ValueError(
             f"there must be one label per item: got labels of shape {labels.shape} "
             f"for {num_items} items"
@@ -107,24 +89,23 @@ def check_labels(labels: Shaped[np.ndarray, "..."], num_items: int) -> Shaped[np
 
 
 def class_indices(
-    labels: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, " class"]
+    labels: Labels, classes: Shaped[np.ndarray, " class"]
 ) -> Int64[np.ndarray, " item"]:
     """The position of each label among the (sorted) classes.
 
     Raises:
         ValueError: a label is none of the classes.
     """
-    index = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-    unknown = np.unique(labels[classes[index] != labels])
+    unknown = np.setdiff1d(labels, classes)
     if len(unknown):
         raise ValueError(
             f"labels {unknown.tolist()} have no training item: the probe cannot learn a class "
             "that is missing; draw a larger or stratified training set"
         )
-    return index.astype(np.int64)
+    return np.searchsorted(classes, labels).astype(np.int64)
 
 
-def training_classes(labels: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, " class"]:
+def training_classes(labels: Labels) -> Shaped[np.ndarray, " class"]:
     """The sorted classes of a training set.
 
     Raises:
@@ -134,21 +115,3 @@ def training_classes(labels: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, " 
     if len(classes) < 2:
         raise ValueError(f"a probe needs at least two classes, got only {classes.tolist()}")
     return classes
-
-
-def _check_shape(shape: tuple[int, ...], width: int | None) -> None:
-    if len(shape) != 2 or 0 in shape:
-        raise ValueError(f"features must be [item, channel] and not empty, got {shape}")
-    if width is not None and shape[1] != width:
-        raise ValueError(
-            f"the probe was fitted on {width} channels, but these features have "
-            f"{shape[1]}: embed both with the same encoder"
-        )
-
-
-def _check_finite(finite: np.ndarray) -> None:
-    if not finite.all():
-        raise ValueError(
-            f"{int((~finite).sum())} of {len(finite)} feature rows hold NaN or infinity, the "
-            f"first is row {int(np.argmin(finite))}: the encoder diverged or the input is broken"
-        )

@@ -10,8 +10,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from trivium.data.store import Store
-from trivium.evaluation.linear_retrieval import Features, RidgeRetrieval
-from trivium.evaluation.pair_search import PairStore, Search, pair_items
+from trivium.evaluation.checks import Features
+from trivium.evaluation.linear_retrieval import RidgeRetrieval
+from trivium.evaluation.pair_search import Search, pair_items
 from trivium.evaluation.pairs import Scores, evaluate_scores
 from trivium.evaluation.results import Evaluation
 from trivium.types import Modality, parts_of
@@ -37,41 +38,37 @@ class DurationControl:
         ValueError: a clip has no duration.
     """
 
-    def __init__(self, store: PairStore, durations: Shaped[np.ndarray, " row"]) -> None:
+    def __init__(self, store: Store, durations: Shaped[np.ndarray, " row"]) -> None:
         if not (durations > 0).all():
             raise ValueError("durations must be above zero")
         self.store, self.log_durations = store, np.log(durations.astype(np.float64))
 
-    def __call__(self, wanted: Search) -> Float[np.ndarray, "query candidate"] | None:
+    def __call__(self, search: Search) -> Float[np.ndarray, "query candidate"] | None:
         """The negative difference of the logarithms of the predicted and the true durations."""
-        if {wanted.first, wanted.second} != {"text", "audio"}:
+        if {search.first, search.second} != {"text", "audio"}:
             return None
-        strata = wanted.strata or tuple(
-            np.zeros(len(rows), np.int64) for rows in (wanted.queries, wanted.candidates)
-        )
-        sides = []
-        for one, rows, of_rows in zip(
-            (wanted.first, wanted.second), (wanted.queries, wanted.candidates), strata, strict=True
-        ):
-            sides.append(self.log_durations[rows] if one == "audio" else self._told(rows, of_rows))
+        rows = (search.queries, search.candidates)
+        strata = search.strata or tuple(np.zeros(len(one), np.int64) for one in rows)
+        sides = [
+            self.log_durations[own] if one == "audio" else self._predicted(own, of_rows)
+            for one, own, of_rows in zip((search.first, search.second), rows, strata, strict=True)
+        ]
         similarity: np.ndarray = -np.abs(sides[0][:, None] - sides[1])
         return similarity
 
-    def _told(self, rows: np.ndarray, strata: np.ndarray) -> Float[np.ndarray, " row"]:
+    def _predicted(self, rows: np.ndarray, strata: np.ndarray) -> Float[np.ndarray, " row"]:
         """The predicted logarithms of the durations of some captions."""
         items = pair_items(self.store, "text", "audio", "train")
-        theirs = self.store.strata()
-        own = np.zeros(len(items), np.int64) if theirs is None else np.take(theirs, items)
+        of_items = self.store.strata()
+        own = np.zeros(len(items), np.int64) if of_items is None else np.take(of_items, items)
         lengths = self._lengths(np.take(self.store.rows("text"), items))
         durations = self.log_durations[np.take(self.store.rows("audio"), items)]
-        asked, told = self._lengths(rows), np.empty(len(rows))
+        predicted = np.empty(len(rows))
         for one in np.unique(strata):
-            chosen = own == one
-            if chosen.sum() < FEWEST:
-                chosen = np.ones(len(items), bool)
+            chosen = own == one if (own == one).sum() >= FEWEST else slice(None)
             line = LinearRegression().fit(lengths[chosen], durations[chosen])
-            told[strata == one] = line.predict(asked[strata == one])
-        return told
+            predicted[strata == one] = line.predict(self._lengths(rows[strata == one]))
+        return predicted
 
     def _lengths(self, rows: np.ndarray) -> Float[np.ndarray, "row 2"]:
         """Characters of captions, and their logarithm."""
@@ -81,7 +78,7 @@ class DurationControl:
 
 def evaluate_controls(
     features: Mapping[Modality, Features],
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     checkpoint: str,
@@ -90,13 +87,8 @@ def evaluate_controls(
 ) -> Iterator[Evaluation]:
     """`evaluate_scores` of ridge regression, and of durations where there are texts and audio.
 
-    Args:
-        features: Raw ones by modality, of every row of its part; see `RidgeRetrieval`.
-        store: Items, splits, strata and groups; the part of audio tells its `lengths`.
-        facts: Kept, but for the objective (`ridge` or `duration`), the task and the modality.
-        checkpoint: What stands for the hash of one.
-        candidates: So many items of each stratum at most are asked and searched.
-        seed: Of their choice.
+    `features` are raw ones by modality, of every row of its part (see `RidgeRetrieval`); the
+    objective of `facts` becomes `ridge` or `duration`.
     """
     controls: dict[str, Scores] = {
         "ridge": RidgeRetrieval(features, store, most=candidates, seed=seed)

@@ -6,24 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import soundfile
 from jaxtyping import Float
+from PIL import Image
 
 from trivium.data.batches import gather
-from trivium.evaluation.pair_search import PairStore, Search
+from trivium.data.store import Store
+from trivium.evaluation.pair_search import Search
 from trivium.evaluation.retrieval import cosine
 from trivium.types import Modality
 
 NUM_QUERIES = 6
 """Of a search: evenly spread over its queries, whatever was found for them."""
-
-
 NUM_FOUND = {"image": 5, "text": 5, "audio": 3}
 """Candidates that are shown for a query; sounds take more room."""
-
-
 LONGEST_SECONDS = 4.0
 """What is kept of a sound."""
-
 
 Example = dict[str, Any]
 """`query` as `shown`, and the candidates `found` for it, most similar first, each as `shown` with
@@ -31,7 +29,7 @@ Example = dict[str, Any]
 
 
 def examples(
-    joint: Mapping[Modality, Float[np.ndarray, "_ joint"]], store: PairStore, search: Search
+    joint: Mapping[Modality, Float[np.ndarray, "_ joint"]], store: Store, search: Search
 ) -> list[Example]:
     """Some queries of a search with their most similar candidates.
 
@@ -54,7 +52,7 @@ def examples(
 
 
 def _example(
-    store: PairStore, search: Search, place: int, similarity: Float[np.ndarray, " candidate"]
+    store: Store, search: Search, place: int, similarity: Float[np.ndarray, " candidate"]
 ) -> Example:
     right = np.zeros(len(similarity), bool)
     right[search.right[1][search.right[0] == place]] = True
@@ -77,30 +75,18 @@ def shown(part: Any, row: int) -> dict[str, str]:
 
     Where libsndfile writes no MP3 a sound is a `text` that says how long it is.
     """
-    if part.meta.modality == "text":
+    modality, content = part.meta.modality, io.BytesIO()
+    if modality == "text":
         return {"text": part.texts(np.array([row]))[0]}
-    if part.meta.modality == "audio":
-        return _sound(part, row)
-    from PIL import Image
-
-    pixels = np.asarray(part.column("image")[row])
-    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels[:3].transpose(1, 2, 0))
-    content = io.BytesIO()
-    image.save(content, "PNG")
-    return {"image": _uri("image/png", content.getvalue())}
-
-
-def _sound(part: Any, row: int) -> dict[str, str]:
-    import soundfile
-
-    wave = gather(part, np.array([row]), None, "wave").inputs["audio"][0].numpy()
-    rate = int(part.meta.sound[0])
-    if "MP3" not in soundfile.available_formats():
-        return {"text": f"a sound of {len(wave) / rate:.1f} s"}
-    content = io.BytesIO()
-    soundfile.write(content, wave[: int(LONGEST_SECONDS * rate)], rate, format="MP3")
-    return {"audio": _uri("audio/mpeg", content.getvalue())}
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    if modality == "image":
+        pixels = np.asarray(part.column("image")[row])
+        image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels[:3].transpose(1, 2, 0))
+        image.save(content, "PNG")
+    else:
+        wave = gather(part, np.array([row]), None, "wave").inputs["audio"][0].numpy()
+        rate = int(part.meta.sound[0])
+        if "MP3" not in soundfile.available_formats():
+            return {"text": f"a sound of {len(wave) / rate:.1f} s"}
+        soundfile.write(content, wave[: int(LONGEST_SECONDS * rate)], rate, format="MP3")
+    kind = "image/png" if modality == "image" else "audio/mpeg"
+    return {modality: f"data:{kind};base64,{base64.b64encode(content.getvalue()).decode()}"}

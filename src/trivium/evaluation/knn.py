@@ -1,64 +1,26 @@
 """The k-nearest-neighbours probe on cosine similarity."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Tensor
 
 from trivium.evaluation.checks import (
-    SparseFeatures,
-    check_any,
+    Features,
+    Labels,
+    check_ascending,
+    check_features,
     check_labels,
     class_indices,
+    stacked,
     training_classes,
 )
 from trivium.evaluation.solver import torch_threads
 
 CHUNK = 256
-
-Directions: TypeAlias = Tensor | SparseFeatures
-"""Features [item, channel] of unit length, float32; a row of zeros stays one."""
-
-
-def directions(features: np.ndarray | SparseFeatures) -> Directions:
-    """Features scaled to unit length."""
-    if isinstance(features, np.ndarray):
-        return torch.nn.functional.normalize(torch.from_numpy(features.astype(np.float32)), dim=1)
-    norms = sparse.linalg.norm(features, axis=1)
-    inverse = np.divide(1, norms, out=np.zeros(len(norms)), where=norms > 0)
-    return sparse.csr_array(sparse.diags_array(inverse) @ features).astype(np.float32)
-
-
-def joined(first: Directions, second: Directions) -> Directions:
-    """The items of both."""
-    if isinstance(first, Tensor):
-        return torch.cat([first, second])
-    return sparse.vstack([first, second], format="csr")
-
-
-def similarities(queries: Directions, items: Directions) -> Iterator[Float[Tensor, "query item"]]:
-    """The similarity of all items to a few queries at a time; each block replaces the last."""
-    if isinstance(items, Tensor):
-        # NumPy's product into memory that is used again: several times as fast as a new tensor.
-        found = torch.empty(min(CHUNK, len(queries)), len(items))
-        for some in torch.split(queries, CHUNK):
-            block = found[: len(some)]
-            np.matmul(some.numpy(), items.numpy().T, out=block.numpy())
-            yield block
-        return
-    across = items.T.tocsr()
-    for first in range(0, queries.shape[0], CHUNK):
-        yield torch.from_numpy((queries[first : first + CHUNK] @ across).toarray())
-
-
-Features: TypeAlias = Shaped[np.ndarray, "item channel"] | SparseFeatures
-Labelled: TypeAlias = tuple[
-    Shaped[np.ndarray, "_ channel"] | SparseFeatures, Shaped[np.ndarray, "..."]
-]
 
 
 class KNNProbe:
@@ -83,8 +45,7 @@ class KNNProbe:
     def __init__(
         self, neighbours: Sequence[int] = (1, 5, 20, 200), *, temperature: float = 0.07
     ) -> None:
-        if not neighbours or min(neighbours) < 1 or list(neighbours) != sorted(set(neighbours)):
-            raise ValueError(f"neighbours must be positive and ascending, got {list(neighbours)}")
+        check_ascending("neighbours", neighbours)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
         self.neighbours = tuple(neighbours)
@@ -93,9 +54,9 @@ class KNNProbe:
     def fit(
         self,
         features: Features,
-        labels: Shaped[np.ndarray, "..."],
+        labels: Labels,
         *,
-        validation: Labelled | None = None,
+        validation: tuple[Features, Labels] | None = None,
     ) -> "KNNProbe":
         """Keep the items; with validation, choose k and keep its items as well.
 
@@ -103,7 +64,7 @@ class KNNProbe:
             ValueError: features that are not finite, lengths that do not match, fewer than two
                 classes, a validation label that no training item has, or no usable k.
         """
-        features = check_any(features)
+        features = check_features(features)
         num_items, width = features.shape
         labels = check_labels(labels, num_items)
         self.classes_ = training_classes(labels)
@@ -114,14 +75,14 @@ class KNNProbe:
         self._items = directions(features)
         self._targets = torch.from_numpy(class_indices(labels, self.classes_))
         if validation is not None:
-            held_out = check_any(validation[0], width)
+            held_out = check_features(validation[0], width)
             labels = check_labels(validation[1], held_out.shape[0])
             targets = class_indices(labels, self.classes_)
             votes = self._votes(held_out, self.neighbours_)
             hits = votes.argmax(2) == torch.from_numpy(targets)
             self.validation_scores_ = hits.double().mean(1).numpy()
             self.k_ = self.neighbours_[int(np.argmax(self.validation_scores_))]
-            self._items = joined(self._items, directions(held_out))
+            self._items = stacked(self._items, directions(held_out))
             self._targets = torch.cat([self._targets, torch.from_numpy(targets)])
         return self
 
@@ -132,13 +93,19 @@ class KNNProbe:
 
     def predict_proba(self, features: Features) -> Float[np.ndarray, "item class"]:
         """Shares of the vote in the order of `classes_`."""
-        features = check_any(features, self._items.shape[1])
+        features = check_features(features, self._items.shape[1])
         shares: np.ndarray = self._votes(features, (self.k_,))[0].numpy()
         return shares
 
-    def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
-        """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
+    @property
+    def chosen_(self) -> dict[str, float]:
+        """The hyperparameter that validation chose."""
+        return {"k": self.k_}
+
+    @property
+    def validation_(self) -> dict[str, float]:
+        """What it reached on validation, before the validation items became neighbours."""
+        return {"accuracy": float(self.validation_scores_.max())}
 
     @torch_threads()
     def _votes(
@@ -159,6 +126,31 @@ class KNNProbe:
             parts.append(torch.stack(votes))
         counted = torch.cat(parts, 1)
         return counted / counted.sum(2, keepdim=True)
+
+
+def directions(features: Features) -> Features:
+    """Features scaled to unit length, in single precision; a row of zeros stays one."""
+    if isinstance(features, np.ndarray):
+        single = torch.from_numpy(features.astype(np.float32))
+        return torch.nn.functional.normalize(single, dim=1).numpy()
+    norms = sparse.linalg.norm(features, axis=1)
+    inverse = np.divide(1, norms, out=np.zeros(len(norms)), where=norms > 0)
+    return sparse.csr_array(sparse.diags_array(inverse) @ features).astype(np.float32)
+
+
+def similarities(queries: Features, items: Features) -> Iterator[Float[Tensor, "query item"]]:
+    """The similarity of all items to a few queries at a time; each block replaces the last."""
+    starts = range(0, queries.shape[0], CHUNK)
+    if isinstance(items, np.ndarray):
+        # A product into memory that is used again: several times as fast as a new tensor.
+        memory = np.empty((min(CHUNK, len(queries)), len(items)), np.float32)
+        for first in starts:
+            some = queries[first : first + CHUNK]
+            yield torch.from_numpy(np.matmul(some, items.T, out=memory[: len(some)]))
+        return
+    across = items.T.tocsr()
+    for first in starts:
+        yield torch.from_numpy((queries[first : first + CHUNK] @ across).toarray())
 
 
 def _nearest(

@@ -1,20 +1,30 @@
 """What is recorded of an encoder without labels, and with other probes of it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+from trivium.data.store import Store
 from trivium.evaluation.checks import CollapsedError, unit_rows
-from trivium.evaluation.protocol import LabelledStore, Protocol
+from trivium.evaluation.protocol import Protocol
 from trivium.evaluation.representation import alignment, alpha_req, lidar, rankme, uniformity
 from trivium.evaluation.results import Evaluation, Record, record
 
 PROBE = "diagnostics"
 SPLIT = "validation"
 """Whose items it is measured on: choosing by it costs no test item."""
+MEASURES: dict[str, Callable[[Any], float | None]] = {
+    "rankme": rankme,
+    "alpha_req": alpha_req,
+    "uniformity": uniformity,
+    "alignment": alignment,
+    "lidar": lidar,
+}
+OF_VIEWS = ("alignment", "lidar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,7 @@ class LabelFree:
         """What makes views for an encoder of a modality; None if there is no such recipe."""
         return self.views.get("wave" if column == "wave" else modality)
 
-    def items(self, store: LabelledStore) -> Int64[np.ndarray, " item"]:
+    def items(self, store: Store) -> Int64[np.ndarray, " item"]:
         """The items, in a random order that depends on the split alone."""
         held_out = np.asarray(store.split(SPLIT), np.int64)
         order = np.random.default_rng(0).permutation(len(held_out))
@@ -65,32 +75,17 @@ def with_label_free(
         views: Of several views of the same items, if there are any.
         task: The task that the records name.
     """
-    measured = {"rankme": rankme, "alpha_req": alpha_req, "uniformity": uniformity}
-    found = {name: _try(measure, features) for name, measure in measured.items()}
-    if views is not None:
-        found |= {name: _try(m, views) for name, m in (("alignment", alignment), ("lidar", lidar))}
-    records: list[Record] = [
-        record(task, PROBE, name, value, len(features), split=SPLIT)
-        for name, value in found.items()
-        if value is not None
-    ]
-    return replace(evaluation, records=(*evaluation.records, *records), features=_compact(features))
-
-
-def _try(measure: Callable[[Any], float | None], features: np.ndarray) -> float | None:
-    """The value; None where all items have the same features."""
-    try:
-        return measure(features)
-    except CollapsedError:
-        return None
-
-
-def _compact(features: np.ndarray) -> np.ndarray:
-    """Centred and of unit variance, in half precision: all that CKA needs."""
+    records: list[Record] = []
+    for name, measure in MEASURES.items():
+        values = views if name in OF_VIEWS else features
+        with suppress(CollapsedError):
+            found = None if values is None else measure(values)
+            if found is not None:
+                records.append(record(task, PROBE, name, found, len(features), split=SPLIT))
+    # Centred and of unit variance, in half precision: all that CKA needs.
     centred = features - features.mean(0)
-    scale = centred.std() or 1.0
-    found: np.ndarray = (centred / scale).astype(np.float16)
-    return found
+    compact = (centred / (centred.std() or 1.0)).astype(np.float16)
+    return replace(evaluation, records=(*evaluation.records, *records), features=compact)
 
 
 COMMON, UNIT = "one scale", "unit length"
@@ -116,7 +111,7 @@ class Sensitivity:
                 f"{self.fraction} and {self.num_draws}"
             )
 
-    def items(self, store: LabelledStore, task: str) -> Int64[np.ndarray, " item"]:
+    def items(self, store: Store, task: str) -> Int64[np.ndarray, " item"]:
         """Whose features are asked for: of the label draws and of test."""
         drawn = [part for n in self.draws() for part in store.fraction(self.fraction, n, task)]
         return np.unique(np.concatenate([np.asarray(store.split("test")), *drawn]))
@@ -130,7 +125,7 @@ def with_sensitivity(
     evaluation: Evaluation,
     features: Float[np.ndarray, "item channel"],
     layers: Float[np.ndarray, "item layer channel"] | None,
-    store: LabelledStore,
+    store: Store,
     protocol: Protocol,
     settings: Sensitivity,
 ) -> Evaluation:
@@ -150,22 +145,22 @@ def with_sensitivity(
         settings: What is varied.
     """
     task = str(evaluation.facts["task"])
-    labels = np.asarray(store.labels(task), dtype=np.int64)
+    labels, test = np.asarray(store.labels(task), dtype=np.int64), np.asarray(store.split("test"))
     tables = {COMMON: features, UNIT: unit_rows(np.asarray(features))}
     if layers is not None:
         tables |= {f"layer {number}": layers[:, number] for number in range(layers.shape[1])}
-    test, targets = np.asarray(store.split("test")), labels[np.asarray(store.split("test"))]
     records: list[Record] = []
     predictions = dict(evaluation.predictions)
     for name, table in tables.items():
         for draw in settings.draws():
-            train, held_out = store.fraction(settings.fraction, draw, task)
+            train, validation = store.fraction(settings.fraction, draw, task)
             probe = protocol.linear(common_scale=name == COMMON)
-            probe.fit(table[train], labels[train], validation=(table[held_out], labels[held_out]))
+            held_out = (table[validation], labels[validation])
+            probe.fit(table[train], labels[train], validation=held_out)
             found = probe.predict(table[test])
             predictions[f"linear/{name}/{settings.fraction}/{draw}"] = found.astype(np.int16)
-            value = float(np.mean(found == targets))
-            where: Any = {"fraction": settings.fraction, "draw": draw}
+            value = float(np.mean(found == labels[test]))
+            where: dict[str, Any] = {"fraction": settings.fraction, "draw": draw}
             made = record(task, f"linear/{name}", "accuracy", value, len(test), **where)
-            records.append(made | {"C": probe.C_})
+            records.append({**made, **probe.chosen_})
     return replace(evaluation, records=(*evaluation.records, *records), predictions=predictions)

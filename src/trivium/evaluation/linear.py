@@ -3,18 +3,18 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from scipy import sparse
 from torch.nn import functional as F
 
 from trivium.evaluation.checks import (
-    SparseFeatures,
-    check_any,
-    check_c,
+    Features,
+    Labels,
+    check_ascending,
+    check_features,
     check_labels,
     class_indices,
     stacked,
@@ -26,9 +26,6 @@ VALUES_OF_C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 COARSE, MARGIN, CLOSE, ROWS = 1e-4, 0.1, 0.03, 4096
 EXACT_SIZE = 400_000
 """Feature values up to which all products run in float64: small sets cost little."""
-
-Features: TypeAlias = Shaped[np.ndarray, "_ channel"] | SparseFeatures
-Labelled: TypeAlias = tuple[Features, Shaped[np.ndarray, "..."]]
 
 
 class ConvergenceWarning(UserWarning):
@@ -43,8 +40,7 @@ class LinearProbe:
     of the lowest mean validation cross-entropy (the smaller one in a tie), and the probe is fitted
     again on both sets. The C are then first solved to 1e-4, until one has a cross-entropy more
     than a tenth above the best: larger ones overfit even more and are not tried. Those within 3 %
-    of the best are candidates; they are solved to the end. Sparse features are not standardised:
-    that would fill the matrix, and rows of tf-idf have unit length already.
+    of the best are solved to the end. Sparse features (rows of unit length) are not standardised.
 
     Args:
         C: Values to choose from, ascending.
@@ -57,9 +53,8 @@ class LinearProbe:
         coef_, intercept_: Weights [class, channel] for standardised features; [class].
         mean_, scale_: [channel] of the fitted features; 0 and 1 where they are sparse.
         classes_: Sorted labels.
-        validation_scores_: Mean validation cross-entropy (nats) of each C, or empty; infinite where
-            it was not tried.
-        validation_accuracy_: Validation accuracy of each C, or empty; NaN where it was not tried.
+        validation_scores_, validation_accuracy_: Mean validation cross-entropy (nats; infinite
+            where it was not tried) and accuracy (NaN there) of each C; empty without validation.
         objective_: Its value at each C, before the second fit; infinite where it was not tried.
         converged_: Whether all solves reached the tolerance; if not, a warning was given.
     """
@@ -72,17 +67,17 @@ class LinearProbe:
         max_iterations: int = 2000,
         common_scale: bool = False,
     ) -> None:
-        self.C = check_c(C, tolerance)
+        check_ascending("C", C)
+        self.C, self.common_scale = tuple(map(float, C)), common_scale
         self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.common_scale = common_scale
 
     @torch_threads()
     def fit(
         self,
         features: Features,
-        labels: Shaped[np.ndarray, "..."],
+        labels: Labels,
         *,
-        validation: Labelled | None = None,
+        validation: tuple[Features, Labels] | None = None,
     ) -> "LinearProbe":
         """Solve for all C; with validation, choose one and fit on both sets.
 
@@ -90,46 +85,44 @@ class LinearProbe:
             ValueError: features that are not finite, lengths that do not match, fewer than two
                 classes, or a validation label that no training item has.
         """
-        features = check_any(features)
+        features = check_features(features)
         self.classes_ = training_classes(check_labels(labels, features.shape[0]))
-        index, unknown = class_indices(np.asarray(labels), self.classes_), [np.inf] * len(self.C)
-        scores, accuracies, self.objective_ = (np.array(unknown) for _ in range(3))
+        index, num_classes = class_indices(labels, self.classes_), len(self.classes_)
+        scores, accuracies, self.objective_ = np.full((3, len(self.C)), np.inf)
         self.validation_scores_ = self.validation_accuracy_ = np.empty(0)
-        basis = Basis.of(features, common=self.common_scale)
-        problem = basis.problem(features, index, len(self.classes_))
-        path, candidates = (
-            np.zeros((len(self.C) + 1, len(problem.penalty))),
-            list(range(len(self.C))),
-        )
         self.converged_ = True
+        basis = Basis.of(features, common=self.common_scale)
+        problem = basis.problem(features, index, num_classes)
+        path = np.zeros((len(self.C) + 1, len(problem.penalty)))
+        rows = list(range(len(self.C)))
         if validation is None:
-            for row in candidates:
+            for row in rows:
                 path[row + 1] = self._solve(problem, path[row], row, self.tolerance)
-            self._keep(basis, len(self.C) - 1, path[-1])
+            self._keep(basis, rows[-1], path[-1])
             return self
-        held_out = check_any(validation[0], features.shape[1])
+        held_out = check_features(validation[0], features.shape[1])
         targets = check_labels(validation[1], held_out.shape[0])
         targets = class_indices(targets, self.classes_)
         for tolerance in (max(COARSE, self.tolerance), self.tolerance):
-            for row in candidates:
+            for row in rows:
                 start = path[row + np.isfinite(scores[row])]
                 path[row + 1] = self._solve(problem, start, row, tolerance)
                 self._keep(basis, row, path[row + 1])
-                logits = torch.from_numpy(self._logits(held_out))
-                scores[row] = F.cross_entropy(logits, torch.from_numpy(targets))
-                accuracies[row] = np.mean(logits.argmax(1).numpy() == targets)
+                logits = self._logits(held_out)
+                entropy = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets))
+                scores[row], accuracies[row] = entropy, np.mean(logits.argmax(1) == targets)
                 if scores[row] > (1 + MARGIN) * scores.min():
                     break
-            candidates = np.flatnonzero(scores <= (1 + CLOSE) * scores.min()).tolist()
+            rows = np.flatnonzero(scores <= (1 + CLOSE) * scores.min()).tolist()
         accuracies[np.isinf(scores)] = np.nan
         self.validation_scores_, self.validation_accuracy_ = scores, accuracies
-        best = min(candidates, key=lambda row: scores[row])
-        both, start, found = stacked(features, held_out), path[best + 1], self.objective_.copy()
+        best, objective = min(rows, key=lambda row: scores[row]), self.objective_.copy()
+        both = stacked(features, held_out)
         joint = Basis.of(both, common=self.common_scale)
-        problem = joint.problem(both, np.concatenate([index, targets]), len(self.classes_))
-        start = joint.point(basis.weights(start))
+        problem = joint.problem(both, np.concatenate([index, targets]), num_classes)
+        start = joint.point(basis.weights(path[best + 1]))
         self._keep(joint, best, self._solve(problem, start, best, self.tolerance))
-        self.objective_ = found
+        self.objective_ = objective
         return self
 
     def predict(self, features: Features) -> np.ndarray:
@@ -141,9 +134,19 @@ class LinearProbe:
         """Probabilities in the order of `classes_`."""
         return torch.from_numpy(self._logits(features)).softmax(1).numpy()
 
-    def score(self, features: Features, labels: Shaped[np.ndarray, "..."]) -> float:
-        """Accuracy."""
-        return float(np.mean(self.predict(features) == check_labels(labels, features.shape[0])))
+    @property
+    def chosen_(self) -> dict[str, float]:
+        """The hyperparameter that validation chose."""
+        return {"C": self.C_}
+
+    @property
+    def validation_(self) -> dict[str, float]:
+        """What it reached on validation, before the second fit."""
+        best = self.C.index(self.C_)
+        return {
+            "accuracy": float(self.validation_accuracy_[best]),
+            "cross_entropy": float(self.validation_scores_[best]),
+        }
 
     def _solve(
         self, problem: SoftmaxRegression, start: Vector, row: int, tolerance: float
@@ -153,8 +156,8 @@ class LinearProbe:
             start, 1 / scale, tolerance=tolerance, max_iterations=limit
         )
         self.objective_[row] = value * scale
+        self.converged_ &= converged
         if not converged:
-            self.converged_ = False
             message = (
                 f"the linear probe did not reach its tolerance of {tolerance:g} for C = "
                 f"{self.C[row]:g} (estimated relative distance {distance:.1e}): raise "
@@ -170,7 +173,7 @@ class LinearProbe:
         self.intercept_ = self._weights[:, -1] + self._weights[:, :-1] @ basis.mean
 
     def _logits(self, features: Features) -> Float[np.ndarray, "item class"]:
-        features = check_any(features, len(self.mean_))
+        features = check_features(features, len(self.mean_))
         logits: np.ndarray = features @ self._weights[:, :-1].T + self._weights[:, -1]
         return logits
 
@@ -196,19 +199,19 @@ class Basis:
     def of(cls, features: Features, *, common: bool = False) -> "Basis":
         """The basis of some features; with a `common` scale, the root mean square of all."""
         if not isinstance(features, np.ndarray):
-            variances = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
-            mean, scale = np.zeros_like(variances), np.ones_like(variances)
-            used, sizes = variances.nonzero()[0], np.sqrt(variances)
-        else:
-            mean, sizes = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-            used = np.flatnonzero(sizes > 1e-7 * np.abs(mean) + 1e-30)
-            if common:
-                sizes = np.full_like(sizes, np.sqrt(np.mean(sizes**2)) or 1.0)
-            scale, variances = np.ones_like(sizes), np.ones_like(sizes)
-            scale[used] = sizes[used]
-        sizes, variances = sizes[used], variances[used]
-        forward = sparse.diags_array(1 / sizes)
-        if isinstance(features, np.ndarray) and not RANK < len(used) < 2 * len(features):
+            squares = np.asarray(features.multiply(features).mean(0), dtype=np.float64)
+            used = squares.nonzero()[0]
+            forward, penalty = sparse.diags_array(squares[used] ** -0.5), 1 / squares[used]
+            zeros = np.zeros_like(squares)
+            return cls(zeros, zeros + 1, used, forward, np.append(penalty, 0.0))
+        mean, sizes = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+        used = np.flatnonzero(sizes > 1e-7 * np.abs(mean) + 1e-30)
+        if common:
+            sizes = np.full_like(sizes, np.sqrt(np.mean(sizes**2)) or 1.0)
+        scale = np.ones_like(sizes)
+        scale[used] = sizes = sizes[used]
+        variances, forward = np.ones_like(sizes), sparse.diags_array(1 / sizes)
+        if not RANK < len(used) < 2 * len(features):
             standard = (features - mean)[:, used] / sizes
             axes, variances, _ = principal(torch.from_numpy(standard))
             kept = variances > 1e-12 * variances.max(initial=1e-12)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -11,8 +11,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from trivium.evaluation.checks import SparseFeatures
-from trivium.evaluation.pair_search import PairStore, Search, drawn, pair_items
+from trivium.data.store import Store
+from trivium.evaluation.checks import Features
+from trivium.evaluation.pair_search import Search, drawn, pair_items
 from trivium.evaluation.pairs import evaluate_scores
 from trivium.evaluation.results import Evaluation
 from trivium.evaluation.retrieval import cosine, rank
@@ -23,8 +24,6 @@ NUM_DIRECTIONS = 256
 """Singular directions that sparse and very wide features are reduced to."""
 MOST_DENSE = 4096
 """Channels up to which dense features are taken whole."""
-
-Features: TypeAlias = Float[np.ndarray, "_ _"] | SparseFeatures
 
 
 class RidgeRetrieval:
@@ -52,7 +51,7 @@ class RidgeRetrieval:
     def __init__(
         self,
         features: Mapping[Modality, Features],
-        store: PairStore,
+        store: Store,
         alphas: Sequence[float] = ALPHAS,
         *,
         most: int | None = None,
@@ -67,34 +66,37 @@ class RidgeRetrieval:
             named = np.take(store.rows(one), train)
             self.features[one] = prepare(rows, np.unique(named[named >= 0]))
 
-    def __call__(self, wanted: Search) -> Float[np.ndarray, "query candidate"]:
-        """The similarity of each candidate to what is predicted of each query.
+    def __call__(self, search: Search) -> Float[np.ndarray, "query candidate"]:
+        """Cosines of the candidates to what is predicted from the queries.
 
         Raises:
-            ValueError: No item of train or of validation has both modalities.
+            ValueError: no item of train or of validation has both modalities.
         """
-        given, told = self.features[wanted.first], self.features[wanted.second]
-        if wanted.task not in self.models_:
-            self._fit(wanted.first, wanted.second, wanted.task)
-        return _cosines(self.models_[wanted.task], given, told, wanted)
+        if search.task not in self.models_:
+            self._fit(search.first, search.second, search.task)
+        return self._cosines(self.models_[search.task], search)
 
     def _fit(self, first: Modality, second: Modality, task: str) -> None:
         """Keep the model with the best alpha of one direction."""
-        given, told = self.features[first], self.features[second]
         items = pair_items(self.store, first, second, "train")
-        pairs = [np.take(self.store.rows(one), items) for one in (first, second)]
-        held_out = drawn(
+        given, told = (
+            self.features[one][np.take(self.store.rows(one), items)] for one in (first, second)
+        )
+        validation = drawn(
             self.store, first, second, split="validation", most=self.most, seed=self.seed
         )
         best = -1.0
         for alpha in self.alphas:
-            model = Ridge(alpha).fit(given[pairs[0]], told[pairs[1]])
-            found = [
-                rank(_cosines(model, given, told, one), one.right, one.strata).ranks
-                for one in held_out
+            model = Ridge(alpha).fit(given, told)
+            ranks = [
+                rank(self._cosines(model, one), one.right, one.strata).ranks for one in validation
             ]
-            if (recall := float((np.concatenate(found) < 5).mean())) >= best:
+            if (recall := float((np.concatenate(ranks) < 5).mean())) >= best:
                 best, self.alphas_[task], self.models_[task] = recall, alpha, model
+
+    def _cosines(self, model: Ridge, search: Search) -> Float[np.ndarray, "query candidate"]:
+        given, told = self.features[search.first], self.features[search.second]
+        return cosine(model.predict(given[search.queries]), told[search.candidates])
 
 
 def prepare(features: Features, train: np.ndarray) -> Float[np.ndarray, "row channel"]:
@@ -112,16 +114,10 @@ def prepare(features: Features, train: np.ndarray) -> Float[np.ndarray, "row cha
     return cast(np.ndarray, prepared.astype(np.float64))
 
 
-def _cosines(
-    model: Ridge, given: np.ndarray, told: np.ndarray, wanted: Search
-) -> Float[np.ndarray, "query candidate"]:
-    return cosine(model.predict(given[wanted.queries]), told[wanted.candidates])
-
-
 def evaluate_linear_retrieval(
     features: Features,
     texts: Features,
-    store: PairStore,
+    store: Store,
     facts: Mapping[str, Any],
     *,
     modality: Modality,
@@ -138,11 +134,11 @@ def evaluate_linear_retrieval(
     Args:
         features: Frozen ones of every row of the part of `modality`.
         texts: Raw ones (tf-idf) of every row of the part of texts.
-        store: Items, splits, strata and groups.
-        facts: What identifies the checkpoint; task and modality are set here.
+        store: As the rest, see `evaluate_scores`.
+        facts: The modality is set here.
         modality: Whose features they are; any but text.
-        checkpoint: Its hash.
-        candidates: So many items of each stratum at most are asked and searched.
+        checkpoint: The hash of the encoder's checkpoint.
+        candidates: Of each stratum at most.
         seed: Of their choice.
 
     Raises:
@@ -151,15 +147,13 @@ def evaluate_linear_retrieval(
     if modality == "text":
         raise ValueError("Linear retrieval searches texts by features of another modality.")
     ridge = RidgeRetrieval({modality: features, "text": texts}, store, most=candidates, seed=seed)
-    found = evaluate_scores(
-        lambda wanted: (
-            ridge(wanted) if {wanted.first, wanted.second} == {*ridge.features} else None
-        ),
+    own = {modality, "text"}
+    for one in evaluate_scores(
+        lambda search: ridge(search) if {search.first, search.second} == own else None,
         store,
         facts,
         checkpoint=checkpoint,
         candidates=candidates,
         seed=seed,
-    )
-    for one in found:
+    ):
         yield replace(one, facts={**one.facts, "modality": modality})

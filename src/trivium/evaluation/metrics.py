@@ -23,8 +23,9 @@ def measure(
         targets: Class indices.
         num_bins: Bins of the confidence.
     """
-    predictions = probabilities.argmax(1)
-    table = _confusion(predictions, targets, probabilities.shape[1])
+    num_classes, predictions = probabilities.shape[1], probabilities.argmax(1)
+    pairs = np.bincount(targets * num_classes + predictions, minlength=num_classes**2)
+    table = pairs.reshape(num_classes, num_classes)
     hits, totals = np.diag(table), table.sum(0) + table.sum(1)
     seen = totals > 0
     return {
@@ -45,20 +46,3 @@ def calibration_error(
     bins = np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
     gaps = np.bincount(bins, weights=hits - confidence, minlength=num_bins)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-def recall_per_class(
-    predictions: Int64[np.ndarray, " item"], targets: Int64[np.ndarray, " item"], num_classes: int
-) -> Float[np.ndarray, " class"]:
-    """Share of each class's items that are found; NaN for a class without items."""
-    table = _confusion(predictions, targets, num_classes)
-    counts = table.sum(1)
-    recall: np.ndarray = np.where(counts > 0, np.diag(table) / np.maximum(counts, 1), np.nan)
-    return recall
-
-
-def _confusion(
-    predictions: Int64[np.ndarray, " item"], targets: Int64[np.ndarray, " item"], num_classes: int
-) -> Int64[np.ndarray, "target prediction"]:
-    pairs = targets * num_classes + predictions
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

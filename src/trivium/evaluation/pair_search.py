@@ -2,42 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any, NamedTuple, runtime_checkable
-from typing import Protocol as Interface
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 from scipy import sparse
 
+from trivium.data.store import Store
 from trivium.evaluation.retrieval import Pairs, Strata
 from trivium.types import Modality, parts_of
 
 NUM_DRAWS = 5
 """Draws of one item of each group, as many as of labels."""
-
-
-@runtime_checkable
-class PairStore(Interface):
-    """The part of a store of several modalities that retrieval reads."""
-
-    @property
-    def meta(self) -> Any:
-        """Its `name`, its `modality`, and the names of its `strata`."""
-
-    def split(self, name: str) -> np.ndarray:
-        """Item indices of train, validation or test."""
-
-    def rows(self, modality: str) -> np.ndarray:
-        """Which row of a part each item names; -1 where it lacks that modality."""
-
-    def groups(self) -> np.ndarray | None:
-        """Which items belong together (and are not independent); None where none do."""
-
-    def strata(self) -> np.ndarray | None:
-        """Within which items may be contrasted; None if all may."""
-
-    def part(self, modality: str) -> Any:
-        """The store of one modality; that of text gives `texts` of some rows."""
 
 
 class Search(NamedTuple):
@@ -62,20 +38,14 @@ class Search(NamedTuple):
         return f"{self.first} to {self.second}"
 
 
-def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    if first is None or second is None:
-        return first is not second
-    return not np.array_equal(first, second)
-
-
-def directions(store: PairStore, split: str = "test") -> list[tuple[Modality, Modality]]:
+def directions(store: Store, split: str = "test") -> list[tuple[Modality, Modality]]:
     """The ordered pairs of modalities that an item of the split has, all to be searched."""
     ordered = permutations(parts_of(store.meta.modality), 2)
     return [pair for pair in ordered if len(pair_items(store, *pair, split))]
 
 
 def drawn(
-    store: PairStore,
+    store: Store,
     first: Modality,
     second: Modality,
     *,
@@ -97,12 +67,13 @@ def drawn(
         for draw in range(draws)
     ]
     one = found[0]
-    if not any(
-        _differ(other.queries, one.queries) or _differ(other.candidates, one.candidates)
+    if all(
+        np.array_equal(other.queries, one.queries)
+        and np.array_equal(other.candidates, one.candidates)
         for other in found
     ):
-        return found[:1]
-    if any(_differ(other.groups, one.groups) for other in found):
+        return [one]
+    if not all(np.array_equal(np.asarray(other.groups), np.asarray(one.groups)) for other in found):
         raise ValueError(
             f"items of different groups of {store.meta.name} name the same {first}: put what "
             "shares a row into one group"
@@ -111,7 +82,7 @@ def drawn(
 
 
 def search(
-    store: PairStore,
+    store: Store,
     first: Modality,
     second: Modality,
     *,
@@ -120,7 +91,7 @@ def search(
     seed: int = 0,
     draw: int = 0,
 ) -> Search:
-    """What the items of a split that have both modalities ask.
+    """The queries and candidates of the items of a split that have both modalities.
 
     Args:
         store: A store of several modalities.
@@ -144,26 +115,27 @@ def search(
     if most is not None:
         chosen = _draw(stratum, _groups(store, items), most, [seed, draw])
         items, stratum = items[chosen], stratum[chosen]
-    asked, found = (_Side.of(store, one, items, stratum) for one in (first, second))
+    queries, candidates = (_Side.of(store, one, items, stratum) for one in (first, second))
     ones = np.ones(len(items), bool)
-    linked = sparse.csr_array((ones, (asked.content, found.content)))
-    named = linked[asked.content[asked.items]][:, found.content[found.items]].tocoo().coords
+    linked = sparse.csr_array((ones, (queries.content, candidates.content)))
+    rows = linked[queries.content[queries.items]]
+    right = rows[:, candidates.content[candidates.items]].tocoo().coords
     groups = store.groups()
     if groups is not None:
-        groups = np.unique(np.take(groups, items[asked.items]), return_inverse=True)[1]
+        groups = np.unique(np.take(groups, items[queries.items]), return_inverse=True)[1]
     return Search(
         first,
         second,
-        asked.rows,
-        found.rows,
-        (named[0].astype(np.int64), named[1].astype(np.int64)),
-        None if strata is None else (stratum[asked.items], stratum[found.items]),
+        queries.rows,
+        candidates.rows,
+        (right[0].astype(np.int64), right[1].astype(np.int64)),
+        None if strata is None else (stratum[queries.items], stratum[candidates.items]),
         None if groups is None else groups.astype(np.int64),
     )
 
 
 def pair_items(
-    store: PairStore, first: Modality, second: Modality, split: str
+    store: Store, first: Modality, second: Modality, split: str
 ) -> Int64[np.ndarray, " item"]:
     """The items of a split that have both modalities."""
     items = np.asarray(store.split(split), np.int64)
@@ -171,7 +143,7 @@ def pair_items(
     return items[both]
 
 
-def _groups(store: PairStore, items: np.ndarray) -> Int64[np.ndarray, " item"]:
+def _groups(store: Store, items: np.ndarray) -> Int64[np.ndarray, " item"]:
     """What each item belongs to: itself, if the store has no groups."""
     groups = store.groups()
     return items if groups is None else np.take(groups, items).astype(np.int64)
@@ -188,7 +160,7 @@ class _Side(NamedTuple):
     content: np.ndarray
 
     @classmethod
-    def of(cls, store: PairStore, one: Modality, items: np.ndarray, stratum: np.ndarray) -> "_Side":
+    def of(cls, store: Store, one: Modality, items: np.ndarray, stratum: np.ndarray) -> "_Side":
         named = np.take(store.rows(one), items)
         content = named
         if one == "text":

@@ -1,20 +1,18 @@
 """The evaluation protocol: which probes see which labels, and what is recorded of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, runtime_checkable
-from typing import Protocol as Interface
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
-from trivium.evaluation.checks import SparseFeatures
+from trivium.data.store import Store
+from trivium.evaluation.checks import Features
 from trivium.evaluation.knn import KNNProbe
 from trivium.evaluation.linear import VALUES_OF_C, LinearProbe
 from trivium.evaluation.metrics import NUM_BINS, measure
-from trivium.evaluation.results import Evaluation, Record, read_evaluation, record, write_evaluation
-
-__all__ = ["PROTOCOL", "Evaluation", "Protocol", "evaluate", "read_evaluation", "write_evaluation"]
+from trivium.evaluation.results import Evaluation, Record, record
 
 PROTOCOL = "3"
 """Version that every result carries; a change that moves a number raises it.
@@ -24,25 +22,6 @@ PROTOCOL = "3"
 """
 
 PROBES = ("linear", "knn")
-
-Probe: TypeAlias = LinearProbe | KNNProbe
-
-
-@runtime_checkable
-class LabelledStore(Interface):
-    """The part of a store that the protocol reads."""
-
-    def split(self, name: str) -> np.ndarray:
-        """Item indices of train, validation or test."""
-
-    def labels(self, task: str) -> np.ndarray:
-        """Class index of every item."""
-
-    def groups(self) -> np.ndarray | None:
-        """Which items belong together (and are not independent); None where none do."""
-
-    def fraction(self, fraction: float, draw: int, task: str) -> tuple[np.ndarray, np.ndarray]:
-        """Labelled train and validation indices of one draw of a label fraction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +67,7 @@ class Protocol:
             for draw in range(self.num_draws if fraction < 1 else 1):
                 yield fraction, draw
 
-    def build(self, probe: str) -> Probe:
+    def build(self, probe: str) -> LinearProbe | KNNProbe:
         """A new probe of that name."""
         if probe == "knn":
             return KNNProbe(self.neighbours, temperature=self.temperature)
@@ -104,36 +83,9 @@ class Protocol:
         )
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    probe: str
-    fraction: float
-    draw: int
-    learnt: Probe
-    num_validation: int
-
-    @property
-    def chosen(self) -> tuple[str, float | int]:
-        """The hyperparameter that validation chose."""
-        if isinstance(self.learnt, KNNProbe):
-            return "k", self.learnt.k_
-        return "C", self.learnt.C_
-
-    @property
-    def validation(self) -> dict[str, float]:
-        """What the chosen hyperparameter reached on validation, before the second fit."""
-        if isinstance(self.learnt, KNNProbe):
-            return {"accuracy": float(self.learnt.validation_scores_.max())}
-        best = self.learnt.C.index(self.learnt.C_)
-        return {
-            "accuracy": float(self.learnt.validation_accuracy_[best]),
-            "cross_entropy": float(self.learnt.validation_scores_[best]),
-        }
-
-
 def evaluate(
-    features: Float[np.ndarray, "item channel"] | SparseFeatures | Mapping[str, np.ndarray],
-    store: LabelledStore,
+    features: Features,
+    store: Store,
     protocol: Protocol,
     facts: Mapping[str, Any],
     *,
@@ -141,14 +93,13 @@ def evaluate(
     task: str = "label",
     variants: Mapping[str, Float[np.ndarray, "item channel"]] | None = None,
 ) -> Evaluation:
-    """Probe frozen features; the test items are read once, after everything is chosen.
+    """Probe frozen features; a probe predicts the test items once, after everything is chosen.
 
     The same fitted probes also see `variants` of the test items' features, such as those of
     items from which a modality is withheld; their records name the probe `PROBE VARIANT`.
 
     Args:
-        features: Of every item of the store, dense or sparse, or one array per split in the order
-            of its indices.
+        features: Of every item of the store.
         store: Splits, labels and label fractions.
         protocol: The settings.
         facts: What identifies the checkpoint; kept as they are.
@@ -161,94 +112,49 @@ def evaluate(
             that lacks a class.
     """
     labels = np.asarray(store.labels(task), dtype=np.int64)
-    table = _table(features, store, len(labels))
-    fitted = [
-        _fit(protocol, probe, fraction, draw, table, labels, store.fraction(fraction, draw, task))
-        for fraction, draw in protocol.draws()
-        for probe in protocol.probes
-    ]
+    if features.shape[0] != len(labels):
+        raise ValueError(
+            f"there are {features.shape[0]} features for {len(labels)} items: embed the same store"
+        )
     test = np.asarray(store.split("test"))
-    targets = labels[test]
-    shown = [("", table[test]), *((f" {name}", own) for name, own in (variants or {}).items())]
+    shown = {"": features[test]} | {f" {name}": own for name, own in (variants or {}).items()}
     records: list[Record] = []
-    predictions: dict[str, np.ndarray] = {"labels": targets.astype(np.int16)}
-    groups = store.groups()
-    if groups is not None:
-        predictions["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
-    for each in fitted:
-        found = each.validation.items()
-        records += [_record(each, task, "validation", *o, each.num_validation) for o in found]
-        for suffix, test_features in shown:
-            shares = each.learnt.predict_proba(test_features)
-            named = replace(each, probe=each.probe + suffix)
-            key = f"{named.probe}/{each.fraction}/{each.draw}"
-            predictions[key] = shares.argmax(1).astype(np.int16)
-            measured = measure(shares, targets, num_bins=protocol.num_bins)
-            records += [_record(named, task, "test", *o, len(test)) for o in measured.items()]
+    predictions = true_labels(store, task)
+    for fraction, draw in protocol.draws():
+        train, validation = (np.asarray(part) for part in store.fraction(fraction, draw, task))
+        missing = np.setdiff1d(np.arange(labels.max() + 1), labels[train])
+        if len(missing):
+            raise ValueError(
+                f"draw {draw} of the label fraction {fraction} has no training item of the classes "
+                f"{missing.tolist()}: every class needs one"
+            )
+        held_out = (features[validation], labels[validation])
+        for name in protocol.probes:
+            probe = protocol.build(name)
+            probe.fit(features[train], labels[train], validation=held_out)
+            measured = [(name, "validation", len(validation), probe.validation_)]
+            for suffix, test_features in shown.items():
+                shares = probe.predict_proba(test_features)
+                key = f"{name}{suffix}/{fraction}/{draw}"
+                predictions[key] = shares.argmax(1).astype(np.int16)
+                values = measure(shares, labels[test], num_bins=protocol.num_bins)
+                measured.append((name + suffix, "test", len(test), values))
+            where: dict[str, Any] = {"fraction": fraction, "draw": draw}
+            records += [
+                {
+                    **record(task, probe_name, metric, value, num, split=split, **where),
+                    **probe.chosen_,
+                }
+                for probe_name, split, num, values in measured
+                for metric, value in values.items()
+            ]
     return Evaluation(PROTOCOL, checkpoint, dict(facts), tuple(records), predictions)
 
 
-def _fit(
-    protocol: Protocol,
-    probe: str,
-    fraction: float,
-    draw: int,
-    table: np.ndarray | SparseFeatures,
-    labels: Int64[np.ndarray, " item"],
-    indices: tuple[np.ndarray, np.ndarray],
-) -> _Fitted:
-    train, validation = (np.asarray(part) for part in indices)
-    num_classes = int(labels.max()) + 1
-    missing = np.setdiff1d(np.arange(num_classes), labels[train])
-    if len(missing):
-        raise ValueError(
-            f"draw {draw} of the label fraction {fraction} has no training item of the classes "
-            f"{missing.tolist()}: every class needs one"
-        )
-    held_out = (table[validation], labels[validation])
-    learnt = protocol.build(probe)
-    learnt.fit(table[train], labels[train], validation=held_out)
-    return _Fitted(probe, fraction, draw, learnt, len(validation))
-
-
-def _record(
-    fitted: _Fitted, task: str, split: str, metric: str, value: float, num_items: int
-) -> Record:
-    name, chosen = fitted.chosen
-    found = record(
-        task,
-        fitted.probe,
-        metric,
-        value,
-        num_items,
-        fraction=fitted.fraction,
-        draw=fitted.draw,
-        split=split,
-    )
-    return found | {name: chosen}
-
-
-def _table(
-    features: np.ndarray | SparseFeatures | Mapping[str, np.ndarray],
-    store: LabelledStore,
-    num_items: int,
-) -> np.ndarray | SparseFeatures:
-    """Features by item index."""
-    if isinstance(features, Mapping):
-        splits = {name: np.asarray(store.split(name)) for name in features}
-        for name, indices in splits.items():
-            if len(features[name]) != len(indices):
-                raise ValueError(
-                    f"there are {len(features[name])} features for the {len(indices)} items "
-                    f"of the split {name!r}: embed the same store"
-                )
-        width = next(iter(features.values())).shape[1]
-        table = np.full((num_items, width), np.nan, dtype=np.float32)
-        for name, indices in splits.items():
-            table[indices] = features[name]
-        return table
-    if features.shape[0] != num_items:
-        raise ValueError(
-            f"there are {features.shape[0]} features for {num_items} items: embed the same store"
-        )
-    return features
+def true_labels(store: Store, task: str) -> dict[str, np.ndarray]:
+    """`labels` of the test items, and their `groups` from 0 where the store has some."""
+    test, groups = np.asarray(store.split("test")), store.groups()
+    found = {"labels": np.take(store.labels(task), test).astype(np.int16)}
+    if groups is not None:
+        found["groups"] = np.unique(groups[test], return_inverse=True)[1].astype(np.int32)
+    return found

@@ -18,11 +18,8 @@ def linear_cka(
 
     Kornblith et al. 2019, 1905.00414, Eq. 3 and 4, with the unbiased estimate of HSIC (Song et al.,
     JMLR 13:1393, 2012, Eq. 5; for CKA Nguyen et al. 2020, 2010.15327, Eq. 3): without it, a few
-    hundred items of wide features are alike whatever they are. It may be slightly below 0.
-
-    Raises:
-        CollapsedError: the features of one side are all the same.
-        ValueError: the numbers of items differ or are below four, or features are not finite.
+    hundred items of wide features are alike whatever they are. It may be slightly below 0; errors
+    as `cka`, and ValueError if features are not finite.
     """
     return cka(gram(first), gram(second))
 
@@ -75,9 +72,8 @@ def rankme(features: Float[np.ndarray, "item channel"], *, epsilon: float = 1e-7
     RankMe (Garrido et al. 2022, 2210.02885, Eq. 1 and 2), between 1 (collapsed) and the
     number of channels. The features are not centred, as in the paper.
 
-    Args:
-        features: At best some 25,000 items or more; fewer items than channels bound the rank.
-        epsilon: Added to the shares of the singular values.
+    `epsilon` is added to the shares of the singular values. At best of 25,000 items or more; fewer
+    items than channels bound the rank.
 
     Raises:
         CollapsedError: features that are zero throughout.
@@ -123,12 +119,8 @@ def alignment(views: Float[np.ndarray, "item view channel"]) -> float:
     Raises:
         ValueError: there is one view alone, or features are not finite.
     """
-    if views.shape[1] < 2:
-        raise ValueError(f"expected two views of each item or more, got shape {views.shape}")
-    num = views.shape[1]
-    unit: np.ndarray = unit_rows(check_features(views.reshape(-1, views.shape[2]))).reshape(
-        views.shape
-    )
+    rows, num = _rows(views), views.shape[1]
+    unit = unit_rows(rows).reshape(views.shape)
     # Of unit vectors, all squared distances of pairs sum to num^2 - |sum|^2.
     between = num**2 - np.square(unit.sum(1)).sum(1)
     return float(between.mean() / (num * (num - 1) / 2))
@@ -159,20 +151,16 @@ def lidar(
     discriminant analysis with each item as a class, between 1 and the number of channels (or of
     items less one).
 
-    Args:
-        views: Features of several views of each item.
-        delta: Added to the diagonal of the covariance within items, in units of its mean
-            variance (the paper adds a constant, which depends on the scale of the features).
-        epsilon: Added to the shares of the eigenvalues.
+    `delta` is added to the diagonal of the covariance within items, in units of its mean variance
+    (the paper adds a constant, which depends on the scale of the features), `epsilon` to the shares
+    of the eigenvalues.
 
     Raises:
         CollapsedError: items do not differ.
         ValueError: there is one view alone, or features are not finite.
     """
-    if views.shape[1] < 2:
-        raise ValueError(f"expected two views of each item or more, got shape {views.shape}")
     num_items, num_views, width = views.shape
-    values = _exact(views.reshape(-1, width)).view(num_items, num_views, width)
+    values = _exact(_rows(views)).view(num_items, num_views, width)
     means = values.mean(1)
     centred = means - means.mean(0)
     if not centred.any():
@@ -186,6 +174,13 @@ def lidar(
     white = torch.linalg.solve_triangular(factor, centred.mT, upper=False)
     eigenvalues = torch.linalg.svdvals(white).square()
     return _smooth_rank(eigenvalues, epsilon)
+
+
+def _rows(views: Float[np.ndarray, "item view channel"]) -> Float[np.ndarray, "row channel"]:
+    """All views of all items, at least two of each."""
+    if views.shape[1] < 2:
+        raise ValueError(f"expected two views of each item or more, got shape {views.shape}")
+    return check_features(views.reshape(-1, views.shape[2]))
 
 
 def _smooth_rank(values: Tensor, epsilon: float) -> float:

@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from trivium.io import write_bytes, write_text
 
 RECORDS = "probe.json"
 PREDICTIONS = "predictions.npz"
@@ -40,14 +40,13 @@ class Evaluation:
         protocol: Version of the protocol.
         checkpoint: Hash of the checkpoint.
         facts: dataset, modality, paradigm, objective, encoder, seed, flops, samples, task.
-        records: One measured number each: task, probe, fraction, draw, split, metric, value,
-            num_test (items of that split that were predicted), and C or k.
+        records: One measured number each, see `record`, with C, k or lr where one was chosen.
         predictions: int16 class indices of the test items by `probe/fraction/draw`, `labels`, and
             `groups` where test items belong together.
         features: Of some validation items, centred and scaled, in half precision; None if none
             were kept.
         examples: Of retrieval, some queries with what was found, see
-            `trivium.evaluation.retrieval`.
+            `trivium.evaluation.examples`.
     """
 
     protocol: str
@@ -64,8 +63,9 @@ class Evaluation:
         for one in self.records:
             probe, metric, split = (str(one[key]) for key in ("probe", "metric", "split"))
             fraction = None if probe in UNLABELLED else float(one["fraction"])
-            measure = Measure(probe, metric, split, fraction)
-            found.setdefault(measure, []).append(float(one["value"]))
+            found.setdefault(Measure(probe, metric, split, fraction), []).append(
+                float(one["value"])
+            )
         return {measure: float(np.mean(values)) for measure, values in found.items()}
 
 
@@ -80,7 +80,7 @@ def record(
     draw: int = 0,
     split: str = "test",
 ) -> Record:
-    """One measured number; without more, of the test items, with all labels or with none."""
+    """One measured number over `num_test` items; by default of test, with all labels or none."""
     return {
         "task": task,
         "probe": probe,
@@ -111,18 +111,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"records and facts must be plain, finite values: {error}") from error
-    folder.mkdir(parents=True, exist_ok=True)
     for optional in (FEATURES, EXAMPLES):
         (folder / optional).unlink(missing_ok=True)
     if evaluation.features is not None:
         buffer = io.BytesIO()
         np.save(buffer, evaluation.features, allow_pickle=False)
-        _replace(folder / FEATURES, buffer.getvalue())
+        write_bytes(folder / FEATURES, buffer.getvalue())
     if evaluation.examples:
-        shown = json.dumps(list(evaluation.examples), indent=1, ensure_ascii=False)
-        _replace(folder / EXAMPLES, (shown + "\n").encode())
-    _replace(folder / PREDICTIONS, _archive(evaluation.predictions))
-    _replace(folder / RECORDS, (text + "\n").encode())
+        examples = json.dumps(list(evaluation.examples), indent=1, ensure_ascii=False)
+        write_text(folder / EXAMPLES, examples + "\n")
+    write_bytes(folder / PREDICTIONS, _archive(evaluation.predictions))
+    write_text(folder / RECORDS, text + "\n")
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -135,19 +134,19 @@ def read_evaluation(folder: Path) -> Evaluation:
     for name in (RECORDS, PREDICTIONS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name} does not exist: run the probe stage first")
+    features, examples = folder / FEATURES, folder / EXAMPLES
     try:
         content = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
         with np.load(folder / PREDICTIONS, allow_pickle=False) as archive:
-            predictions = {name: archive[name] for name in archive.files}
-        kept, shown = folder / FEATURES, folder / EXAMPLES
+            predictions = dict(archive)
         return Evaluation(
             content["protocol"],
             content["checkpoint"],
             content["facts"],
             tuple(content["records"]),
             predictions,
-            np.load(kept, allow_pickle=False) if kept.is_file() else None,
-            tuple(json.loads(shown.read_text(encoding="utf-8"))) if shown.is_file() else (),
+            np.load(features, allow_pickle=False) if features.is_file() else None,
+            tuple(json.loads(examples.read_text("utf-8"))) if examples.is_file() else (),
         )
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{folder} holds a damaged evaluation ({error}): probe again") from error
@@ -163,17 +162,3 @@ def _archive(arrays: Mapping[str, np.ndarray]) -> bytes:
             with archive.open(entry, "w") as file:
                 np.lib.format.write_array(file, np.asarray(arrays[name]), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,6 +1,5 @@
 """Retrieval: ranks of the right candidates by similarity, measures of them, and examples."""
 
-from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -40,39 +39,16 @@ class Ranks(NamedTuple):
         return Ranks(*(values[chosen] for values in self))
 
 
-def retrieval(
-    queries: Float[np.ndarray, "query joint"],
-    candidates: Float[np.ndarray, "candidate joint"],
-    right: Bool[np.ndarray, "query candidate"] | Pairs,
-    strata: Strata | None = None,
-) -> Ranks:
-    """Rank candidates by their cosine similarity to each query; a vector of zeros has none.
-
-    Args:
-        queries: Features of what is asked.
-        candidates: Features, in the same space, of what is searched.
-        right: Which candidates are right; each query needs one in its stratum.
-        strata: Each query is compared with the candidates of its own stratum alone.
-
-    Raises:
-        ValueError: features that are not finite, or a query without any right candidate.
-    """
-    asked, unit = _unit(queries), _unit(candidates)
-    blocks = (
-        _products(asked[first : first + CHUNK], unit) for first in range(0, len(queries), CHUNK)
-    )
-    return _rank(blocks, (len(queries), len(candidates)), right, strata)
-
-
 def cosine(
     queries: Float[np.ndarray, "query joint"], candidates: Float[np.ndarray, "candidate joint"]
 ) -> Float[np.ndarray, "query candidate"]:
-    """Cosine similarities, rounded such that equal candidates tie.
+    """Cosine similarities, rounded such that equal candidates tie; a vector of zeros has none.
 
     Raises:
         ValueError: features that are not finite.
     """
-    return _products(_unit(queries), _unit(candidates))
+    similarity: np.ndarray = (_unit(queries) @ _unit(candidates).T).round(DIGITS)
+    return similarity
 
 
 def rank(
@@ -80,13 +56,38 @@ def rank(
     right: Bool[np.ndarray, "query candidate"] | Pairs,
     strata: Strata | None = None,
 ) -> Ranks:
-    """As `retrieval`, from the similarities themselves.
+    """Rank candidates by their similarity to each query.
+
+    Args:
+        similarity: Of every candidate to every query.
+        right: Which candidates are right; each query needs one in its stratum.
+        strata: Each query is compared with the candidates of its own stratum alone.
 
     Raises:
         ValueError: similarities that are not finite, or a query without any right candidate.
     """
-    blocks = (similarity[first : first + CHUNK] for first in range(0, len(similarity), CHUNK))
-    return _rank(blocks, similarity.shape, right, strata)
+    if not np.isfinite(similarity).all():
+        raise ValueError("similarities must be finite")
+    named = right.nonzero() if isinstance(right, np.ndarray) else right
+    table = sparse.csr_array((np.ones(len(named[0]), bool), named), shape=similarity.shape)
+    parts = []
+    for first in range(0, len(similarity), CHUNK):
+        chosen = slice(first, first + CHUNK)
+        block = similarity[chosen]
+        allowed = np.ones(block.shape, bool)
+        if strata is not None:
+            allowed = strata[0][chosen, None] == strata[1]
+        is_right = table[chosen].toarray() & allowed
+        lost = np.flatnonzero(~is_right.any(1))
+        if len(lost):
+            raise ValueError(f"query {first + lost[0]} has no right candidate in its stratum")
+        best = np.where(is_right, block, -np.inf).max(1, keepdims=True)
+        wrong, tied = allowed & ~is_right, block == best
+        before = (wrong & (block > best)).sum(1)
+        # The mean place of the first of r right ones among w wrong ones is w / (r + 1).
+        among = -(-(wrong & tied).sum(1) // ((is_right & tied).sum(1) + 1))
+        parts.append((before + among, allowed.sum(1), is_right.sum(1)))
+    return Ranks(*(np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)))
 
 
 def measures(ranks: Ranks) -> dict[str, float]:
@@ -122,46 +123,7 @@ def modality_gap(
     return float(np.linalg.norm(_unit(first).mean(0) - _unit(second).mean(0)))
 
 
-def _products(
-    first: Float[np.ndarray, "query joint"], second: Float[np.ndarray, "candidate joint"]
-) -> Float[np.ndarray, "query candidate"]:
-    """Of vectors of unit length."""
-    similarity: np.ndarray = (first @ second.T).round(DIGITS)
-    return similarity
-
-
 def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
     if not np.isfinite(features).all():
         raise ValueError(f"features must be finite, but {(~np.isfinite(features)).sum()} are not")
     return unit_rows(features)
-
-
-def _rank(
-    blocks: Iterator[np.ndarray],
-    shape: tuple[int, ...],
-    right: np.ndarray | Pairs,
-    strata: Strata | None,
-) -> Ranks:
-    """Rank the candidates of a few queries at a time."""
-    named = right.nonzero() if isinstance(right, np.ndarray) else right
-    table = sparse.csr_array((np.ones(len(named[0]), bool), named), shape=shape)
-    parts, first = [], 0
-    for similarity in blocks:
-        if np.isnan(similarity).any() or np.isinf(similarity).any():
-            raise ValueError("similarities must be finite")
-        chosen = slice(first, first + len(similarity))
-        allowed = np.ones(similarity.shape, bool)
-        if strata is not None:
-            allowed = strata[0][chosen, None] == strata[1]
-        is_right = table[chosen].toarray() & allowed
-        lost = np.flatnonzero(~is_right.any(1))
-        if len(lost):
-            raise ValueError(f"query {first + lost[0]} has no right candidate in its stratum")
-        best = np.where(is_right, similarity, -np.inf).max(1, keepdims=True)
-        wrong, tied = allowed & ~is_right, similarity == best
-        before = (wrong & (similarity > best)).sum(1)
-        # The mean place of the first of r right ones among w wrong ones is w / (r + 1).
-        among = -(-(wrong & tied).sum(1) // ((is_right & tied).sum(1) + 1))
-        parts.append((before + among, allowed.sum(1), is_right.sum(1)))
-        first += len(similarity)
-    return Ranks(*(np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)))

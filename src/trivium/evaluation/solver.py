@@ -3,13 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from trivium.evaluation.checks import SparseFeatures
@@ -17,18 +16,12 @@ from trivium.evaluation.checks import SparseFeatures
 
 @contextmanager
 def torch_threads() -> Iterator[None]:
-    """Within it, or a function that it decorates, their linear algebra uses torch's number.
+    """Within it, or a function that it decorates, linear algebra uses torch's number of threads.
 
-    By itself it takes every core, whatever `torch.set_num_threads` says: jobs side by side would
-    then wait for each other.
+    By itself it takes every core: jobs side by side would then wait for each other.
     """
-    with _controller().limit(limits=torch.get_num_threads(), user_api="blas"):
+    with threadpool_limits(limits=torch.get_num_threads(), user_api="blas"):
         yield
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 BLOCK = 2**20
@@ -50,8 +43,7 @@ class SoftmaxRegression:
     `W [class, channel]` is one vector; it sums to zero over the classes if it does so at the start.
     Products run in the dtype of the features, sums in float64. What is learnt of the curvature at
     one ridge serves the next. Features have a mean square of one in each channel, and are
-    uncorrelated unless `correlated` (and then dense); in the last channel they are one and the
-    penalty zero: the intercept.
+    uncorrelated unless `correlated` (and then dense); the last channel is one: the intercept.
     """
 
     def __init__(
@@ -154,9 +146,9 @@ class SoftmaxRegression:
         """The inverse Hessian, or that of `mean(diag(p) - p p') x mean(x x') + penalty`."""
         if self.hessian is not None:
             factor = torch.linalg.cholesky(self.hessian + torch.from_numpy(np.diag(penalty)))
-            return lambda g: torch.cholesky_solve(torch.from_numpy(g[:, None]), factor).numpy()[
-                :, 0
-            ]
+            return lambda g: (
+                torch.cholesky_solve(torch.from_numpy(g[:, None]), factor).numpy().ravel()
+            )
         by_class = weights.reshape(self.num_classes, -1)
         p = _logits(self.sample, by_class).softmax(0)
         covariance = p.mean(1).diag() - p @ p.mT / p.shape[1] + 1 / self.num_classes
@@ -177,8 +169,7 @@ class SoftmaxRegression:
 
     def _hessian(self, weights: Vector) -> Float[Tensor, "weight weight"]:
         """Second derivatives of the mean cross-entropy of the sample, made positive definite."""
-        known = self.sample
-        sample = known if isinstance(known, np.ndarray) else known.toarray()
+        sample = self.sample if isinstance(self.sample, np.ndarray) else self.sample.toarray()
         sample, by_class = sample.astype(np.float64), weights.reshape(self.num_classes, -1)
         probabilities = _logits(sample, by_class).softmax(0).numpy()
         scaled = probabilities[:, None] * sample.T
@@ -232,8 +223,5 @@ def _logits(
     rows: np.ndarray | SparseFeatures, weights: Float[np.ndarray, "class channel"]
 ) -> Float[Tensor, "class item"]:
     """In float64; products are NumPy's, whose BLAS is the faster one for few classes."""
-    if isinstance(rows, np.ndarray):
-        products = rows @ weights.astype(rows.dtype).T
-    else:
-        products = rows @ weights.T
+    products = rows @ weights.astype(rows.dtype if isinstance(rows, np.ndarray) else float).T
     return torch.from_numpy(np.ascontiguousarray(products.T, dtype=np.float64))

@@ -1,14 +1,13 @@
 """Zero-shot classification: the class whose description is nearest."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int64
 from scipy.special import softmax
-from sklearn.preprocessing import normalize
 
-from trivium.evaluation.checks import check_features, check_labels
+from trivium.evaluation.checks import check_features, check_labels, unit_rows
 from trivium.evaluation.metrics import NUM_BINS, measure
 from trivium.evaluation.results import Record, record
 
@@ -39,9 +38,9 @@ def class_features(
     if wrong or not templates:
         raise ValueError(f"templates must hold one {{}} for the name each, got {list(templates)}")
     texts = [template.replace("{}", name) for name in names for template in templates]
-    unit = _unit(check_features(encode(texts)))
+    unit = unit_rows(check_features(encode(texts)))
     mean = unit.reshape(len(names), len(templates), -1).mean(1)
-    return _unit(mean)
+    return unit_rows(mean)
 
 
 def zero_shot(
@@ -73,7 +72,7 @@ def zero_shot(
             number of targets, or templates that do not hold a name.
     """
     classes = class_features(names, templates, encode)
-    cosines = _unit(check_features(features, classes.shape[1])) @ classes.T
+    cosines = unit_rows(check_features(features, classes.shape[1])) @ classes.T
     check_labels(targets, len(cosines))
     shares = softmax(cosines / temperature, axis=1)
     records = tuple(
@@ -81,7 +80,3 @@ def zero_shot(
         for pair in measure(shares, targets, num_bins=num_bins).items()
     )
     return records, {f"{PROBE}/1.0/0": shares.argmax(1).astype(np.int16)}
-
-
-def _unit(features: np.ndarray) -> Float[np.ndarray, "row joint"]:
-    return cast(np.ndarray, normalize(features.astype(np.float64)))

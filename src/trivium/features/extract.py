@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ from trivium.data.spectrogram import SILENCE, LogMel, settings_of
 from trivium.data.store import Store
 from trivium.encoders.layers import mean_pool
 from trivium.encoders.towers import Towers
-from trivium.types import Encoder, Modality, ModalityInput, MultimodalInput
+from trivium.types import Encoder, Features, Modality, ModalityInput, MultimodalInput
+
+Data: TypeAlias = Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray]
+"""What `embed` takes."""
 
 
 class Source(NamedTuple):
@@ -42,18 +45,23 @@ class Source(NamedTuple):
             yield part, *self.take(chosen[part])
 
 
-def source_of(
-    encoder: Encoder,
-    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
-    without: Sequence[Modality] = (),
-) -> Source:
+def source_of(encoder: Encoder, data: Data, without: Sequence[Modality] = ()) -> Source:
     """What an encoder reads of some data; errors as `embed`."""
     if isinstance(data, np.ndarray):
-        return Source(len(data), lambda chosen: (_copied(data[chosen]), None))
+        return Source(
+            len(data),
+            lambda chosen: (torch.from_numpy(np.ascontiguousarray(data[chosen])), None),
+        )
     if isinstance(data, Store):
         store, modality = data, data.meta.modality
         if encoder.modality == "several" and "+" in modality:
-            return _several(encoder, store, without)
+            column = cast(Towers, encoder).audio_column
+
+            def several(chosen: np.ndarray) -> tuple[MultimodalInput, None]:
+                found = modality_inputs_of(gather(store, chosen, None, column))
+                return {one: each for one, each in found.items() if one not in without}, None
+
+            return Source(store.num_items, several)
         if modality != encoder.modality:
             raise ValueError(
                 f"{store.meta.name} is {modality}, but the encoder {encoder.name} takes "
@@ -87,27 +95,16 @@ def source_of(
     return Source(len(offsets) - 1, encoded, np.diff(offsets))
 
 
-def _several(encoder: Encoder, store: Store, without: Sequence[Modality]) -> Source:
-    """Items of several modalities, of which some may be withheld."""
-    towers = cast(Towers, encoder)
-
-    def gathered(chosen: np.ndarray) -> tuple[MultimodalInput, None]:
-        found = modality_inputs_of(gather(store, chosen, None, towers.audio_column))
-        return {one: sense for one, sense in found.items() if one not in without}, None
-
-    return Source(store.num_items, gathered)
-
-
 def ready(values: Tensor | MultimodalInput, device: torch.device | str) -> Any:
     """Values as an encoder takes them, on its device."""
     if isinstance(values, Tensor):
         return as_values(values.to(device))
     return {
         one: ModalityInput(
-            as_values(sense.values.to(device)),
-            *(None if held is None else held.to(device) for held in sense[1:]),
+            as_values(each.values.to(device)),
+            *(None if more is None else more.to(device) for more in each[1:]),
         )
-        for one, sense in values.items()
+        for one, each in values.items()
     }
 
 
@@ -117,11 +114,11 @@ def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> Source:
     settings, frames = settings_of(tuple(described["sound"])), int(described["shape"][1])
     lengths = np.array([len(wave) for wave in waves])
     limit = frames * settings.hop
-    # A store's spectrograms are cut, so that the last frame has heard what follows.
-    heard = limit if encoder.column == "wave" else limit + settings.window
+    # A store cuts its spectrograms, so that the last frame depends on what follows.
+    longest_wave = limit if encoder.column == "wave" else limit + settings.window
 
     def taken(chosen: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        longest = min(int(lengths[chosen].max()), heard)
+        longest = min(int(lengths[chosen].max()), longest_wave)
         batch, ends = torch.zeros(len(chosen), longest), torch.zeros(len(chosen)).long()
         for row, item in enumerate(chosen):
             wave = as_values(torch.from_numpy(np.ascontiguousarray(waves[item])))[:longest]
@@ -136,13 +133,9 @@ def _waves(encoder: Encoder, waves: Sequence[np.ndarray]) -> Source:
     return Source(len(waves), taken, lengths)
 
 
-def _copied(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
-
-
 def embed(
     encoder: Encoder,
-    data: Store | Shaped[np.ndarray, "item ..."] | Sequence[str] | Sequence[np.ndarray],
+    data: Data,
     indices: np.ndarray | None = None,
     *,
     batch_size: int = 512,
@@ -171,15 +164,15 @@ def embed(
         ValueError: There is nothing to embed, a feature is not finite, the data are of another
             modality than the encoder, or its tokenizer is not known.
     """
-    taken = source_of(encoder, data, without)
-    chosen = np.arange(taken.num_items) if indices is None else np.asarray(indices)
-    features = np.empty((len(chosen), encoder.width), dtype=np.float32)
-    with _frozen(encoder, device):
-        for part, values, valid in taken.batches(chosen, batch_size):
-            held = None if valid is None else valid.to(device)
-            pooled = encoder(ready(values, device), held).pooled
-            features[part] = pooled.float().cpu().numpy()
-    return _finite(features)
+
+    def pooled(values: Any, valid: Tensor | None) -> Tensor:
+        held = None if valid is None else valid.to(device)
+        features: Features = encoder(ready(values, device), held)
+        return features.pooled
+
+    source = source_of(encoder, data, without)
+    chosen = np.arange(source.num_items) if indices is None else indices
+    return _collected(encoder, source.batches(chosen, batch_size), pooled, len(chosen), device)
 
 
 def embed_views(
@@ -191,43 +184,24 @@ def embed_views(
     num_views: int,
     seed: int = 0,
     batch_size: int = 512,
-    device: torch.device | str = "cpu",
 ) -> Float[np.ndarray, "chosen view channel"]:
     """Pooled features of several random views of items of one modality, else as `embed`.
 
-    Args:
-        encoder: Of that modality.
-        store: Whose items.
-        indices: Which of them.
-        recipe: Makes the views; of each call the first is taken.
-        num_views: How many of each item.
-        seed: Of the views.
-        batch_size: Items at a time.
-        device: Where to encode; views are made on the CPU.
-
-    Raises:
-        ValueError: As `embed`.
+    `recipe` makes them with `seed`; of each call the first view is taken.
     """
-    taken, chosen = source_of(encoder, store), np.asarray(indices)
-    features = np.empty((len(chosen), num_views, encoder.width), dtype=np.float32)
     generator = torch.Generator().manual_seed(seed)
-    with _frozen(encoder, device):
-        for part, values, valid in taken.batches(chosen, batch_size):
-            for number in range(num_views):
-                view = recipe(values, generator, *([] if valid is None else [valid]))[0]
-                held = None if view.valid is None else view.valid.to(device)
-                pooled = encoder(view.values.to(device), held).pooled
-                features[part, number] = pooled.float().cpu().numpy()
-    return _finite(features)
+
+    def of_views(values: Any, valid: Tensor | None) -> Tensor:
+        given = (values, generator) if valid is None else (values, generator, valid)
+        made = [recipe(*given)[0] for _ in range(num_views)]
+        return torch.stack([encoder(*view).pooled for view in made], 1)
+
+    batches = source_of(encoder, store).batches(indices, batch_size)
+    return _collected(encoder, batches, of_views, len(indices))
 
 
 def embed_layers(
-    encoder: Encoder,
-    store: Store,
-    indices: np.ndarray,
-    *,
-    batch_size: int = 512,
-    device: torch.device | str = "cpu",
+    encoder: Encoder, store: Store, indices: np.ndarray, *, batch_size: int = 512
 ) -> Float[np.ndarray, "chosen layer channel"]:
     """Means over the valid tokens behind the stem (layer 0) and behind each block, else as `embed`.
 
@@ -236,19 +210,34 @@ def embed_layers(
     """
     if not encoder.contextual:
         raise ValueError(f"{encoder.name} has no blocks of tokens: its layers cannot be told apart")
-    taken, chosen = source_of(encoder, store), np.asarray(indices)
-    found: list[np.ndarray] = []
-    places: list[np.ndarray] = []
+
+    def of_layers(values: Any, valid: Tensor | None) -> Tensor:
+        tokens = encoder.embed(ready(values, "cpu"), valid)
+        layers = (tokens.values, *encoder.layers(tokens))
+        return torch.stack([mean_pool(layer, tokens.valid).float() for layer in layers], 1)
+
+    batches = source_of(encoder, store).batches(indices, batch_size)
+    return _collected(encoder, batches, of_layers, len(indices))
+
+
+def _collected(
+    encoder: Encoder,
+    batches: Iterator[tuple[np.ndarray, Tensor | MultimodalInput, Tensor | None]],
+    features_of: Callable[[Any, Tensor | None], Tensor],
+    num_items: int,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """The features of all batches, each where its items belong."""
+    features = np.empty(0, np.float32)
     with _frozen(encoder, device):
-        for part, values, valid in taken.batches(chosen, batch_size):
-            held = None if valid is None else valid.to(device)
-            tokens = encoder.embed(ready(values, device), held)
-            layers = (tokens.values, *encoder.layers(tokens))
-            pooled = torch.stack([mean_pool(layer, tokens.valid).float() for layer in layers], 1)
-            found.append(pooled.cpu().numpy())
-            places.append(part)
-    features = np.concatenate(found)
-    return _finite(features[np.argsort(np.concatenate(places))])
+        for positions, values, valid in batches:
+            found = features_of(values, valid).float().cpu().numpy()
+            if not len(features):
+                features = np.empty((num_items, *found.shape[1:]), np.float32)
+            features[positions] = found
+    if not np.isfinite(features).all():
+        raise ValueError("the encoder gives NaN or infinite features: its training diverged")
+    return features
 
 
 @contextmanager
@@ -264,9 +253,3 @@ def _frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
         encoder.to(home)
         for module, mode in modes.items():
             module.training = mode
-
-
-def _finite(features: np.ndarray) -> np.ndarray:
-    if not np.isfinite(features).all():
-        raise ValueError("the encoder gives NaN or infinite features: its training diverged")
-    return features

@@ -82,7 +82,7 @@ def finetuning(values: Config, facts: Config) -> "FineTuning":
     """What a fine-tuning is made of; wrong settings are refused."""
     from trivium.training.budget import Budget
     from trivium.training.finetune import FineTuning
-    from trivium.training.settings import trainer_settings
+    from trivium.training.settings import TrainerSettings
 
     settings, lr = values["optimizer"], values["optimizer"]["lr"]
     by_lr = {float(one): {**settings, "lr": one} for one in (lr if isinstance(lr, list) else [lr])}
@@ -97,7 +97,7 @@ def finetuning(values: Config, facts: Config) -> "FineTuning":
         schedule=instantiate(values["schedule"]),
         weight_decay=settings["weight_decay"],
         budget=Budget(**values["budget"]),
-        trainer=trainer_settings(values["trainer"]),
+        trainer=TrainerSettings(**values["trainer"]),
         layer_decay=values["layer_decay"],
         seed=facts["seed"] if values["seed"] is None else values["seed"],
     )

@@ -72,10 +72,10 @@ def check(values: Config) -> None:
     from trivium.data.splits import check_share
     from trivium.objectives.compatibility import check as check_compatibility
     from trivium.training.budget import Budget
-    from trivium.training.settings import trainer_settings
+    from trivium.training.settings import TrainerSettings
 
     Budget(**values["budget"])
-    trainer_settings(values["trainer"])
+    TrainerSettings(**values["trainer"])
     data = spec_from_config(values["data"], values["task"], store_folder(values), values["part"])
     objective = cast("type[Objective]", get_class(values["objective"]["_target_"]))
     views = views_of(values)
@@ -145,8 +145,8 @@ def run(config: Config, store: "Store", folder: "RunFolder") -> float | None:
 
     from trivium.evaluation.protocol import PROTOCOL
     from trivium.training.budget import Budget
-    from trivium.training.run import Recipe, pretrain
-    from trivium.training.settings import monitor_settings, trainer_settings
+    from trivium.training.run import pretrain
+    from trivium.training.settings import MonitorSettings, PretrainingRun, TrainerSettings
 
     values = without_numerics(config)
     data = store.spec(values["task"])
@@ -155,15 +155,15 @@ def run(config: Config, store: "Store", folder: "RunFolder") -> float | None:
     encoder: Encoder = instantiate(values["encoder"], data=data)
     load_towers(encoder, values["towers"])
     objective: Objective = instantiate(values["objective"], encoder=encoder, data=data)
-    recipe = Recipe(
+    pretraining = PretrainingRun(
         objective=objective,
         views=views_of(values),
         optimiser=optimiser(values["optimizer"]),
         schedule=instantiate(values["schedule"]),
         weight_decay=values["optimizer"]["weight_decay"],
         budget=Budget(**values["budget"]),
-        trainer=trainer_settings(values["trainer"]),
-        monitor=monitor_settings(values["monitor"]),
+        trainer=TrainerSettings(**values["trainer"]),
+        monitor=MonitorSettings(**values["monitor"]),
         seed=values["seed"],
         task=task,
         facts={
@@ -184,4 +184,4 @@ def run(config: Config, store: "Store", folder: "RunFolder") -> float | None:
         config=config,
         data_fraction=values["data_fraction"],
     )
-    return pretrain(recipe, store, folder, name=label(values), **values["tracking"])
+    return pretrain(pretraining, store, folder, name=label(values), **values["tracking"])

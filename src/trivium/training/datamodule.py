@@ -41,8 +41,7 @@ class StoreData(lightning.LightningDataModule):
     """The train split of a store (or another), in batches gathered by index.
 
     Texts and clips of about equal length share a batch, and samples of one stratum where the store
-    has strata; `packed` joins texts into one stream and
-    hands out blocks of it instead.
+    has strata; `packed` joins texts into one stream and hands out blocks of it instead.
 
     `batch_size` is the global batch, divided among the ranks; `task` names the labels, None on
     unlabelled data; `column` is, of audio, what the views are made from; `data_fraction` is the
@@ -81,13 +80,13 @@ class StoreData(lightning.LightningDataModule):
                 + (f" or raise data_fraction={data_fraction}." if data_fraction < 1 else ".")
             )
         self.lengths = None if packed else lengths_shown(store, column)
-        self.order: Callable[[int, int, int], np.ndarray] = permutation
-        if self.lengths is not None:
-            self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
         self.lengths_of_parts = lengths_of_parts(store, column)
         strata = store.strata() if store.parts else None
+        self.order: Callable[[int, int, int], np.ndarray] = permutation
         if strata is not None:
             self.order = Strata(strata[self.pool], batch_size=batch_size)
+        elif self.lengths is not None:
+            self.order = Buckets(self.lengths[self.pool], batch_size=batch_size)
 
     def of_split(self, split: str) -> "StoreData":
         """Batches of another split, the whole of it, made in the same way."""
@@ -101,21 +100,13 @@ class StoreData(lightning.LightningDataModule):
             split=split,
         )
 
-    def indices(self, step: int, *, rank: int = 0, world_size: int = 1) -> np.ndarray:
-        """The samples (or blocks) of one step."""
-        return batch_indices(
-            self.pool,
-            seed=self.seed,
-            step=step,
-            batch_size=self.batch_size,
-            rank=rank,
-            world_size=world_size,
-            order=self.order,
-        )
+    def train_dataloader(self) -> StepBatches:
+        """The endless stream; the budget ends the run."""
+        return self.stream
 
     def batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Batch:
         """The batch of one step."""
-        indices = self.indices(step, rank=rank, world_size=world_size)
+        indices = self._indices(step, rank, world_size)
         if self.packed is None:
             return gather(self.store, indices, self.task, self.column)
         epoch = step // num_batches_per_epoch(len(self.pool), self.batch_size)
@@ -129,14 +120,14 @@ class StoreData(lightning.LightningDataModule):
         Of several modalities the lengths of all parts.
         """
         if self.store.parts:
-            indices = self.indices(step)
+            indices = self._indices(step)
             return tuple(
                 batch_length(self.store.part(one), int(lengths[indices].max()))
                 for one, lengths in self.lengths_of_parts.items()
             )
         if self.lengths is None:
             return 0
-        return batch_length(self.store, int(self.lengths[self.indices(step)].max()))
+        return batch_length(self.store, int(self.lengths[self._indices(step)].max()))
 
     def tokens(self, step: int) -> int:
         """Tokens of text in the batch of a step, padding left out; 0 of other modalities."""
@@ -144,8 +135,16 @@ class StoreData(lightning.LightningDataModule):
             return self.batch_size * self.packed.length
         if self.lengths is None or self.store.meta.modality != "text":
             return 0
-        return int(self.lengths[self.indices(step)].sum())
+        return int(self.lengths[self._indices(step)].sum())
 
-    def train_dataloader(self) -> StepBatches:
-        """The endless stream; the budget ends the run."""
-        return self.stream
+    def _indices(self, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
+        """The samples (or blocks) of one step."""
+        return batch_indices(
+            self.pool,
+            seed=self.seed,
+            step=step,
+            batch_size=self.batch_size,
+            rank=rank,
+            world_size=world_size,
+            order=self.order,
+        )

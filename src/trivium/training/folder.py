@@ -52,18 +52,11 @@ class Resumable(lightning.Callback):
         self.run_id = run_id
         self._saved = time.monotonic()
 
-    def state_dict(self) -> Mapping[str, Any]:  # type: ignore[override]
+    def state_dict(self) -> dict[str, Any]:
         """The tracker's run."""
         return {"run_id": self.run_id}
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Save if it is time."""
         due = self.steps is not None and trainer.global_step % self.steps == 0
         if due or (self.steps is None and time.monotonic() - self._saved >= self.seconds):
@@ -76,8 +69,7 @@ def saved_progress(path: Path) -> tuple[int, str | None]:
     import torch
 
     state = torch.load(path, map_location="cpu", weights_only=True)
-    callbacks = state["callbacks"]
-    return int(state["global_step"]), callbacks.get("Resumable", {}).get("run_id")
+    return int(state["global_step"]), state["callbacks"]["Resumable"]["run_id"]
 
 
 RESULTS = ("metrics.json", "curves.json", "cost.json", "looks.json", "environment.json")
@@ -111,21 +103,20 @@ class RunFolder:
     def begin(self, config: Mapping[str, Any]) -> None:
         """Write the configuration and remove what other configurations left."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for stale in self.path.glob("resume-*.ckpt"):
-            if stale != self.checkpoint:
-                stale.unlink()
+        stale = [path for path in self.path.glob("resume-*.ckpt") if path != self.checkpoint]
         if not self.resumable:
-            for name in (*RESULTS, *EXPORTED):
-                (self.path / name).unlink(missing_ok=True)
-            for sheet in (self.path / PICTURES).glob("*-step*"):
-                sheet.unlink()
+            stale += [self.path / name for name in (*RESULTS, *EXPORTED)]
+            stale += (self.path / PICTURES).glob("*-step*")
+        for path in stale:
+            path.unlink(missing_ok=True)
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (self.path / "config.yaml").write_text(text)
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Write a result atomically."""
-        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        self.write_text(name, text)
+    def write_json(self, name: str, content: Any, *, compact: bool = False) -> None:
+        """Write a result atomically; `compact` in one line."""
+        layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+        text = json.dumps(content, sort_keys=True, allow_nan=False, **layout)
+        self.write_text(name, text + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file atomically."""
@@ -133,24 +124,11 @@ class RunFolder:
         beside.write_text(text, encoding="utf-8")
         beside.replace(self.path / name)
 
-    def keep_encoder(self, writer: RunWriter) -> None:
-        """Hand the exported encoder to the tracker."""
-        import shutil
-
-        copy = self.path / "tracked"
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir()
-        for name in EXPORTED:
-            if (self.path / name).is_file():
-                shutil.copy(self.path / name, copy / name)
-        writer.log_artifacts(copy, to=names.ENCODER_FILES)
-        writer.flush()
-        shutil.rmtree(copy, ignore_errors=True)
-
-    def keep_results(self, writer: RunWriter) -> None:
-        """Hand to the tracker what a report reads, so that it can be written from there alone."""
-        for name in RESULTS:
-            if (self.path / name).is_file():
-                writer.log_file(self.path / name, to=names.RUN_FILES)
+    def track(self, writer: RunWriter) -> None:
+        """Hand to the tracker the encoder, and what a report reads, to be written from there."""
+        for files, to in ((EXPORTED, names.ENCODER_FILES), (RESULTS, names.RUN_FILES)):
+            for path in (self.path / name for name in files):
+                if path.is_file():
+                    writer.log_file(path, to=to)
         if (self.path / PICTURES).is_dir():
             writer.log_artifacts(self.path / PICTURES, to=f"{names.RUN_FILES}/{PICTURES}")

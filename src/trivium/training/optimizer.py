@@ -25,12 +25,11 @@ def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        leaf = name.rsplit(".", 1)[-1]
-        vector = sum(size > 1 for size in parameter.shape) < 2
-        exempt = vector or "position" in leaf or "token" in leaf
-        (kept if exempt else decayed).append(parameter)
+        if parameter.requires_grad:
+            leaf = name.rsplit(".", 1)[-1]
+            vector = sum(size > 1 for size in parameter.shape) < 2
+            exempt = vector or "position" in leaf or "token" in leaf
+            (kept if exempt else decayed).append(parameter)
     if not decayed and not kept:
         raise ValueError(
             f"{type(module).__name__} has no trainable parameter: nothing to pretrain."
@@ -67,14 +66,11 @@ class WarmupCosine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constant:
-    """Linear warm-up, then the full learning rate to the end."""
+class Constant(WarmupCosine):
+    """Linear warm-up, then the full learning rate to the end: a cosine that falls by nothing."""
 
     warmup: float = 0.0
-
-    def __call__(self, progress: float) -> float:
-        """The factor at `progress` in [0, 1]."""
-        return progress / self.warmup if progress < self.warmup else 1.0
+    floor: float = 1.0
 
 
 ENCODER = "encoder."

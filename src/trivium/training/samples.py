@@ -1,4 +1,4 @@
-"""Samples as pictures, spectrograms, clips and texts, for the report and for tracking."""
+"""Samples as image grids, maps, spectrograms, texts and sounds, for the report and for tracking."""
 
 import io
 import json
@@ -6,18 +6,44 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch.nn import functional as F
+from torchvision.utils import make_grid
 
 from trivium.data.spectrogram import SILENCE, LogMel, SoundSettings, settings_of, to_waves
 from trivium.data.store import Store
+from trivium.evaluation.retrieval import cosine
 from trivium.tracking.writer import RunWriter
+from trivium.types import MASK, SPECIAL_TOKENS
 
-SHEET_WIDTH = 800
-"""Pixels across a sheet of spectrograms, about: as wide as one of images."""
+log = logging.getLogger(__name__)
+
+GRID_WIDTH = 800
+"""Pixels across a grid of spectrograms, about: as wide as one of images."""
+NUM_COLOURS = 20
+"""Classes that a map tells apart."""
+NUM_CLIPS = 4
+"""Clips that one file holds of an objective's row."""
+PAUSE_SECONDS = 0.25
+"""Silence between two clips of a file."""
+LONGEST_SECONDS = 4.0
+"""What is kept of a clip at most."""
+SHORTEST_SECONDS = 0.1
+"""What is left of a clip of silence."""
+LOUD, QUIET = 0.9, 0.3
+"""A first row whose peak lies between them is left as loud as it is; another one peaks at 0.9."""
+INAUDIBLE = 1e-3
+"""60 dB below full scale."""
+ITERATIONS = 16
+"""Of Griffin-Lim: all rows of a step are to cost tenths of a second."""
+LOUDEST_LOG_MEL = 16.0
+"""Above the log-mel of any wave in [-1, 1] whose window has fewer than 4096 samples."""
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 def spread(num_items: int, num_chosen: int) -> Int64[np.ndarray, " chosen"]:
@@ -29,23 +55,18 @@ def spread(num_items: int, num_chosen: int) -> Int64[np.ndarray, " chosen"]:
 def project(features: Float[np.ndarray, "item channel"]) -> Float[np.ndarray, "item 2"]:
     """The first two principal components, with signs fixed by their largest loading."""
     centred = features - features.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    plane = axes[:2] if len(axes) > 1 else np.vstack([axes, np.zeros_like(axes)])
-    largest = np.abs(plane).argmax(axis=1)
-    plane = plane * np.sign(plane[np.arange(2), largest] + 1e-30)[:, None]
-    return np.asarray(centred @ plane.T, dtype=np.float32)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    return np.asarray(centred @ (axes * signs[:, None]).T, dtype=np.float32)
 
 
 def neighbours(
     features: Float[np.ndarray, "item channel"], queries: Int64[np.ndarray, " query"], *, num: int
 ) -> Int64[np.ndarray, "rank query"]:
     """The queries themselves, then the `num` items of the highest cosine with them."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    directions = features / np.maximum(lengths, 1e-12)
-    cosine = directions[queries] @ directions.T
-    cosine[np.arange(len(queries)), queries] = -np.inf
-    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, : min(num, len(features) - 1)]
-    return np.vstack([queries, nearest.T]).astype(np.int64)
+    similarity = cosine(features[queries], features)
+    similarity[np.arange(len(queries)), queries] = np.inf
+    return np.argsort(-similarity, axis=1, kind="stable")[:, : num + 1].T
 
 
 def members(
@@ -54,26 +75,28 @@ def members(
     """Items of the largest groups that have `num_members` of them, the largest first."""
     names, sizes = np.unique(groups, return_counts=True)
     order = np.argsort(-sizes, kind="stable")
-    full = [name for name in names[order] if (groups == name).sum() >= num_members]
-    chosen = [np.flatnonzero(groups == name)[:num_members] for name in full[:num_groups]]
+    full = names[order][sizes[order] >= num_members][:num_groups]
+    chosen = [np.flatnonzero(groups == name)[:num_members] for name in full]
     return np.array(chosen, dtype=np.int64).reshape(-1, num_members)
 
 
 def draw_rows(
-    rows: dict[str, np.ndarray], *, scale: int = 2
+    rows: Mapping[str, np.ndarray], *, scale: int = 2
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Rows of images (each [column, channel, height, width] in [0, 1]) under one another."""
-    strips = []
-    for images in rows.values():
-        coloured = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images[:, :3]
-        padded = np.pad(coloured, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1.0)
-        strips.append(np.concatenate(list(padded), axis=2))
-    width = max(strip.shape[2] for strip in strips)
-    strips = [
-        np.pad(s, ((0, 0), (0, 0), (0, width - s.shape[2])), constant_values=1.0) for s in strips
-    ]
-    sheet = np.concatenate(strips, axis=1).transpose(1, 2, 0)
-    pixels = (np.clip(sheet, 0, 1) * 255).round().astype(np.uint8)
+    """Rows of images (each [column, channel, height, width] in [0, 1]) under one another.
+
+    Samples stand on a white ground, two pixels apart; shorter rows are filled with white.
+    """
+    num_columns = max(map(len, rows.values()))
+    cells = []
+    for row in rows.values():
+        coloured = torch.from_numpy(row).float()[:, :3].expand(-1, 3, -1, -1)
+        cells += [coloured, torch.ones(num_columns - len(row), *coloured.shape[1:])]
+    images = torch.cat(cells)
+    grid = F.pad(images[0], (2, 2, 2, 2), value=1.0)  # which `make_grid` leaves out of a single one
+    if len(images) > 1:
+        grid = make_grid(images, nrow=num_columns, padding=2, pad_value=1.0)
+    pixels = (grid[:, 1:-1, 1:-1].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     enlarged: np.ndarray = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     return enlarged
 
@@ -97,12 +120,12 @@ def draw_spectrograms(rows: dict[str, np.ndarray]) -> UInt8[np.ndarray, "height 
         behind = ((0, 0), (0, 0), (0, 0), (0, longest - row.shape[1]))
         images[name] = np.pad(coloured, behind, constant_values=1.0)
     width = max(len(row) for row in rows.values()) * (longest + 2)
-    return draw_rows(images, scale=max(1, round(SHEET_WIDTH / width)))
+    return draw_rows(images, scale=max(1, round(GRID_WIDTH / width)))
 
 
 def num_spectrograms(frames: int) -> int:
-    """How many clips of so many frames stand side by side on a sheet: 4 to 12."""
-    return min(max(SHEET_WIDTH // (frames + 2), 4), 12)
+    """How many clips of so many frames stand side by side in a grid: 4 to 12."""
+    return min(max(GRID_WIDTH // (frames + 2), 4), 12)
 
 
 def draw_map(
@@ -110,166 +133,106 @@ def draw_map(
     labels: Int64[np.ndarray, " item"] | None,
     classes: tuple[str, ...],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A scatter of points, coloured by class where labels are known."""
+    """A scatter of points, coloured by class (of the first 20) where labels are known."""
     from matplotlib.figure import Figure
-    from PIL import Image
 
     figure = Figure(figsize=(5, 4), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    if labels is None:
-        axes.scatter(points[:, 0], points[:, 1], s=5, linewidths=0)
-    else:
-        for number, name in enumerate(classes[:20]):
-            chosen = labels == number
-            axes.scatter(
-                points[chosen, 0],
-                points[chosen, 1],
-                s=5,
-                linewidths=0,
-                color=f"C{number}",
-                label=name,
-            )
-        if len(classes) <= 20:
-            axes.legend(
-                markerscale=3, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
-            )
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes = figure.add_subplot(xticks=[], yticks=[])
+    parts: dict[str, Any] = {"": slice(None)}
+    if labels is not None:
+        parts = {name: labels == number for number, name in enumerate(classes[:NUM_COLOURS])}
+    for number, (name, chosen) in enumerate(parts.items()):
+        axes.scatter(
+            points[chosen, 0], points[chosen, 1], s=5, linewidths=0, color=f"C{number}", label=name
+        )
+    if labels is not None and len(classes) <= NUM_COLOURS:
+        axes.legend(
+            markerscale=3, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
     axes.set_xlabel("first principal component", fontsize=8)
     axes.set_ylabel("second principal component", fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    buffer.seek(0)
+    figure.savefig(buffer := io.BytesIO(), format="png")
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def keep_picture(
-    image: np.ndarray, name: str, step: int, folder: Path, writer: RunWriter | None
-) -> None:
-    """Write a picture to the folder and to the tracker, where the steps become a slider."""
-    from PIL import Image
+class SampleWriter(NamedTuple):
+    """Writes the samples of a step to an existing folder, and to the tracker if there is one."""
 
-    Image.fromarray(image).save(folder / f"{name}-step{step:06d}.png")
-    if writer is not None:
-        writer.log_image(name, image, step)
+    folder: Path
+    step: int
+    tracker: RunWriter | None
 
+    def picture(self, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """A PNG file; in the tracker the steps become a slider."""
+        Image.fromarray(image).save(self.path(name, "png"))
+        if self.tracker is not None:
+            self.tracker.log_image(name, image, self.step)
 
-def keep_texts(
-    rows: dict[str, list[str]], name: str, step: int, folder: Path, writer: RunWriter | None
-) -> None:
-    """Write rows of texts to the folder (json) and, to be read, to the tracker."""
-    path = folder / f"{name}-step{step:06d}.json"
-    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if writer is not None:
-        writer.log_text(as_text(rows), f"texts/{name}-step{step:06d}.txt")
+    def texts(self, name: str, rows: Mapping[str, list[str]]) -> None:
+        """Rows of texts as json, and to be read in the tracker: sample by sample, a line a row."""
+        path = self.path(name, "json")
+        path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self.tracker is not None:
+            width = max(map(len, rows))
+            samples = [
+                "".join(f"{key:<{width}}  {text}\n" for key, text in zip(rows, sample, strict=True))
+                for sample in zip(*rows.values(), strict=True)
+            ]
+            self.tracker.log_text("\n".join(samples), f"texts/{path.stem}.txt")
 
+    def rows(self, name: str, rows: Mapping[str, np.ndarray], store: Store) -> None:
+        """Rows of samples in the space of the inputs: images, ids of texts, or audio."""
+        if store.meta.modality == "text":
+            self.texts(name, {key: decoded(store, ids) for key, ids in rows.items()})
+        elif store.meta.modality == "audio":
+            mels = {key: log_mels(store, row) for key, row in rows.items()}
+            self.picture(name, draw_spectrograms(mels))
+        else:
+            self.picture(name, draw_rows(rows))
 
-def keep_rows(
-    rows: dict[str, np.ndarray],
-    store: Store,
-    name: str,
-    step: int,
-    folder: Path,
-    writer: RunWriter | None,
-) -> None:
-    """Write rows of samples in the space of the inputs: images, ids of texts, or audio."""
-    if store.meta.modality == "text":
-        keep_texts(
-            {key: decoded(store, ids) for key, ids in rows.items()}, name, step, folder, writer
-        )
-    elif store.meta.modality == "audio":
-        mels = {key: log_mels(store, row) for key, row in rows.items()}
-        keep_picture(draw_spectrograms(mels), name, step, folder, writer)
-    else:
-        keep_picture(draw_rows(rows), name, step, folder, writer)
+    def sounds(self, rows: Mapping[str, Float[np.ndarray, "clip sample"]], rate: int) -> None:
+        """Each row of waves as an MP3 file, in the tracker under `sounds/`.
+
+        The clips of a row, of each four seconds at most, follow one another with a quarter of a
+        second between them; silence behind a clip is left out. All rows are scaled by one factor
+        (see `levelled`); the first is what others are compared with.
+        """
+        import soundfile
+
+        if "MP3" not in soundfile.available_formats():
+            log.warning("no sounds are kept: this libsndfile cannot write MP3 (version 1.1 can)")
+            return
+        for name, waves in levelled(rows).items():
+            content, written_rate = resampled(joined(waves, rate), rate)
+            path = self.path(re.sub(r"[^A-Za-z0-9]+", "-", name), "mp3")
+            soundfile.write(path, content, written_rate, format="MP3")
+            if self.tracker is not None:
+                self.tracker.log_file(path, "sounds")
+
+    def path(self, name: str, kind: str) -> Path:
+        """The file of a name at this step."""
+        return self.folder / f"{name}-step{self.step:06d}.{kind}"
 
 
 def log_mels(store: Store, row: np.ndarray) -> Float[np.ndarray, "column frame band"]:
-    """A row of audio as log-mel: [column, 1, frame, band] as it is, waves [column, sample] seen."""
+    """A row of audio as log-mel: of [column, 1, frame, band] or of waves [column, sample]."""
     if row.ndim == 4:
         return row[:, 0]
     mels: np.ndarray = LogMel(settings_of(store.meta.sound))(torch.from_numpy(row)).numpy()
     return mels
 
 
-def decoded(store: Store, ids: np.ndarray) -> list[str]:
+def decoded(store: Store, ids: Int64[np.ndarray, "column token"]) -> list[str]:
     """Texts of ids; what is hidden shows as [MASK]."""
     from trivium.data.tokenizer import decode
-    from trivium.types import MASK, SPECIAL_TOKENS
 
     tokenizer: Any = store.tokenizer()
     texts = []
     for row in ids:
-        parts, start = [], 0
-        for place in [*np.flatnonzero(row == MASK).tolist(), len(row)]:
-            parts.append(decode(tokenizer, row[start:place].tolist()))
-            start = place + 1
-        texts.append(f" {SPECIAL_TOKENS[MASK]} ".join(part.strip() for part in parts).strip())
+        parts = np.split(row, np.flatnonzero(row == MASK))
+        words = [decode(tokenizer, part[part != MASK].tolist()).strip() for part in parts]
+        texts.append(f" {SPECIAL_TOKENS[MASK]} ".join(words).strip())
     return texts
-
-
-def as_text(rows: dict[str, list[str]]) -> str:
-    """Sample by sample, a line for each row."""
-    width = max(map(len, rows))
-    samples = [
-        "\n".join(f"{name:<{width}}  {text}" for name, text in zip(rows, sample, strict=True))
-        for sample in zip(*rows.values(), strict=True)
-    ]
-    return "\n\n".join(samples) + "\n"
-
-
-log = logging.getLogger(__name__)
-
-NUM_CLIPS = 4
-"""Clips that one file holds of an objective's row."""
-PAUSE_SECONDS = 0.25
-"""Silence between two clips of a file."""
-LONGEST_SECONDS = 4.0
-"""What is kept of a clip at most."""
-SHORTEST_SECONDS = 0.1
-"""What is left of a clip of silence."""
-LOUD, QUIET = 0.9, 0.3
-"""A first row whose peak lies between them is left as loud as it is; any other one peaks at 0.9."""
-INAUDIBLE = 1e-3
-"""60 dB below full scale."""
-ITERATIONS = 16
-"""Of Griffin-Lim: all rows of a look are to cost tenths of a second."""
-LOUDEST_LOG_MEL = 16.0
-"""Above the log-mel of any wave in [-1, 1] whose window has fewer than 4096 samples."""
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-
-
-def keep_sounds(
-    rows: Mapping[str, Float[np.ndarray, "clip sample"]],
-    rate: int,
-    step: int,
-    folder: Path,
-    writer: RunWriter | None,
-) -> None:
-    """Write each row of waves as `{row}-step{step}.mp3`, to the folder and to the tracker.
-
-    The clips of a row, of each four seconds at most, follow one another with a quarter of a second
-    between them; silence behind a clip is left out. All rows are scaled by one factor (see
-    `levelled`).
-
-    Args:
-        rows: waves by name, in [-1, 1] or louder; the first is what others are compared with.
-        rate: samples per second.
-        step: the step that they show.
-        folder: an existing folder.
-        writer: where the files also go, under `sounds/`; none if None.
-    """
-    import soundfile
-
-    if "MP3" not in soundfile.available_formats():
-        log.warning("no sounds are kept: this libsndfile cannot write MP3 (version 1.1 can)")
-        return
-    for name, waves in levelled(rows).items():
-        content, written_rate = resampled(joined(waves, rate), rate)
-        path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-step{step:06d}.mp3"
-        soundfile.write(path, content, written_rate, format="MP3")
-        if writer is not None:
-            writer.log_file(path, "sounds")
 
 
 def waves_of(row: np.ndarray, settings: SoundSettings) -> Float[np.ndarray, "clip sample"]:

@@ -1,10 +1,15 @@
-"""The settings of a trainer and of its monitors, as the yaml files name them."""
+"""What a pretraining is made of, and the settings of its trainer and monitors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
+from trivium.training.budget import Budget
+from trivium.training.optimizer import OptimiserFactory
+from trivium.types import Objective, View
+
+ViewsRecipe = Callable[..., tuple[View, ...]]
+"""(values, generator), and for sequences which of their places hold data, to views."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,42 +42,40 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollapseSettings:
-    """When a run counts as wrong; see `Sentinels`."""
-
-    patience: float
-    tolerance: float
-    lowest_rank: float
-    action: Literal["stop", "warn"]
-
-
-@dataclass(frozen=True, kw_only=True)
 class MonitorSettings:
-    """What watches a run; see `OnlineProbe`, `Sentinels` and `held_out_loss`."""
+    """What is measured during a run.
+
+    See `OnlineProbe`, `CollapseMonitor` (its settings are `sentinels`) and `validation_loss` (of
+    `num_held_out` batches).
+    """
 
     num_items: int
     num_glances: int
     pictures: bool
-    sentinels: CollapseSettings
+    sentinels: Mapping[str, Any]
     num_held_out: int = 0
 
 
-def trainer_settings(values: Mapping[str, Any]) -> TrainerSettings:
-    """Trainer settings out of a yaml's plain values; `auto` precision becomes the chosen one."""
-    precision = values["precision"]
-    if precision == "auto":
-        precision = "bf16-mixed" if computes_in_bf16(values["accelerator"]) else "32-true"
-    return TrainerSettings(**{**values, "precision": precision})
+@dataclass(frozen=True, kw_only=True)
+class PretrainingRun:
+    """Everything that one pretraining is made of.
 
+    `objective` holds the encoder; `views` makes its views; `schedule` maps progress to a learning
+    rate factor; `task` names the labels, None on unlabelled data; `facts` are written beside the
+    encoder; `config` is the whole resolved configuration, for the record; `data_fraction` is the
+    share of the train split that is learnt from.
+    """
 
-def monitor_settings(values: Mapping[str, Any]) -> MonitorSettings:
-    """Monitor settings out of a yaml's plain values."""
-    return MonitorSettings(**{**values, "sentinels": CollapseSettings(**values["sentinels"])})
-
-
-def computes_in_bf16(accelerator: str) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    objective: Objective
+    views: ViewsRecipe
+    optimiser: OptimiserFactory
+    schedule: Callable[[float], float]
+    weight_decay: float
+    budget: Budget
+    trainer: TrainerSettings
+    monitor: MonitorSettings
+    seed: int
+    task: str | None
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+    data_fraction: float = 1.0

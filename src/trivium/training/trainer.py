@@ -4,9 +4,8 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as lightning
 from lightning_fabric.plugins.environments import (  # type: ignore[attr-defined]
@@ -16,9 +15,10 @@ from lightning_fabric.plugins.environments import (  # type: ignore[attr-defined
     TorchElasticEnvironment,
 )
 
+from trivium.tracking import names
 from trivium.tracking.run import install_sigterm
 from trivium.tracking.writer import RunWriter
-from trivium.training.budget import StepCost
+from trivium.training.budget import Budget, StepCost, count_flops
 from trivium.training.callbacks.collapse_monitor import CollapseMonitor
 from trivium.training.callbacks.language import LanguageMeasures, is_language_model
 from trivium.training.callbacks.metric_logger import NUM_POINTS, MetricLogger, Throughput
@@ -26,34 +26,89 @@ from trivium.training.callbacks.online_probe import OnlineProbe, Snapshots
 from trivium.training.callbacks.progress import ProgressBar
 from trivium.training.callbacks.reconstructions import Reconstructions
 from trivium.training.datamodule import StoreData
-from trivium.training.folder import AtomicCheckpointIO, Resumable, RunFolder
-from trivium.training.module import Pretraining
-from trivium.training.settings import TrainerSettings
-
-if TYPE_CHECKING:
-    from trivium.training.run import Recipe
+from trivium.training.folder import PICTURES, AtomicCheckpointIO, Resumable, RunFolder
+from trivium.training.module import TrainingModule
+from trivium.training.settings import PretrainingRun, TrainerSettings
 
 
-def process_environment() -> ClusterEnvironment:
-    """How this process learns its rank: `torchrun`, the tasks of one SLURM job, or alone.
+def train(
+    module: TrainingModule,
+    run: PretrainingRun,
+    data: StoreData,
+    folder: RunFolder,
+    *,
+    step_cost: StepCost,
+    writer: RunWriter,
+) -> dict[str, Any]:
+    """Train to the end of the budget, from the folder's checkpoint if there is one.
 
-    Lightning's own choice warns wherever `srun` is installed and not used, and would take a job of
-    one task for a distributed run.
+    Curves, costs and snapshots go to the folder.
+
+    Returns:
+        The number of steps, the final terms of the loss, and the measures of a language model.
     """
-    if TorchElasticEnvironment.detect():
-        return TorchElasticEnvironment()
-    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and SLURMEnvironment.detect():
-        return SLURMEnvironment(auto_requeue=False)
-    return LightningEnvironment()
+    settings, monitor, text = run.trainer, run.monitor, data.store.meta.modality == "text"
+    throughput = Throughput(stream=data.stream, batch_size=settings.batch_size)
+    logger = MetricLogger(
+        every=max(1, -(-module.num_steps // NUM_POINTS)) if module.num_steps else 10,
+        step_cost=step_cost,
+        samples_per_step=settings.batch_size,
+        writer=writer,
+        tokens=data.tokens if text else None,
+    )
+    probe = OnlineProbe(
+        store=data.store,
+        task=run.task,
+        num_items=monitor.num_items,
+        num_glances=monitor.num_glances,
+        seed=0,
+        writer=writer,
+    )
+    snapshots = Snapshots(probe=probe, step_cost=step_cost)
+    language = LanguageMeasures(store=data.store, writer=writer)
+    callbacks: list[lightning.Callback] = [
+        throughput,
+        logger,
+        probe,
+        snapshots,
+        CollapseMonitor(logger=logger, probe=probe, **monitor.sentinels),
+        ProgressBar(label=folder.path.name, batch_size=settings.batch_size),
+    ]
+    if is_language_model(run.objective):
+        callbacks.append(language)
+    if monitor.pictures:
+        callbacks.append(Reconstructions(folder.path / PICTURES, probe=probe, writer=writer))
+    install_sigterm(writer)
+    resumable = Resumable(
+        path=folder.checkpoint,
+        seconds=settings.checkpoint_seconds,
+        steps=settings.checkpoint_steps,
+        run_id=writer.run_id,
+    )
+    checkpoint = folder.checkpoint if folder.resumable else None
+    num_steps = fit(module, data, settings, [*callbacks, resumable], checkpoint=checkpoint)
+
+    curves = {**logger.curves(), "monitor": probe.history}
+    final = {name: values[-1] for name, values in logger.terms.items() if values}
+    measured = {"num_steps": num_steps, "final": final}
+    if language.history:
+        curves["language"], measured["language"] = language.curves(), language.last()
+    costs = throughput.costs()
+    folder.write_json("curves.json", curves)
+    folder.write_json("cost.json", costs)
+    if (maps := snapshots.maps()) is not None:
+        folder.write_json("looks.json", maps, compact=True)
+    numbers = {names.cost(k): v for k, v in costs.items() if isinstance(v, int | float)}
+    writer.log_metrics(numbers, num_steps)
+    return measured
 
 
-def run_trainer(
-    module: Pretraining,
+def fit(
+    module: TrainingModule,
     data: StoreData,
     settings: TrainerSettings,
     callbacks: Sequence[lightning.Callback],
     *,
-    plugins: Sequence[Any] = (),
     checkpoint: Path | None = None,
 ) -> int:
     """Train to the end of the module's steps, from a checkpoint if there is one; their number."""
@@ -67,7 +122,7 @@ def run_trainer(
         max_epochs=-1,
         gradient_clip_val=settings.gradient_clip,
         callbacks=[*callbacks],
-        plugins=[*plugins, process_environment()],
+        plugins=[AtomicCheckpointIO(), process_environment()],
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,
@@ -85,83 +140,29 @@ def run_trainer(
     return int(trainer.global_step)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """What was seen of a training that ended; `language`: a language model's last measures.
+def apply_budget(budget: Budget, module: TrainingModule, data: StoreData) -> StepCost:
+    """Set when the module's training ends; returns the FLOPs of its steps.
 
-    `film`: what each look of the online probe saw, see `Looks.film`.
+    Raises:
+        ValueError: if the budget does not buy a step.
     """
+    step_cost = StepCost(
+        lambda step: count_flops(module.objective, module.make_views(data.batch(step), step)),
+        data.size,
+    )
+    module.seconds = budget.seconds
+    module.num_steps = budget.num_steps(step_cost, samples_per_step=data.batch_size)
+    return step_cost
 
-    num_steps: int
-    final: dict[str, float]
-    curves: dict[str, Any]
-    language: dict[str, float] | None
-    ledger: dict[str, Any]
-    film: dict[str, Any] | None
 
+def process_environment() -> ClusterEnvironment:
+    """How this process learns its rank: `torchrun`, the tasks of one SLURM job, or alone.
 
-def fit(
-    module: Pretraining,
-    recipe: "Recipe",
-    data: StoreData,
-    folder: RunFolder,
-    *,
-    price: StepCost,
-    writer: RunWriter,
-) -> Watch:
-    """Train to the end of the budget, from the folder's checkpoint if there is one."""
-    settings, monitor = recipe.trainer, recipe.monitor
-    cost = Throughput(stream=data.stream, batch_size=settings.batch_size)
-    recorder = MetricLogger(
-        every=max(1, -(-module.num_steps // NUM_POINTS)) if module.num_steps else 10,
-        price=price,
-        samples_per_step=settings.batch_size,
-        writer=writer,
-        tokens=data.tokens if data.store.meta.modality == "text" else None,
-    )
-    probe = OnlineProbe(
-        store=data.store,
-        task=recipe.task,
-        num_items=monitor.num_items,
-        num_glances=monitor.num_glances,
-        seed=0,
-        writer=writer,
-    )
-    sentinels = CollapseMonitor(recorder=recorder, probe=probe, **vars(monitor.sentinels))
-    bar = ProgressBar(label=folder.path.name, batch_size=settings.batch_size)
-    resumable = Resumable(
-        path=folder.checkpoint,
-        seconds=settings.checkpoint_seconds,
-        steps=settings.checkpoint_steps,
-        run_id=writer.run_id,
-    )
-    looks = Snapshots(probe=probe, price=price)
-    watchers: list[lightning.Callback] = [cost, recorder, probe, looks, sentinels, bar]
-    language = None
-    if is_language_model(recipe.objective):
-        language = LanguageMeasures(probe=probe, writer=writer)
-        watchers.append(language)
-    if monitor.pictures:
-        watchers.append(
-            Reconstructions(folder=folder.path / "pictures", probe=probe, writer=writer)
-        )
-    install_sigterm(writer)
-    num_steps = run_trainer(
-        module,
-        data,
-        settings,
-        [*watchers, resumable],
-        plugins=[AtomicCheckpointIO()],
-        checkpoint=folder.checkpoint if folder.resumable else None,
-    )
-    curves = {**recorder.curves(), "monitor": probe.history}
-    if language is not None:
-        curves["language"] = language.curves()
-    return Watch(
-        num_steps=num_steps,
-        final={name: values[-1] for name, values in recorder.terms.items() if values},
-        curves=curves,
-        language=None if language is None else language.last(),
-        ledger=cost.ledger(),
-        film=looks.film(),
-    )
+    Lightning's own choice warns wherever `srun` is installed and not used, and would take a job of
+    one task for a distributed run.
+    """
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and SLURMEnvironment.detect():
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment()

@@ -3,33 +3,33 @@
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int64
 
-from trivium.data.packing import Packed, pack
+from trivium.data.packing import pack
+from trivium.data.store import Store
 from trivium.data.tokenizer import token_bytes
 from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
-from trivium.training.callbacks.online_probe import AfterSnapshot, OnlineProbe
-from trivium.training.module import Pretraining
+from trivium.training.callbacks.online_probe import SnapshotCallback
+from trivium.training.module import TrainingModule
+from trivium.training.samples import spread
 from trivium.types import Objective, View
 
 NUM_TOKENS = 65_536
-"""Most validation tokens that a look reads: always the same blocks, evenly spread."""
+"""Most validation tokens that are read: always the same blocks, evenly spread."""
 BLOCKS_AT_ONCE = 64
 
 
-class LanguageMeasures(AfterSnapshot):
-    """Reads validation text with an objective that has a `surprisal`, when the probe looks.
+class LanguageMeasures(SnapshotCallback):
+    """Reads validation text with an objective that has a `surprisal`, at the probe's steps.
 
     Bits per byte are the nats of all predicted ids (ends of texts among them) over ln 2 and over
     the bytes of text that these ids stand for, so that vocabularies can be compared; perplexity
-    is per id. Place it after the online probe. `history` is kept in the checkpoint.
+    is per id. `history` is kept in the checkpoint.
     """
 
-    def __init__(self, *, probe: OnlineProbe, writer: RunWriter | None) -> None:
-        super().__init__(probe)
+    def __init__(self, *, store: Store, writer: RunWriter | None) -> None:
+        self.store = store
         self.writer = writer
         self.steps: list[int] = []
         self.history: dict[str, list[float]] = {}
@@ -41,21 +41,18 @@ class LanguageMeasures(AfterSnapshot):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.steps, self.history = state_dict["steps"], state_dict["history"]
-        if self.steps:
-            self.seen = self.steps[-1]
 
     def curves(self) -> dict[str, list[float]]:
-        """Every measure at every look, beside the step of the look."""
-        steps = [float(step) for step in self.steps]
-        return {"step": steps, **{name: [*each] for name, each in self.history.items()}}
+        """Every measure, beside the steps."""
+        return {"step": [float(step) for step in self.steps], **self.history}
 
     def last(self) -> dict[str, float]:
-        """The measures of the last look."""
+        """The measures of the last step."""
         return {name: values[-1] for name, values in self.history.items()}
 
-    def act(self, pl_module: Pretraining, step: int) -> None:
+    def on_snapshot(self, module: TrainingModule, step: int) -> None:
         """Measure and record."""
-        measured = self.measure(pl_module.objective, pl_module.device)
+        measured = self.measure(module.objective, module.device)
         self.steps.append(step)
         for name, value in measured.items():
             self.history.setdefault(name, []).append(value)
@@ -66,10 +63,9 @@ class LanguageMeasures(AfterSnapshot):
     @torch.no_grad()
     def measure(self, objective: Objective, device: torch.device) -> dict[str, float]:
         """Nats per id, perplexity and bits per byte of the validation split."""
-        store = self.probe.store
-        packed = pack(store, "validation")
-        numbers = spread(packed)
-        sizes = token_bytes(store.tokenizer())
+        packed = pack(self.store, "validation")
+        numbers = spread(packed.num_blocks, max(1, NUM_TOKENS // packed.length))
+        sizes = token_bytes(self.store.tokenizer())
         was_training = objective.training
         objective.eval()
         nats, num_ids, num_bytes = 0.0, 0, 0
@@ -87,12 +83,6 @@ class LanguageMeasures(AfterSnapshot):
             "perplexity": math.exp(min(mean, 700.0)),
             "bits_per_byte": nats / math.log(2) / num_bytes,
         }
-
-
-def spread(packed: Packed) -> Int64[np.ndarray, " block"]:
-    """The blocks of a split that are read: evenly spread, `NUM_TOKENS` tokens at most."""
-    num = min(packed.num_blocks, max(1, NUM_TOKENS // packed.length))
-    return np.linspace(0, packed.num_blocks - 1, num).round().astype(np.int64)
 
 
 def is_language_model(objective: Objective) -> bool:

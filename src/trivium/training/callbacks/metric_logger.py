@@ -1,5 +1,6 @@
 """What a run measures of itself: terms of the loss, learning rate, seconds, memory, data wait."""
 
+import math
 import platform
 import resource
 import sys
@@ -15,7 +16,10 @@ from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 from trivium.training.budget import StepCost
 from trivium.training.datamodule import StepBatches
-from trivium.training.module import Pretraining, Step
+from trivium.training.module import TrainingModule
+
+NUM_POINTS = 200
+"""Most points that a curve keeps."""
 
 
 class Throughput(lightning.Callback):
@@ -29,22 +33,10 @@ class Throughput(lightning.Callback):
     def __init__(self, *, stream: StepBatches, batch_size: int) -> None:
         self.stream = stream
         self.batch_size = batch_size
-        self.seconds = 0.0
-        self.waited = 0.0
+        self.seconds = self.waited = 0.0
         self.num_steps = 0
-        self._started = 0.0
-        self._seen = 0.0
+        self._started = self._prepared = 0.0
         self._device = "cpu"
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Go on where a restored clock stood."""
-        assert isinstance(pl_module, Pretraining)
-        pl_module.trained_seconds = self.seconds
-        self._device = pl_module.device.type
-        if self._device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
 
     def state_dict(self) -> dict[str, Any]:
         """The clock so far."""
@@ -52,61 +44,50 @@ class Throughput(lightning.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint's clock."""
-        self.seconds = state_dict["seconds"]
-        self.waited = state_dict["waited"]
-        self.num_steps = state_dict["num_steps"]
+        vars(self).update(state_dict)
 
-    def on_train_batch_start(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        batch: Any,
-        batch_idx: int,
+    def on_train_start(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule
     ) -> None:
+        """Go on where a restored clock stood."""
+        module.trained_seconds = self.seconds
+        self._device = module.device.type
+        if self._device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_train_batch_start(self, *_: Any) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule, *_: Any
     ) -> None:
         """Stop the clock and tell the module how long it has trained."""
-        assert isinstance(pl_module, Pretraining)
-        if pl_module.device.type == "cuda":
+        if self._device == "cuda":
             torch.cuda.synchronize()
-        preparing = self.stream.waited + pl_module.view_seconds
-        waited = preparing - self._seen
-        self._seen = preparing
+        prepared = self.stream.waited + module.view_seconds
+        waited, self._prepared = prepared - self._prepared, prepared
         self.waited += waited
         self.seconds += time.perf_counter() - self._started + waited
         self.num_steps += 1
-        pl_module.trained_seconds = self.seconds
-        if pl_module.num_steps is None and pl_module.progress >= 1:
+        module.trained_seconds = self.seconds
+        if module.num_steps is None and module.progress >= 1:
             trainer.should_stop = True
 
-    def ledger(self) -> dict[str, float | str]:
+    def costs(self) -> dict[str, float | str]:
         """Seconds of training, samples per second, peak memory in MB, data-wait share, host."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         megabytes = peak / (1024**2 if sys.platform == "darwin" else 1024)
         if self._device == "cuda":
             megabytes = torch.cuda.max_memory_allocated() / 1024**2
+        samples = self.num_steps * self.batch_size
         return {
             "seconds": self.seconds,
-            "samples_per_second": self.num_steps * self.batch_size / self.seconds
-            if self.seconds
-            else 0.0,
+            "samples_per_second": samples / self.seconds if self.seconds else 0.0,
             "peak_memory_mb": megabytes,
             "data_wait_share": self.waited / self.seconds if self.seconds else 0.0,
             "host": platform.node(),
         }
-
-
-NUM_POINTS = 200
-"""Most points that a curve keeps."""
 
 
 class MetricLogger(lightning.Callback):
@@ -114,8 +95,8 @@ class MetricLogger(lightning.Callback):
 
     A curve holds at most 200 points evenly spread over the steps; between them nothing is moved
     off the device. The curves are part of the checkpoint, so a resumed run keeps them.
-    `price`, `samples_per_step` and `tokens` (of each step; None if there is no text) turn steps
-    into the other currencies.
+    `step_cost`, `samples_per_step` and `tokens` (of each step; None if there is no text) turn steps
+    into FLOPs, samples and tokens.
 
     Raises:
         FloatingPointError: at the first recorded loss that is not finite.
@@ -125,13 +106,13 @@ class MetricLogger(lightning.Callback):
         self,
         *,
         every: int,
-        price: StepCost,
+        step_cost: StepCost,
         samples_per_step: int,
         writer: RunWriter | None,
         tokens: Callable[[int], int] | None = None,
     ) -> None:
         self.every = every
-        self.price = price
+        self.step_cost = step_cost
         self.samples_per_step = samples_per_step
         self.tokens = None if tokens is None else StepCost(tokens, lambda step: step)
         self.writer = writer
@@ -142,7 +123,7 @@ class MetricLogger(lightning.Callback):
         """Steps, FLOPs, samples (and tokens of text), and every term's values at them."""
         curves = {
             "step": self.steps,
-            "flops": [self.price.upto(step) for step in self.steps],
+            "flops": [self.step_cost.upto(step) for step in self.steps],
             "samples": [step * self.samples_per_step for step in self.steps],
             "terms": self.terms,
         }
@@ -158,33 +139,27 @@ class MetricLogger(lightning.Callback):
         """Go on from a checkpoint's curves."""
         self.steps, self.terms = state_dict["steps"], state_dict["terms"]
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Step,
-        batch_idx: int,
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule, outputs: Any, *_: Any
     ) -> None:
         """Record every few steps, and at the last."""
-        assert isinstance(pl_module, Pretraining)
         step = trainer.global_step
-        if step % self.every and step != pl_module.num_steps:
+        if step % self.every and step != module.num_steps:
             return
         values = {name: float(term) for name, term in outputs.items() if isinstance(term, Tensor)}
         self.steps.append(step)
         for name, value in values.items():
             self.terms.setdefault(name, []).append(value)
-        if values["loss"] != values["loss"] or abs(values["loss"]) == float("inf"):
+        if not math.isfinite(values["loss"]):
             raise FloatingPointError(
-                f"The loss of {type(pl_module.objective).__name__} is {values['loss']} at step "
+                f"The loss of {type(module.objective).__name__} is {values['loss']} at step "
                 f"{step}: lower optimizer.lr, clip gradients (trainer.gradient_clip) or use "
                 "trainer.precision=32-true."
             )
         if self.writer is not None and trainer.is_global_zero:
             tracked = {names.train(name): value for name, value in values.items()}
             tracked[names.LEARNING_RATE] = trainer.optimizers[0].param_groups[0]["lr"]
-            tracked[names.FLOPS] = float(self.price.upto(step))
+            tracked[names.FLOPS] = float(self.step_cost.upto(step))
             tracked[names.SAMPLES] = float(step * self.samples_per_step)
             if self.tokens is not None:
                 tracked[names.TOKENS] = float(self.tokens.upto(step))

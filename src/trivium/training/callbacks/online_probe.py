@@ -1,4 +1,4 @@
-"""A linear probe while the encoder learns, and snapshots of what it confuses."""
+"""A probe while the encoder learns, and snapshots of what it confuses."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 from jaxtyping import Float
+from scipy.linalg import orthogonal_procrustes
+from sklearn.metrics import confusion_matrix
 
 from trivium.data.store import Store
 from trivium.evaluation.knn import KNNProbe
@@ -14,15 +16,21 @@ from trivium.features import embed
 from trivium.tracking import names
 from trivium.tracking.writer import RunWriter
 from trivium.training.budget import StepCost
-from trivium.training.module import Pretraining
+from trivium.training.module import TrainingModule
 from trivium.training.samples import project, spread
 
+NUM_MAPPED = 300
+"""Validation items that a map shows."""
+MOST_CLASSES = 30
+"""Of more classes no confusion is kept: nobody could read it."""
 
-def snapshot_steps(num_steps: int, num_glances: int) -> set[int]:
-    """Steps at which to look: doubling distances, the last step always among them."""
-    if num_steps == 0:
-        return set()
-    return {max(1, round(num_steps / 2**k)) for k in range(num_glances - 1)}
+
+class SnapshotCallback(lightning.Callback, ABC):
+    """Acts whenever the online probe has measured."""
+
+    @abstractmethod
+    def on_snapshot(self, module: TrainingModule, step: int) -> None:
+        """What to do at a step at which the probe has measured."""
 
 
 class OnlineProbe(lightning.Callback):
@@ -48,158 +56,97 @@ class OnlineProbe(lightning.Callback):
         self.task = task
         self.num_glances = num_glances
         self.writer = writer
-        self.train = self._some(store.split("train"), num_items, generator)
-        self.validation = self._some(store.split("validation"), num_items, generator)
+        self.train, self.validation = (
+            np.sort(generator.choice(pool, size=min(num_items, len(pool)), replace=False))
+            for pool in (store.split("train"), store.split("validation"))
+        )
         self.history: dict[str, list[float]] = {"step": []}
         self.features: np.ndarray | None = None
         self.predicted: np.ndarray | None = None
         self.marks = 0
 
-    @staticmethod
-    def _some(pool: np.ndarray, num_items: int, generator: np.random.Generator) -> np.ndarray:
-        return np.sort(generator.choice(pool, size=min(num_items, len(pool)), replace=False))
-
     def state_dict(self) -> dict[str, Any]:
-        """What was seen so far."""
+        """What was measured so far."""
         return {"history": {name: list(values) for name, values in self.history.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.history = state_dict["history"]
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def on_train_start(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule
     ) -> None:
-        """Look at the untrained encoder."""
+        """Measure the untrained encoder."""
         if trainer.global_step == 0:
-            self.look(trainer, pl_module)
+            self.measure(trainer, module)
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule, *_: Any
     ) -> None:
-        """Look at the chosen steps."""
-        assert isinstance(pl_module, Pretraining)
-        if pl_module.num_steps is not None:
-            due = trainer.global_step in snapshot_steps(pl_module.num_steps, self.num_glances)
+        """Measure at the chosen steps."""
+        if module.num_steps is not None:
+            due = trainer.global_step in snapshot_steps(module.num_steps, self.num_glances)
         else:
             # A budget in seconds: whenever the progress first passes a half, a quarter, ...
-            marks = sum(pl_module.progress >= 0.5**k for k in range(1, self.num_glances))
+            marks = sum(module.progress >= 0.5**k for k in range(1, self.num_glances))
             due, self.marks = marks > self.marks, marks
         if due:
-            self.look(trainer, pl_module)
+            self.measure(trainer, module)
 
-    def on_train_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def on_train_end(  # type: ignore[override]
+        self, trainer: lightning.Trainer, module: TrainingModule
     ) -> None:
-        """Look once more where the clock ended the run."""
-        if not self.history["step"] or self.history["step"][-1] != trainer.global_step:
-            self.look(trainer, pl_module)
+        """Measure once more where the clock ended the run."""
+        if trainer.global_step not in self.history["step"]:
+            self.measure(trainer, module)
 
-    def look(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Measure and record."""
+    def measure(self, trainer: lightning.Trainer, module: TrainingModule) -> None:
+        """Measure, record, and call the snapshot callbacks."""
         if not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, Pretraining)
-        encoder, device = pl_module.objective.encoder, pl_module.device
+        encoder, device, step = module.objective.encoder, module.device, trainer.global_step
         self.features = embed(encoder, self.store, self.validation, device=device)
-        rank = rankme(self.features) if self.features.any() else 0.0
-        seen = {"rankme": float(rank)}
+        measured = {"rankme": rankme(self.features) if self.features.any() else 0.0}
         if self.task is not None:
             labels = self.store.labels(self.task)
             known = embed(encoder, self.store, self.train, device=device)
             probe = KNNProbe(neighbours=(20,)).fit(known, labels[self.train])
             self.predicted = probe.predict(self.features)
-            seen["accuracy"] = float((self.predicted == labels[self.validation]).mean())
-        self.history["step"].append(trainer.global_step)
-        for name, value in seen.items():
+            measured["accuracy"] = float((self.predicted == labels[self.validation]).mean())
+        for name, value in {"step": step, **measured}.items():
             self.history.setdefault(name, []).append(value)
         if self.writer is not None:
-            self.writer.log_metrics(
-                {names.monitor(k): v for k, v in seen.items()}, trainer.global_step
-            )
+            tracked = {names.monitor(name): value for name, value in measured.items()}
+            self.writer.log_metrics(tracked, step)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, SnapshotCallback):
+                callback.on_snapshot(module, step)
 
 
-class AfterSnapshot(lightning.Callback, ABC):
-    """Acts once after each look of the online probe; place it behind the probe."""
+class Snapshots(SnapshotCallback):
+    """Keeps a map of some validation features and the online probe's confusion at its steps.
 
-    def __init__(self, probe: OnlineProbe) -> None:
-        self.probe = probe
-        self.seen = -1
-
-    @abstractmethod
-    def act(self, pl_module: Pretraining, step: int) -> None:
-        """What to do at a step at which the probe has looked."""
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Act on the untrained state."""
-        self._act_if_looked(trainer, pl_module)
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Act if the probe has just looked."""
-        self._act_if_looked(trainer, pl_module)
-
-    def on_train_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Act where the clock ended the run."""
-        self._act_if_looked(trainer, pl_module)
-
-    def _act_if_looked(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        steps = self.probe.history["step"]
-        looked = bool(steps) and steps[-1] == trainer.global_step != self.seen
-        if not trainer.is_global_zero or not looked:
-            return
-        assert isinstance(pl_module, Pretraining)
-        self.seen = trainer.global_step
-        self.act(pl_module, self.seen)
-
-
-NUM_MAPPED = 300
-"""Validation items that a map shows."""
-MOST_CLASSES = 30
-"""Of more classes no confusion is kept: nobody could read it."""
-
-
-class Snapshots(AfterSnapshot):
-    """Keeps a map of some validation features and the online probe's confusion, look by look.
-
-    The map is the plane of the two first principal components of that look's features, at unit
+    The map is the plane of the two first principal components of the features at that step, at unit
     root mean square distance from its centre. The confusion counts the same probe's predictions
     of all its validation items: rows are true classes, columns predicted ones. Both are part of
     the checkpoint, so a resumed run keeps them. Without labels nothing is kept.
     """
 
-    def __init__(self, *, probe: OnlineProbe, price: StepCost) -> None:
-        super().__init__(probe)
-        self.price = price
-        self.looks: list[dict[str, Any]] = []
+    def __init__(self, *, probe: OnlineProbe, step_cost: StepCost) -> None:
+        self.probe = probe
+        self.step_cost = step_cost
+        self.kept: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen so far."""
-        return {"looks": list(self.looks)}
+        """What was kept so far."""
+        return {"kept": list(self.kept)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.looks = state_dict["looks"]
+        self.kept = state_dict["kept"]
 
-    def act(self, pl_module: Pretraining, step: int) -> None:
-        """Keep a look."""
+    def on_snapshot(self, module: TrainingModule, step: int) -> None:
+        """Keep a map and a confusion."""
         features, predicted, task = self.probe.features, self.probe.predicted, self.probe.task
         if features is None or predicted is None or task is None:
             return
@@ -207,34 +154,38 @@ class Snapshots(AfterSnapshot):
         num_classes = len(self.probe.store.meta.tasks[task])
         confusion = None
         if num_classes <= MOST_CLASSES:
-            counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-            np.add.at(counts, (labels, predicted), 1)
-            confusion = counts.tolist()
+            confusion = confusion_matrix(labels, predicted, labels=range(num_classes)).tolist()
         # A store may be sorted by class: take items from everywhere.
         points = unit(project(features[spread(len(features), NUM_MAPPED)]))
-        self.looks.append({"step": step, "confusion": confusion, "points": points.tolist()})
+        self.kept.append({"step": step, "confusion": confusion, "points": points.tolist()})
 
-    def film(self) -> dict[str, Any] | None:
-        """Steps and FLOPs of the looks, x and y of the mapped items at each, their labels.
+    def maps(self) -> dict[str, Any] | None:
+        """Steps and FLOPs of the snapshots, x and y of the mapped items at each, their labels.
 
         Each map is turned (and mirrored) so that it lies as near as possible to the next one: a
         principal component has no sign, and two that are about as long may change places.
         """
-        task = self.probe.task
-        if not self.looks or task is None:
+        task, store = self.probe.task, self.probe.store
+        if not self.kept or task is None:
             return None
-        maps = turned([np.array(look["points"]) for look in self.looks])
+        points = aligned([np.array(one["points"]) for one in self.kept])
         chosen = self.probe.validation[spread(len(self.probe.validation), NUM_MAPPED)]
-        steps = [look["step"] for look in self.looks]
         return {
-            "step": steps,
-            "flops": [self.price.upto(step) for step in steps],
-            "x": [np.round(points[:, 0], 3).tolist() for points in maps],
-            "y": [np.round(points[:, 1], 3).tolist() for points in maps],
-            "confusion": [look["confusion"] for look in self.looks],
-            "label": self.probe.store.labels(task)[chosen].tolist(),
-            "classes": list(self.probe.store.meta.tasks[task]),
+            "step": [one["step"] for one in self.kept],
+            "flops": [self.step_cost.upto(one["step"]) for one in self.kept],
+            "x": [one[:, 0].round(3).tolist() for one in points],
+            "y": [one[:, 1].round(3).tolist() for one in points],
+            "confusion": [one["confusion"] for one in self.kept],
+            "label": store.labels(task)[chosen].tolist(),
+            "classes": list(store.meta.tasks[task]),
         }
+
+
+def snapshot_steps(num_steps: int, num_glances: int) -> set[int]:
+    """Steps at which to measure: doubling distances, the last step always among them."""
+    if num_steps == 0:
+        return set()
+    return {max(1, round(num_steps / 2**k)) for k in range(num_glances - 1)}
 
 
 def unit(points: Float[np.ndarray, "item 2"]) -> Float[np.ndarray, "item 2"]:
@@ -245,15 +196,13 @@ def unit(points: Float[np.ndarray, "item 2"]) -> Float[np.ndarray, "item 2"]:
     return scaled
 
 
-def turned(
+def aligned(
     maps: list[Float[np.ndarray, "item 2"]],
 ) -> list[Float[np.ndarray, "item 2"]]:
     """Maps of the same items, each turned onto the next by the orthogonal Procrustes problem.
 
     Schönemann 1966, doi 10.1007/BF02289451; the last one stays as it is.
     """
-    from scipy.linalg import orthogonal_procrustes
-
     found = [maps[-1]]
     for points in reversed(maps[:-1]):
         rotation, _ = orthogonal_procrustes(points, found[0])

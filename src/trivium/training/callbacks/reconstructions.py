@@ -1,5 +1,7 @@
 """Reconstructions, samples and feature maps at a few steps of a pretraining."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +9,12 @@ import torch
 
 from trivium.data.batches import as_values, gather
 from trivium.data.spectrogram import settings_of
-from trivium.data.store import Store
 from trivium.tracking.writer import RunWriter
-from trivium.training.callbacks.online_probe import AfterSnapshot, OnlineProbe
-from trivium.training.module import Pretraining
+from trivium.training.callbacks.online_probe import OnlineProbe, SnapshotCallback
+from trivium.training.module import TrainingModule
 from trivium.training.samples import (
+    SampleWriter,
     draw_map,
-    keep_picture,
-    keep_rows,
-    keep_sounds,
-    keep_texts,
     members,
     neighbours,
     num_spectrograms,
@@ -29,178 +27,130 @@ from trivium.types import Batch, Objective, View
 NUM_COLUMNS = 12
 NUM_NEIGHBOURS = 5
 NUM_GROUPS = 10
-NUM_HEARD, NUM_HEARD_NEIGHBOURS = 3, 2
-"""Samples that can be heard before so many of their neighbours."""
-
-Place = tuple[int, Path, RunWriter | None]
-"""The step, the folder and the tracker of what is kept."""
+NUM_SOUND_QUERIES, NUM_SOUND_NEIGHBOURS = 3, 2
 
 
-class Reconstructions(AfterSnapshot):
-    """Draws, when the probe looks, what the objective can show, and what its features hold.
+class Reconstructions(SnapshotCallback):
+    """Draws what the objective can show and what its features hold, at the probe's steps.
 
     That is: the objective's own rows of pictures; a map of validation features; some validation
     samples above their nearest neighbours; and, where the objective has groups of its own, a row
     of members for each of the largest. Of audio there are also sounds (MP3), at the first and the
-    last look: each of the objective's rows, and three samples each before its two nearest. Of
-    several modalities the rows of each make a sheet of their own (a row's name begins with its
+    last step: each of the objective's rows, and three samples each before its two nearest. Of
+    several modalities the rows of each make a grid of their own (a row's name begins with its
     modality), and neighbours are shown by the first modality that all of them have.
 
-    Place it after the online probe: it draws at the probe's steps, from the probe's features.
     PNG files (of texts: json files) go to `folder`, and to the tracker under stable names with a
     step.
     """
 
-    def __init__(self, *, folder: Path, probe: OnlineProbe, writer: RunWriter | None) -> None:
-        super().__init__(probe)
+    def __init__(self, folder: Path, *, probe: OnlineProbe, writer: RunWriter | None) -> None:
         self.folder = folder
+        self.probe = probe
         self.writer = writer
 
-    def act(self, pl_module: Pretraining, step: int) -> None:
-        """Draw the sheets of a step."""
+    def on_snapshot(self, module: TrainingModule, step: int) -> None:
+        """Draw the grids of a step."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        place: Place = (step, self.folder, self.writer)
-        rows = self.rows(pl_module)
-        for modality, some in self.by_modality(rows).items():
-            if modality is None:
-                keep_rows(some, self.probe.store, "rows", *place)
-            else:
-                keep_rows(some, self.probe.store.part(modality), f"rows_{modality}", *place)
-        features, nearest = self.probe.features, None
+        samples = SampleWriter(self.folder, step, self.writer)
+        store, task, features = self.probe.store, self.probe.task, self.probe.features
+        rows = self.rows(module)
+        if rows and not store.parts:
+            samples.rows("rows", rows, store)
+        for modality, part in store.parts.items():
+            own = {name: row for name, row in rows.items() if name.split(" ")[0] == modality}
+            if own:
+                samples.rows(f"rows_{modality}", own, part)
+        nearest = None
         if features is not None:
-            drawn = draw_map(project(features), self.labels(), self.classes())
-            keep_picture(drawn, "embedding", *place)
+            labels = None if task is None else store.labels(task)[self.probe.validation]
+            classes = () if task is None else store.meta.tasks[task]
+            samples.picture("embedding", draw_map(project(features), labels, tuple(classes)))
             queries = spread(len(features), self.num_columns)
             nearest = neighbours(features, queries, num=NUM_NEIGHBOURS)
-            self._keep_sheet(pl_module, "neighbours", nearest, place)
-        groups = self.groups(pl_module)
+            self._write_items("neighbours", nearest, samples)
+        groups = self.groups(module)
         if groups is not None:
-            sheet = members(groups, num_groups=NUM_GROUPS, num_members=self.num_columns)
-            self._keep_sheet(pl_module, "clusters", sheet, place)
-        ends = step == 0 or pl_module.progress >= 1
-        if ends and self.probe.store.meta.modality == "audio":
-            self._keep_sounds(rows, nearest, place)
-
-    def by_modality(self, rows: dict[str, np.ndarray]) -> dict[str | None, dict[str, np.ndarray]]:
-        """Rows of one modality as they are; of several, by the first word of their names."""
-        parts = self.probe.store.meta.parts
-        if not parts or not rows:
-            return {None: rows} if rows else {}
-        found: dict[str | None, dict[str, np.ndarray]] = {}
-        for name, row in rows.items():
-            found.setdefault(name.split(" ")[0], {})[name] = row
-        return found
+            chosen = members(groups, num_groups=NUM_GROUPS, num_members=self.num_columns)
+            self._write_items("clusters", chosen, samples)
+        if store.meta.modality == "audio" and (step == 0 or module.progress >= 1):
+            self._write_sounds(rows, nearest, samples)
 
     @property
     def num_columns(self) -> int:
-        """Samples that stand side by side on a sheet; fewer of long clips."""
+        """Samples that stand side by side in a grid; fewer of long clips."""
         meta = self.probe.store.meta
         return num_spectrograms(meta.shape[1]) if meta.modality == "audio" else NUM_COLUMNS
 
-    def rows(self, pl_module: Pretraining) -> dict[str, np.ndarray]:
+    def rows(self, module: TrainingModule) -> dict[str, np.ndarray]:
         """The objective's pictures of a few fixed validation samples."""
-        everywhere = self.probe.validation
-        indices = everywhere[spread(len(everywhere), self.num_columns)]
-        column = getattr(pl_module.views, "column", None)
+        items = self.probe.validation
+        indices = items[spread(len(items), self.num_columns)]
+        column = getattr(module.views, "column", None)
         batch = gather(self.probe.store, indices, self.probe.task, column)
-        objective = pl_module.objective
-        was_training = objective.training
-        objective.eval()
-        with torch.random.fork_rng(), torch.no_grad():
+        batch = module.transfer_batch_to_device(batch, module.device, 0)
+        with torch.random.fork_rng(), evaluating(module.objective):
             torch.manual_seed(0)
-            inputs, valid, present = (
-                {name: each.to(pl_module.device) for name, each in (values or {}).items()}
-                for values in (batch.inputs, batch.valid, batch.present)
-            )
-            views = pl_module.make_views(
-                Batch(inputs, valid, batch.labels, batch.indices, present), 0
-            )
-            rows = objective.pictures(views)
-        objective.train(was_training)
+            rows = module.objective.pictures(module.make_views(batch, 0))
         return {
             name: (row.float() if row.is_floating_point() else row).cpu().numpy()
             for name, row in rows.items()
         }
 
-    def groups(self, pl_module: Pretraining) -> np.ndarray | None:
+    def groups(self, module: TrainingModule) -> np.ndarray | None:
         """The objective's own groups of the probe's validation items; None if it has none."""
-        objective = pl_module.objective
+        objective = module.objective
         if type(objective).assign is Objective.assign:
             return None
-        was_training = objective.training
-        objective.eval()
-        with torch.no_grad():
-            groups = objective.assign(self._view(pl_module, self.probe.validation))
-        objective.train(was_training)
+        column = objective.encoder.column
+        batch: Batch = gather(self.probe.store, self.probe.validation, None, column)
+        batch = module.transfer_batch_to_device(batch, module.device, 0)
+        ((modality, values),) = batch.inputs.items()
+        with evaluating(objective):
+            groups = objective.assign(View(as_values(values), batch.valid.get(modality)))
         return None if groups is None else groups.cpu().numpy()
 
-    def _view(self, pl_module: Pretraining, indices: np.ndarray) -> View:
-        batch = gather(self.probe.store, indices, None, pl_module.objective.encoder.column)
-        ((modality, values),) = batch.inputs.items()
-        valid = batch.valid.get(modality)
-        device = pl_module.device
-        return View(as_values(values.to(device)), None if valid is None else valid.to(device))
+    def _write_items(self, name: str, chosen: np.ndarray, samples: SampleWriter) -> None:
+        """Rows of validation items, given by their positions [row, column], as the store has them.
 
-    def _keep_sheet(
-        self,
-        pl_module: Pretraining,
-        name: str,
-        chosen: np.ndarray,
-        place: Place,
-    ) -> None:
-        """Show rows of validation items, given by their positions [row, column]."""
+        Of several modalities by the first that all of them have.
+        """
         if not chosen.size:
             return
         store, items = self.probe.store, self.probe.validation[chosen]
         if store.parts:
-            known = [one for one in store.parts if (store.rows(one)[items] >= 0).all()]
-            if known:
-                self._keep_part(store.part(known[0]), store.rows(known[0])[items], name, place)
-            return
+            shared = [one for one in store.parts if (store.rows(one)[items] >= 0).all()]
+            if not shared:
+                return
+            store, items = store.part(shared[0]), store.rows(shared[0])[items]
         if store.meta.modality == "text":
-            rows = {str(rank): store.texts(row) for rank, row in enumerate(items)}
-            keep_texts(rows, name, *place)
+            samples.texts(name, {str(rank): store.texts(row) for rank, row in enumerate(items)})
             return
-        if store.meta.modality == "audio":
-            shown = gather(store, items.ravel(), None).inputs["audio"]
-        else:
-            stem = pl_module.objective.encoder.stem
-            shown = stem.render(stem.target(self._view(pl_module, items.ravel()).values))
-        sheet = shown.float().cpu().numpy().reshape(*chosen.shape, *shown.shape[1:])
-        keep_rows({str(rank): row for rank, row in enumerate(sheet)}, store, name, *place)
+        ((values),) = gather(store, items.ravel(), None).inputs.values()
+        grid = as_values(values).numpy().reshape(*items.shape, *values.shape[1:])
+        samples.rows(name, {str(rank): row for rank, row in enumerate(grid)}, store)
 
-    def _keep_part(self, part: Store, items: np.ndarray, name: str, place: Place) -> None:
-        """The same of rows of one of several modalities, as they lie in the store."""
-        if part.meta.modality == "text":
-            keep_texts({str(rank): part.texts(row) for rank, row in enumerate(items)}, name, *place)
-            return
-        ((values),) = gather(part, items.ravel(), None).inputs.values()
-        sheet = as_values(values).numpy().reshape(*items.shape, *values.shape[1:])
-        keep_rows({str(rank): row for rank, row in enumerate(sheet)}, part, name, *place)
-
-    def _keep_sounds(
-        self, rows: dict[str, np.ndarray], nearest: np.ndarray | None, place: Place
+    def _write_sounds(
+        self, rows: dict[str, np.ndarray], nearest: np.ndarray | None, samples: SampleWriter
     ) -> None:
-        """Let rows of the objective be heard, and some queries [rank, query] and their nearest."""
+        """Rows of the objective, and some queries [rank, query] with their nearest, as sounds."""
         store = self.probe.store
         settings = settings_of(store.meta.sound)
         if rows:
             waves = {name: waves_of(row, settings) for name, row in rows.items()}
-            keep_sounds(waves, settings.rate, *place)
+            samples.sounds(waves, settings.rate)
         if nearest is not None:
-            queries = spread(nearest.shape[1], NUM_HEARD)
-            heard = self.probe.validation[nearest[: 1 + NUM_HEARD_NEIGHBOURS, queries].T.ravel()]
-            clips = as_values(gather(store, heard, None, "wave").inputs["audio"])
-            keep_sounds({"neighbours": clips.numpy()}, settings.rate, *place)
+            queries = spread(nearest.shape[1], NUM_SOUND_QUERIES)
+            shown = self.probe.validation[nearest[: 1 + NUM_SOUND_NEIGHBOURS, queries].T.ravel()]
+            clips = as_values(gather(store, shown, None, "wave").inputs["audio"])
+            samples.sounds({"neighbours": clips.numpy()}, settings.rate)
 
-    def labels(self) -> np.ndarray | None:
-        """Labels of the probe's validation items."""
-        if self.probe.task is None:
-            return None
-        labels: np.ndarray = self.probe.store.labels(self.probe.task)[self.probe.validation]
-        return labels
 
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        tasks = self.probe.store.meta.tasks
-        return tuple(tasks[self.probe.store.task(self.probe.task)]) if self.probe.task else ()
+@contextmanager
+def evaluating(objective: Objective) -> Iterator[None]:
+    """The objective in eval mode, without gradients; afterwards as it came."""
+    was_training = objective.training
+    objective.eval()
+    with torch.no_grad():
+        yield
+    objective.train(was_training)

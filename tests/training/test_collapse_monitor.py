@@ -10,7 +10,7 @@ from trivium.objectives.supervised.cross_entropy import CrossEntropy
 from trivium.training.budget import Budget
 from trivium.training.callbacks.collapse_monitor import CollapseError
 from trivium.training.run import pretrain
-from trivium.training.settings import CollapseSettings, MonitorSettings
+from trivium.training.settings import MonitorSettings
 from trivium.types import Needs, Objective
 
 PLAIN = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
@@ -63,44 +63,44 @@ class Collapsing(Broken):
 
 
 def watching(action="stop", lowest_rank=0.0):
-    sentinels = CollapseSettings(
-        patience=0.3, tolerance=0.005, lowest_rank=lowest_rank, action=action
-    )
+    sentinels = {
+        "patience": 0.3, "tolerance": 0.005, "lowest_rank": lowest_rank, "action": action,
+    }  # fmt: skip
     return MonitorSettings(num_items=40, num_glances=4, pictures=False, sentinels=sentinels)
 
 
-def run(kind, make_recipe, make_folder, store, monitor, **settings):
-    recipe = make_recipe(kind, budget=Budget(steps=16), monitor=monitor, **settings)
-    return pretrain(recipe, store, make_folder(), name="t", experiment="trivium", interval=2.0)
+def run(kind, make_run, make_folder, store, monitor, **settings):
+    parts = make_run(kind, budget=Budget(steps=16), monitor=monitor, **settings)
+    return pretrain(parts, store, make_folder(), name="t", experiment="trivium", interval=2.0)
 
 
-def test_a_parameter_without_gradient_is_named(store, make_recipe, make_folder, tracked):
+def test_a_parameter_without_gradient_is_named(store, make_run, make_folder, tracked):
     with pytest.raises(CollapseError, match="No gradient reaches 1 parameters of Forgetful: gain"):
-        run(Forgetful, make_recipe, make_folder, store, watching())
+        run(Forgetful, make_run, make_folder, store, watching())
 
 
-def test_nan_stops_with_advice(store, make_recipe, make_folder, tracked):
+def test_nan_stops_with_advice(store, make_run, make_folder, tracked):
     with pytest.raises(
         FloatingPointError, match=r"Exploding is nan at step 1: lower optimizer\.lr"
     ):
-        run(Exploding, make_recipe, make_folder, store, watching())
+        run(Exploding, make_run, make_folder, store, watching())
 
 
-def test_a_loss_at_its_plateau_stops(store, make_recipe, make_folder, tracked):
+def test_a_loss_at_its_plateau_stops(store, make_run, make_folder, tracked):
     with pytest.raises(CollapseError, match=r"stuck at 2\.0000, the plateau 2\.0000"):
-        run(Stuck, make_recipe, make_folder, store, watching())
+        run(Stuck, make_run, make_folder, store, watching())
 
 
-def test_collapsed_features_stop(store, make_recipe, make_folder, tracked):
+def test_collapsed_features_stop(store, make_run, make_folder, tracked):
     with pytest.raises(CollapseError, match="RankMe is"):
-        run(Collapsing, make_recipe, make_folder, store, watching(lowest_rank=1.5))
+        run(Collapsing, make_run, make_folder, store, watching(lowest_rank=1.5))
 
 
-def test_warn_says_it_and_goes_on(store, make_recipe, make_folder, tracked, capsys):
-    run(Stuck, make_recipe, make_folder, store, watching(action="warn"))
+def test_warn_says_it_and_goes_on(store, make_run, make_folder, tracked, capsys):
+    run(Stuck, make_run, make_folder, store, watching(action="warn"))
     assert capsys.readouterr().out.count("WARNING: The loss is stuck") == 1
 
 
-def test_a_healthy_run_raises_no_alarm(store, make_recipe, make_folder, tracked, capsys):
-    run(CrossEntropy, make_recipe, make_folder, store, watching(), **PLAIN)
+def test_a_healthy_run_raises_no_alarm(store, make_run, make_folder, tracked, capsys):
+    run(CrossEntropy, make_run, make_folder, store, watching(), **PLAIN)
     assert "WARNING" not in capsys.readouterr().out

@@ -1,13 +1,14 @@
-"""The film: turned maps, counts of confusion, and that nothing of it is lost."""
+"""Snapshots: aligned maps, counts of confusion, and that nothing of them is lost."""
 
 import json
 
 import numpy as np
 import pytest
-from tests.training.test_run import BUSY, KINDS
 
-from trivium.training.callbacks.online_probe import turned, unit
+from trivium.training.callbacks.online_probe import aligned, unit
 from trivium.training.run import pretrain
+
+from .test_run import BUSY, KINDS
 
 
 def test_a_turned_and_mirrored_map_lies_on_the_next_one():
@@ -15,14 +16,14 @@ def test_a_turned_and_mirrored_map_lies_on_the_next_one():
     angle = 2.1
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     first = last @ turn * [1, -1]
-    found = turned([first, first[:, ::-1], last])
+    found = aligned([first, first[:, ::-1], last])
     for points in found:
         np.testing.assert_allclose(points, last, atol=1e-12)
 
 
 def test_turning_keeps_all_distances():
     maps = [np.random.default_rng(seed).normal(size=(20, 2)) for seed in range(3)]
-    for before, after in zip(maps, turned(maps), strict=True):
+    for before, after in zip(maps, aligned(maps), strict=True):
         np.testing.assert_allclose(
             np.linalg.norm(before[:, None] - before, axis=-1),
             np.linalg.norm(after[:, None] - after, axis=-1),
@@ -35,25 +36,25 @@ def test_maps_have_one_size():
     assert not unit(np.ones((5, 2))).any()
 
 
-def test_a_run_leaves_its_film(store, make_recipe, make_folder, tracked):
+def test_a_run_leaves_its_snapshots(store, make_run, make_folder, tracked):
     folder = make_folder()
     kind, views, settings = KINDS[0]
     pretrain(
-        make_recipe(kind, views=views, monitor=BUSY, **settings),
+        make_run(kind, views=views, monitor=BUSY, **settings),
         store,
         folder,
         name="t",
         experiment="trivium",
         interval=2.0,
     )
-    film = json.loads((folder.path / "looks.json").read_text())
+    snapshots = json.loads((folder.path / "looks.json").read_text())
     monitor = json.loads((folder.path / "curves.json").read_text())["monitor"]
-    assert film["step"] == monitor["step"]
-    assert film["flops"] == sorted(film["flops"])
-    assert film["flops"][0] == 0
-    num_items = len(film["label"])
-    assert all(len(x) == num_items for x in (*film["x"], *film["y"]))
-    for confusion, accuracy in zip(film["confusion"], monitor["accuracy"], strict=True):
+    assert snapshots["step"] == monitor["step"]
+    assert snapshots["flops"] == sorted(snapshots["flops"])
+    assert snapshots["flops"][0] == 0
+    num_items = len(snapshots["label"])
+    assert all(len(x) == num_items for x in (*snapshots["x"], *snapshots["y"]))
+    for confusion, accuracy in zip(snapshots["confusion"], monitor["accuracy"], strict=True):
         counts = np.array(confusion)
         assert np.trace(counts) / counts.sum() == pytest.approx(accuracy)
-        assert counts.sum(1).tolist() == np.array(film["confusion"][0]).sum(1).tolist()
+        assert counts.sum(1).tolist() == np.array(snapshots["confusion"][0]).sum(1).tolist()

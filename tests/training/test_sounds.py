@@ -16,15 +16,14 @@ from trivium.encoders.baselines import MelStatistics
 from trivium.tracking.writer import RunWriter
 from trivium.training.callbacks.online_probe import OnlineProbe
 from trivium.training.callbacks.reconstructions import Reconstructions
-from trivium.training.module import UnsupervisedPretraining
+from trivium.training.module import TrainingModule
 from trivium.training.samples import (
     LONGEST_SECONDS,
     LOUD,
     MP3_RATES,
+    SampleWriter,
     draw_spectrograms,
     joined,
-    keep_rows,
-    keep_sounds,
     levelled,
     log_mels,
     resampled,
@@ -119,15 +118,15 @@ def watch(store, tmp_path):
             store=store, task="pitch", num_items=40, num_glances=3, seed=0, writer=None
         )
         objective = Echo(MelStatistics(store.spec()), with_groups=with_groups)
-        module = UnsupervisedPretraining(
+        module = TrainingModule(
             objective, views=Same(column), optimiser=lambda groups: None,
-            schedule=lambda progress: 1.0, weight_decay=0.0, num_steps=None,
+            schedule=lambda progress: 1.0, weight_decay=0.0,
             seconds=float(num_steps), seed=0,
         )  # fmt: skip
         module.trained_seconds = float(step)
         probe.features = np.eye(3, 8, dtype=np.float32)[store.labels()[probe.validation]]
-        pictures = Reconstructions(folder=tmp_path / "pictures", probe=probe, writer=None)
-        pictures.act(module, step)
+        pictures = Reconstructions(tmp_path / "pictures", probe=probe, writer=None)
+        pictures.on_snapshot(module, step)
         return pictures, objective
 
     return act
@@ -232,7 +231,7 @@ def test_a_run_that_shows_no_rows_still_has_its_neighbours(watch, monkeypatch, t
 
 def test_the_tracker_has_them_under_sounds(tmp_path):
     kept = Kept()
-    keep_sounds({"traversal 1": tone(440, RATE)[None]}, RATE, 5, tmp_path, kept)
+    SampleWriter(tmp_path, 5, kept).sounds({"traversal 1": tone(440, RATE)[None]}, RATE)
     assert kept.files == [("traversal-1-step000005.mp3", "sounds")]
     assert (tmp_path / "traversal-1-step000005.mp3").is_file()
 
@@ -288,7 +287,7 @@ def test_every_rate_can_be_written(rate, allowed):
 def test_a_library_without_mp3_is_said_and_stops_nothing(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": ""})
     with caplog.at_level(logging.WARNING):
-        keep_sounds({"input": tone(440, RATE)[None]}, RATE, 0, tmp_path, None)
+        SampleWriter(tmp_path, 0, None).sounds({"input": tone(440, RATE)[None]}, RATE)
     assert "cannot write MP3" in caplog.text
     assert not list(tmp_path.iterdir())
 
@@ -297,7 +296,7 @@ def test_rows_may_be_log_mel_or_waves(store, tmp_path):
     waves = np.stack([tone(pitch, HALF) for pitch in PITCHES])
     mels = LogMel(SETTINGS)(torch.from_numpy(waves)).numpy()
     np.testing.assert_allclose(log_mels(store, waves), log_mels(store, mels[:, None]), atol=1e-5)
-    keep_rows({"a": waves, "b": mels[:, None]}, store, "rows", 3, tmp_path, None)
+    SampleWriter(tmp_path, 3, None).rows("rows", {"a": waves, "b": mels[:, None]}, store)
     with Image.open(tmp_path / "rows-step000003.png") as drawn:
         pixels = np.asarray(drawn)
     half = pixels.shape[0] // 2
