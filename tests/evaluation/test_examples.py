@@ -6,7 +6,6 @@ import io
 import numpy as np
 from PIL import Image
 
-from evaluation.test_pairs import NUM_ITEMS, joint, store
 from trivium.evaluation.examples import NUM_QUERIES, examples, shown
 from trivium.evaluation.pair_search import search
 from trivium.evaluation.results import Evaluation, read_evaluation, write_evaluation

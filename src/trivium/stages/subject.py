@@ -13,7 +13,7 @@ from trivium.encoders.baselines import MelStatistics, Raw
 from trivium.encoders.checkpoint import checkpoint_hash, read_facts
 from trivium.encoders.towers import Towers
 from trivium.evaluation import controls
-from trivium.evaluation.linear_retrieval import Features
+from trivium.evaluation.checks import Features
 from trivium.features import cached_features, embed, load_encoder
 from trivium.identity import RAW
 from trivium.types import Encoder, Modality

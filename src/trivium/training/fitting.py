@@ -50,7 +50,7 @@ def fill_missing(encoder: Towers, store: Store, train: Int64[np.ndarray, " train
     encoder.eval()
     for some in np.array_split(chosen, -(-len(chosen) // BATCH)):
         inputs = ready(modality_inputs_of(gather(store, some, None, encoder.audio_column)), "cpu")
-        present = {one: each.there for one, each in inputs.items()}
+        present = {one: each.present_mask for one, each in inputs.items()}
         _, shares = encoder.fused_parts(encoder.each(inputs), present)
         for one in unset:
             sums[one] += shares[one][present[one]].sum(0)
