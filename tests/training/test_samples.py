@@ -7,6 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from trivium.data.spectrogram import SILENCE
 from trivium.training.samples import (
+    SampleWriter,
     draw_map,
     draw_rows,
     draw_spectrograms,
@@ -98,3 +99,15 @@ def test_as_many_spectrograms_stand_side_by_side_as_fit():
     wide = draw_spectrograms({"rows": np.full((4, 1000, 8), SILENCE)})
     assert wide.shape == (10, 4 * 1002, 3)
     assert draw_spectrograms({"rows": np.full((8, 98, 8), SILENCE)}).shape[1] == 800
+
+
+def test_tiles_are_what_the_grid_shows(tmp_path):
+    luck = np.random.default_rng(0)
+    rows = {"grey": luck.random((3, 1, 5, 7)), "coloured": luck.random((3, 3, 5, 7)) * 1.5}
+    SampleWriter(tmp_path, 2, None).tiles("rows", rows)
+    grid = draw_rows(rows, scale=1)
+    with np.load(tmp_path / "rows-step000002.npz") as tiles:
+        for row, name in enumerate(rows):
+            for column, tile in enumerate(tiles[name]):
+                shown = grid[row * 7 + 1 : row * 7 + 6, column * 9 + 1 : column * 9 + 8]
+                assert (shown == tile).all()

@@ -301,3 +301,12 @@ def test_rows_may_be_log_mel_or_waves(store, tmp_path):
         pixels = np.asarray(drawn)
     half = pixels.shape[0] // 2
     assert (pixels[:half] == pixels[half:]).all()
+    with np.load(tmp_path / "rows-step000003.npz") as tiles:
+        assert set(tiles.files) == {"a", "b"}
+        for row in range(2):
+            tile = tiles["ab"[row]][1]
+            height, width = tile.shape[:2]
+            scale = pixels.shape[0] // (2 * (height + 2))
+            down, across = row * (height + 2) + 1, (width + 2) + 1
+            drawn = pixels[scale // 2 :: scale, scale // 2 :: scale]
+            assert (drawn[down : down + height, across : across + width] == tile).all()

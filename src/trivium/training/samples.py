@@ -101,8 +101,15 @@ def draw_rows(
     return enlarged
 
 
-def draw_spectrograms(rows: dict[str, np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
-    """Rows of log-mel spectrograms (each [column, frame, band]) under one another.
+def draw_spectrograms(rows: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
+    """Rows of log-mel spectrograms (each [column, frame, band]) under one another."""
+    images = spectrogram_images(rows)
+    width = max(len(row) * (row.shape[-1] + 2) for row in images.values())
+    return draw_rows(images, scale=max(1, round(GRID_WIDTH / width)))
+
+
+def spectrogram_images(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Log-mel spectrograms (each [column, frame, band]) as images [column, 3, band, frame].
 
     Time runs to the right, low frequencies are at the bottom. All share one scale of colour
     (magma), from `SILENCE` to the loudest value of the first row, so that rows can be compared;
@@ -119,8 +126,7 @@ def draw_spectrograms(rows: dict[str, np.ndarray]) -> UInt8[np.ndarray, "height 
         coloured = colormaps["magma"](upright)[..., :3].transpose(0, 3, 1, 2)
         behind = ((0, 0), (0, 0), (0, 0), (0, longest - row.shape[1]))
         images[name] = np.pad(coloured, behind, constant_values=1.0)
-    width = max(len(row) for row in rows.values()) * (longest + 2)
-    return draw_rows(images, scale=max(1, round(GRID_WIDTH / width)))
+    return images
 
 
 def num_spectrograms(frames: int) -> int:
@@ -187,8 +193,19 @@ class SampleWriter(NamedTuple):
         elif store.meta.modality == "audio":
             mels = {key: log_mels(store, row) for key, row in rows.items()}
             self.picture(name, draw_spectrograms(mels))
+            self.tiles(name, spectrogram_images(mels))
         else:
             self.picture(name, draw_rows(rows))
+            self.tiles(name, rows)
+
+    def tiles(self, name: str, rows: Mapping[str, np.ndarray]) -> None:
+        """Rows of images in [0, 1] as uint8 arrays [column, height, width, 3], for the report."""
+        pixels = {key: (255 * row[:, :3].clip(0, 1)).round() for key, row in rows.items()}
+        tiles: dict[str, Any] = {
+            key: np.repeat(row, 3 // row.shape[1], axis=1).astype(np.uint8).transpose(0, 2, 3, 1)
+            for key, row in pixels.items()
+        }
+        np.savez_compressed(self.path(name, "npz"), **tiles)
 
     def sounds(self, rows: Mapping[str, Float[np.ndarray, "clip sample"]], rate: int) -> None:
         """Each row of waves as an MP3 file, in the tracker under `sounds/`.
