@@ -30,8 +30,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         with new_folder(target) as folder:
             (folder / name).write_text(name)
     assert [one.name for one in target.iterdir()] == ["two"]
-    with pytest.raises(RuntimeError), new_folder(target) as folder:
-        (folder / "three").write_text("")
-        raise RuntimeError
+    with pytest.raises(FileNotFoundError), new_folder(target) as folder:
+        (folder / "missing" / "three").write_text("")
     assert [one.name for one in target.iterdir()] == ["two"]
     assert [one.name for one in tmp_path.iterdir()] == ["store"]

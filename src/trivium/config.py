@@ -1,6 +1,6 @@
 """What Trivium adds to Hydra: its resolvers, and plain values out of a config."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +18,7 @@ NUMERICS = "numerics"
 
 def register() -> None:
     """Make `${basename:a/b}` and `${by_modality:{image: a, text: b}}` known to OmegaConf."""
-    resolvers = {
+    resolvers: dict[str, Callable[..., Any]] = {
         "basename": lambda path: path.rsplit("/", 1)[-1],
         "by_modality": by_modality,
         "part_suffix": lambda part: f".{part}" if part else "",

@@ -143,7 +143,9 @@ class Grid:
     def probes(self, cell: Cell, seed: int, extras: Sequence[str] = ()) -> list[Job]:
         """The probes of a cell's encoder: on its own data, or on each of `probe_on`."""
         run = self.run(cell, seed)
-        places = [(one, None, self._probe_words(one)) for one in cell.probe_on]
+        places: list[tuple[str, str | None, tuple[str, ...]]] = [
+            (one, None, self._probe_words(one)) for one in cell.probe_on
+        ]
         found = []
         for data, part, own in places or [(cell.data, cell.part, cell.probe)]:
             words = (*_data_words(data, part), *own, *extras)

@@ -182,7 +182,7 @@ def is_measured(folder: Path, identity: str) -> bool:
 
 def store_folder(values: Mapping[str, Any]) -> Path:
     """Where the store of a config's data lies."""
-    return Path(values["stores"]) / values["data"]["name"]
+    return Path(values["stores"], values["data"]["name"])
 
 
 def store_fingerprint(folder: Path) -> str:

@@ -213,7 +213,7 @@ def laid_out(samples: Samples) -> Image.Image:
     num_lines = num_columns // across
     opaque = np.pad(samples, [(0, 0)] * 4 + [(0, 1)], constant_values=255)
     tiles = torch.from_numpy(opaque[:, : num_lines * across]).permute(0, 1, 4, 2, 3)
-    lines = tiles.unflatten(1, (num_lines, across)).transpose(0, 1)
+    lines = tiles.reshape(-1, num_lines, across, *tiles.shape[2:]).transpose(0, 1)
     blocks = [make_grid(line.flatten(0, 1), nrow=across, padding=GAP) for line in lines]
     stacked = make_grid(blocks, nrow=1, padding=WIDE_GAP - GAP)
     return Image.fromarray(stacked.permute(1, 2, 0).numpy(), "RGBA")

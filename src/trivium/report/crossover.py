@@ -156,7 +156,10 @@ def over_seeds(first: Sequence[Curve], second: Sequence[Curve]) -> Race | None:
 def _scaled(found: Race) -> Race:
     """Positions of powers of ten as numbers."""
     crossings = tuple(
-        Crossing(*(None if value is None else float(10**value) for value in one))
+        Crossing(
+            float(10**one.at),
+            *(None if bound is None else float(10**bound) for bound in one[1:]),
+        )
         for one in found.crossings
     )
     start, end = float(10**found.start), float(10**found.end)

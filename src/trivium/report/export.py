@@ -95,7 +95,8 @@ def as_csv(table: Gridded) -> str:
         if entry
     ]
     frame = pd.DataFrame(rows, columns=[*FIELDS, TOLD], dtype=object)
-    return frame.to_csv(index=False, lineterminator="\n")
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def as_latex(found: Grid) -> str:

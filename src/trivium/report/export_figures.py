@@ -127,7 +127,7 @@ def _layers(found: Sensitivity, colours: Shades, sheet: "Sheet") -> None:
         entries = [row.entries[found.columns.index(name)] for name in found.layers]
         points = [(n, one) for n, one in zip(numbers, entries, strict=True) if one]
         if len(points) > 1:
-            _estimates(panel, *zip(*points, strict=True), row, colours)
+            _estimates(panel, [n for n, _ in points], [one for _, one in points], row, colours)
     panel.set_xticks(numbers, ["stem" if n == 0 else f"block {n}" for n in numbers])
     panel.set(xlabel="layer", ylabel="test accuracy (%)")
     _legend(sheet)
@@ -203,8 +203,8 @@ def _costs(runs: Sequence[Run], colours: Shades, sheet: "Sheet") -> None:
     sheet.set_figheight(1.1 + 0.34 * len(keys))
     panels = sheet.subplots(1, len(known), sharey=True, squeeze=False)[0]
     names = [_plain(label(name)) for _, name in keys]
-    for panel, (title, means) in zip(panels, known, strict=True):
-        panel.barh(names, means, color=[colours[key][0] for key in keys], height=0.65)
+    for panel, (title, sizes) in zip(panels, known, strict=True):
+        panel.barh(names, sizes, color=[colours[key][0] for key in keys], height=0.65)
         panel.grid(axis="y", visible=False)
         panel.set_title(title)
 

@@ -18,7 +18,7 @@ from trivium.report.figures import Figure, Trace, label_points, panels, styled
 from trivium.report.leaders import Answer
 from trivium.report.sections import Report, Section
 from trivium.report.sensitivity import shown
-from trivium.report.tables import Entry, Row, fraction, label
+from trivium.report.tables import Estimate, Row, fraction, label
 
 NOTE = (
     "What leads on the test items, in percent: accuracy of the linear probe (of another where "
@@ -154,7 +154,7 @@ def _paradigms(section: Section) -> dict[tuple[str, str], str]:
     return {(one.objective, one.encoder): one.paradigm for one in found}
 
 
-def _accuracies(section: Section) -> list[tuple[Row, list[tuple[float, Entry]]]]:
+def _accuracies(section: Section) -> list[tuple[Row, list[tuple[float, Estimate]]]]:
     """Rows of the table of accuracy, with the shares of labels and entries of the main probe."""
     table = next(one for one in section.tables if one.metric == "accuracy" and not one.withheld)
     rows = [(row, label_points(table, row, section.answers[0].probe)) for row in table.rows]

@@ -58,7 +58,8 @@ def _as_csv(table: str) -> str:
     """A Markdown table as CSV."""
     lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
     heads, _, *rows = [[text.strip() for text in line] for line in lines]
-    return pd.DataFrame(rows, columns=heads).to_csv(index=False, lineterminator="\n")
+    text: str = pd.DataFrame(rows, columns=heads).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def _sign(results: Path, taken: list[str], commit: str) -> None:

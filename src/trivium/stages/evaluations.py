@@ -11,9 +11,10 @@ from hydra.utils import instantiate
 from trivium.config import Config
 from trivium.data.store import Store
 from trivium.evaluation import controls
+from trivium.evaluation.checks import Features
 from trivium.evaluation.examples import examples
 from trivium.evaluation.label_free import LabelFree, Sensitivity, with_label_free, with_sensitivity
-from trivium.evaluation.linear_retrieval import Features, evaluate_linear_retrieval
+from trivium.evaluation.linear_retrieval import evaluate_linear_retrieval
 from trivium.evaluation.pair_search import search
 from trivium.evaluation.pairs import evaluate_retrieval
 from trivium.evaluation.protocol import Protocol, evaluate
