@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 METRICS = "metrics.json"
 PLOTS = "plots"
 SHOWN = ("accuracy", "recall@5")
+PROBES = ("linear", "finetune", "retrieval")
+"""The metrics and the probes that DVC compares: few enough for a terminal."""
 
 
 def main(values: Config) -> None:
@@ -100,7 +102,11 @@ def write_summary(report: Path, index: Path) -> None:
     They hold nothing that differs from one time to the next, such as seconds.
     """
     cells = json.loads((report / "comparison.json").read_text())["cells"]
-    shown = [cell for cell in cells if cell["split"] == "test" and cell["metric"] in SHOWN]
+    shown = [
+        cell
+        for cell in cells
+        if cell["split"] == "test" and cell["metric"] in SHOWN and cell["probe"] in PROBES
+    ]
     write_index(index.parent / METRICS, metrics(shown))
     write_plots(shown, index.parent / PLOTS)
     write_index(index, {"report": str(report), "num_cells": len(cells)})
