@@ -5,6 +5,6 @@ from trivium.training.budget import StepCost
 
 
 def test_types_are_checked_and_an_int_is_a_float():
-    assert StepCost.constant(30).affordable(100) == 3
+    assert StepCost(lambda _: 30).affordable(100) == 3
     with pytest.raises(TypeCheckError, match="Expected type"):
-        StepCost.constant(30).affordable("100")
+        StepCost(lambda _: 30).affordable("100")

@@ -23,10 +23,10 @@ def test_supervised_learning_catches_up_with_more_labels(report):
     ahead = found[frozenset(("self_supervised", "unsupervised"))]
     assert ahead.race.crossings == ()
     assert ahead.race.is_told
-    said = "simclr is ahead of unsupervised autoencoder all the way: they do not cross."
+    said = "SimCLR is ahead of unsupervised autoencoder all the way: they do not cross."
     assert ahead.sentence == f"Self-supervised {said}"
     caught = found[frozenset(("supervised", "self_supervised"))]
-    assert caught.ahead[0] == "self-supervised simclr" or not caught.race.crossings
+    assert caught.ahead[0] == "self-supervised SimCLR" or not caught.race.crossings
 
 
 def test_the_last_crossing_on_the_way_counts():

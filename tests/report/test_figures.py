@@ -20,7 +20,7 @@ def test_label_efficiency_draws_every_row_with_its_interval(section):
     traces = {trace["name"]: trace for trace in section.drawn["labels"]["data"]}
     assert set(traces) == {row.label for row in table.rows}
     row = next(row for row in table.rows if row.objective == "simclr")
-    trace = traces["simclr"]
+    trace = traces["SimCLR"]
     index = table.columns.index(("linear", 0.01))
     low, high = row.entries[index].bounds
     assert trace["y"][0] == pytest.approx(100 * row.entries[index].mean)
@@ -34,9 +34,9 @@ def test_controls_are_dashed_and_paradigms_keep_their_colour(section):
         control = trace["name"] in ("raw input", "untrained encoder")
         assert trace["line"]["dash"] == ("dash" if control else "solid")
     colours = {trace["name"]: trace["line"]["color"] for trace in section.drawn["labels"]["data"]}
-    assert colours["simclr"] in LIGHT["self_supervised"]
+    assert colours["SimCLR"] in LIGHT["self_supervised"]
     lines = {trace["name"]: trace["line"]["color"] for trace in section.drawn["monitor"]["data"]}
-    assert lines["simclr"] == colours["simclr"]
+    assert lines["SimCLR"] == colours["SimCLR"]
 
 
 def test_the_monitor_is_drawn_against_flops(section, grid):

@@ -83,10 +83,10 @@ def test_rank_foretells_accuracy_and_alignment_does_not(section):
 def test_features_that_are_a_turn_of_each_other_are_alike(section):
     found = section.diagnosis.likeness
     at = {name: index for index, name in enumerate(found.names)}
-    assert found.values[at["mae"], at["simclr"]] == pytest.approx(1, abs=1e-3)
-    assert found.values[at["mae"], at["mae"]] == pytest.approx(1, abs=1e-3)
-    assert abs(found.values[at["vae"], at["mae"]]) < 0.3
-    assert abs(found.values[at["vae"], at["vae"]]) < 0.3  # two seeds, unrelated here
+    assert found.values[at["MAE"], at["SimCLR"]] == pytest.approx(1, abs=1e-3)
+    assert found.values[at["MAE"], at["MAE"]] == pytest.approx(1, abs=1e-3)
+    assert abs(found.values[at["VAE"], at["MAE"]]) < 0.3
+    assert abs(found.values[at["VAE"], at["VAE"]]) < 0.3  # two seeds, unrelated here
     np.testing.assert_array_equal(found.values, found.values.T)
 
 

@@ -48,11 +48,17 @@ def test_every_row_links_to_the_run_of_each_seed(folder):
     rows = Rows()
     rows.feed(re.sub(r"(?s)<script>.*?</script>", "", text))
     assert len(rows.found) == 15
-    named = {"raw input": "raw", "untrained encoder": "untrained", "cross entropy": "cross_entropy"}
+    named = {
+        "raw input": "raw",
+        "untrained encoder": "untrained",
+        "cross-entropy": "cross_entropy",
+        "autoencoder": "autoencoder",
+        "SimCLR": "simclr",
+    }
     for row in rows.found:
-        name = next(n for n in (*named, "autoencoder", "simclr") if row["text"].startswith(n))
+        name = next(n for n in named if row["text"].startswith(n))
         seeds = range(1 if name == "raw input" else 3)
-        runs = [f"{UI}/#/experiments/1/runs/run{s}{named.get(name, name)}" for s in seeds]
+        runs = [f"{UI}/#/experiments/1/runs/run{s}{named[name]}" for s in seeds]
         assert row["links"] == runs
         assert row["codes"] == [str(seed) * 40 for seed in seeds]
 

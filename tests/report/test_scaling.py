@@ -123,7 +123,7 @@ def test_different_exponents_are_told_apart_and_said_so(resampling):
     (contest,) = compared(fits, resampling)
     assert contest.verdict == "falls faster"
     assert contest.difference.low < 0.25 < contest.difference.high
-    assert headline(PARAMETERS, [contest]) == "More parameters of the encoder: mae gains most"
+    assert headline(PARAMETERS, [contest]) == "More parameters of the encoder: MAE gains most"
     turned = compared(fits[::-1], resampling)
     assert turned[0].verdict == "falls slower"
     assert headline(PARAMETERS, turned) == headline(PARAMETERS, [contest])

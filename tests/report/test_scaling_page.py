@@ -44,7 +44,7 @@ def test_the_page_says_what_more_buys_and_asks_nothing_of_any_network(written):
     html = (written / "index.html").read_text()
     assert "What does more of it buy?" in html
     assert "With ten times the parameters of the encoder" in html
-    assert "<li>simclr: " in html
+    assert "<li>SimCLR: " in html
     assert "abc1234" in html
     body = re.sub(r"(?s)<script.*?</script>", "", html)
     assert not re.search(r"(src|href)=[\"']https?://", body)
@@ -77,7 +77,7 @@ def test_the_json_holds_every_fit(written):
             assert one["slope"]["low"] < 0.1 < one["slope"]["high"]
     assert len(found["contests"]) == 2
     assert (
-        "| test error, 100 % of the labels | simclr | 4 |" in (written / "scaling.md").read_text()
+        "| test error, 100 % of the labels | SimCLR | 4 |" in (written / "scaling.md").read_text()
     )
 
 
@@ -99,7 +99,7 @@ def test_too_few_rungs_are_one_clear_message(tmp_path):
     two = [*same, *(entry(tmp_path, "simclr", "large", 16, seed) for seed in (0, 1))]
     write_ladder(two, tmp_path / "report", commit="c")
     html = (tmp_path / "report" / "index.html").read_text()
-    assert "simclr: 2 rungs: a line needs 3 or more, so nothing is fitted." in html
+    assert "SimCLR: 2 rungs: a line needs 3 or more, so nothing is fitted." in html
 
 
 def test_a_run_that_does_not_say_its_size_is_one_clear_message(tmp_path):

@@ -193,7 +193,7 @@ def test_rank_is_that_of_the_encoders_own_section(folder):
         for line in part.splitlines()
         if "|" in line
     }
-    assert rows["group, image", "simclr · vit_nano"] == "6.0"
+    assert rows["group, image", "SimCLR · vit_nano"] == "6.0"
     assert rows["group, image", "CLIP · towers_nano"] == "-"
     assert rows["group, image+text", "CLIP"] == "6.0"
 

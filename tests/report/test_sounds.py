@@ -100,10 +100,10 @@ def test_the_page_plays_them_and_says_what_they_are(report):
                          r'aria-label="([^"]+)"></audio>', page)  # fmt: skip
     assert len(players) == 14
     assert players[:3] == [
-        "input of vae at step 400", "reconstruction of vae at step 0",
-        "reconstruction of vae at step 400",
+        "input of VAE at step 400", "reconstruction of VAE at step 0",
+        "reconstruction of VAE at step 400",
     ]  # fmt: skip
-    assert "traversal 1 of mae at step 400" in players
+    assert "traversal 1 of MAE at step 400" in players
     assert "of audio, mean and deviation over time of each mel band" in pages(report)["index.html"]
 
 

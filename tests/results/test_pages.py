@@ -61,9 +61,9 @@ def test_the_answer_shows_every_cell_with_its_interval(written):
 
 def test_findings_name_the_leader_and_its_ties(written):
     first = findings(written / "0.1").splitlines()[0]
-    assert first.startswith("- **dots**: with 1 % of the labels self-supervised simclr (")
+    assert first.startswith("- **dots**: with 1 % of the labels self-supervised SimCLR (")
     assert "ahead of all that it was compared with" in first
-    assert "not distinguishable from self-supervised simclr" in first
+    assert "not distinguishable from self-supervised SimCLR" in first
 
 
 def test_everything_has_a_table_of_each_probe(written):

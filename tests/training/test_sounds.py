@@ -225,7 +225,8 @@ def test_a_run_that_shows_no_rows_still_has_its_neighbours(watch, monkeypatch, t
     watch(8, with_groups=False)
     names = [path.name for path in sorted((tmp_path / "pictures").iterdir())]
     assert names == [
-        "embedding-step000008.png", "neighbours-step000008.mp3", "neighbours-step000008.png",
+        "embedding-step000008.png", "neighbours-step000008.mp3", "neighbours-step000008.npz",
+        "neighbours-step000008.png",
     ]  # fmt: skip
 
 
