@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev env-ray repro verify prune test test-all ui report bench lint docs clean
+.PHONY: help env env-dev env-ray repro verify prune test test-all ui report bench count lint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ bench: env-dev  ## speed, as ratios
 
 verify: env  ## run a few published cells again and compare (VERSION=0.1 CELLS=3 SEED=0)
 	$(BIN)/python pipelines/verify.py version="$(or $(VERSION),0.1)" cells=$(or $(CELLS),3) seed=$(or $(SEED),0)
+
+count:  ## lines and files of src/ and pipelines/
+	@find src pipelines -name '*.py' -print0 | xargs -0 cat | wc -l
+	@find src pipelines -name '*.py' | wc -l
 
 lint: env-dev  ## ruff, mypy, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

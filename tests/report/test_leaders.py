@@ -27,7 +27,7 @@ def test_the_clear_winner_and_the_tie(found):
     assert (few.fraction, few.outcome) == (0.01, "wins")
     assert few.leader.cell.objective == "simclr"
     assert "Self-supervised SimCLR reaches" in few.sentence
-    assert "ahead of supervised cross entropy" in few.sentence
+    assert "ahead of supervised cross-entropy" in few.sentence
     assert everything.outcome == "not distinguishable"
     assert {one.cell.paradigm for one in (everything.leader, *everything.tied)} == {
         "supervised", "self_supervised",
