@@ -4,9 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from trivium.io import write_bytes
 from trivium.types import DataSpec, Encoder
 
 
@@ -138,9 +137,8 @@ def save_encoder(encoder: Encoder, folder: Path, facts: Mapping[str, Any]) -> No
         raise ValueError(
             f"facts and arguments must be plain values (text, numbers, lists, maps): {error}"
         ) from error
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / WEIGHTS, content)
-    _write(folder / DESCRIPTION, text.encode())
+    write_bytes(folder / WEIGHTS, content)
+    write_bytes(folder / DESCRIPTION, text.encode())
 
 
 def load_encoder(folder: Path) -> Encoder:
@@ -240,18 +238,3 @@ def _read(path: Path) -> bytes:
         raise FileNotFoundError(
             f"{path} does not exist: give a folder that save_encoder wrote (a run's folder)."
         ) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step, so that a killed process leaves the old one or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
