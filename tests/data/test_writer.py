@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from trivium.data.errors import DataError
-from trivium.data.writer import replacing, write_store
+from trivium.data.writer import write_store
+from trivium.io import new_folder
 
 from .conftest import ORIGIN, tiny_parsed
 
@@ -40,10 +41,10 @@ def test_what_does_not_fit_together_is_refused(tmp_path, change, message):
 
 
 def test_replacing_is_all_or_nothing(tmp_path):
-    with replacing(tmp_path / "out") as temporary:
+    with new_folder(tmp_path / "out") as temporary:
         (temporary / "a").write_text("1")
         assert not (tmp_path / "out").exists()
-    with pytest.raises(IsADirectoryError), replacing(tmp_path / "out") as temporary:
+    with pytest.raises(IsADirectoryError), new_folder(tmp_path / "out") as temporary:
         temporary.write_text("2")
     assert (tmp_path / "out" / "a").read_text() == "1"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

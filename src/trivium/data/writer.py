@@ -1,9 +1,6 @@
 """Writing a store: a temporary folder, then one rename, so that no half store is ever seen."""
 
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +14,7 @@ from trivium.data.meta import File, Meta, check_rows, describe_rows
 from trivium.data.spectrogram import SoundSettings
 from trivium.data.splits import carve
 from trivium.data.store import GROUPS, META, STRATA, TOKENIZER, Store, offsets_file, rows_file
+from trivium.io import new_folder
 from trivium.types import Modality, together
 
 CHUNK = 4096
@@ -121,7 +119,7 @@ def write_store(
     kept = parsed.groups if parsed.wholes is None else parsed.wholes
     train, validation = carve(parsed.train.astype(np.int64), main, groups=kept)
     splits = {"train": train, "validation": validation, "test": np.sort(parsed.test)}
-    with replacing(folder) as temporary:
+    with new_folder(folder) as temporary:
         _write(temporary, name, parsed, splits, origin, check, folder.absolute().parent)
     return Store.open(folder)
 
@@ -284,26 +282,6 @@ def channel_statistics(
     mean = weights @ values
     std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1))
     return tuple(float(m.round(6)) for m in mean), tuple(float(s.round(6)) for s in std)
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`; take its place on success, remove it on failure."""
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
-    temporary.mkdir()
-    try:
-        yield temporary
-        if folder.exists():
-            old = temporary.with_suffix(".old")
-            folder.rename(old)
-            temporary.rename(folder)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _save(path: Path, array: np.ndarray) -> File:
